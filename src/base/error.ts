@@ -38,9 +38,11 @@ export const errorCodes = {
   usage: { number: 22, retry: false, text: "The command or the configuration is wrong" },
   in_use: { number: 23, retry: false, text: "The address is in use" },
   rate_limited: { number: 24, retry: true, text: "Too many attempts; wait" },
-} as const satisfies Record<string, CodeFacts>
+} as const
 
 export type ErrorCode = keyof typeof errorCodes
+
+const facts: Record<ErrorCode, CodeFacts> = errorCodes
 
 export interface RdvErrorOptions {
   /** Who caused it: this process, or the peer that reported it. Default `local`. */
@@ -57,22 +59,22 @@ export class RdvError extends Error {
   readonly mend: string | undefined
 
   constructor(code: ErrorCode, message?: string, options: RdvErrorOptions = {}) {
-    super(message ?? errorCodes[code].text, options.cause === undefined ? undefined : { cause: options.cause })
+    super(message ?? facts[code].text, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = "RdvError"
     this.code = code
     this.origin = options.origin ?? "local"
-    this.retry = errorCodes[code].retry
+    this.retry = facts[code].retry
     this.mend = options.mend
   }
 }
 
 /** The number that stands for a code on the wire. */
 export function codeNumber(code: ErrorCode): number {
-  return errorCodes[code].number
+  return facts[code].number
 }
 
 const codeByNumber = new Map<number, ErrorCode>(
-  Object.entries(errorCodes).map(([code, facts]) => [facts.number, code as ErrorCode]),
+  Object.entries(facts).map(([code, { number }]) => [number, code as ErrorCode]),
 )
 
 /** The code that a number on the wire stands for; a number from a newer peer reads as `internal`. */

@@ -101,6 +101,6 @@ class OwnedScope implements Scope {
         this.#options.onFailure(this.#options.name, "clean-up", error)
       }
     }
-    this.#parent?.#children.delete(this)
+    if (this.#parent !== undefined) this.#parent.#children.delete(this)
   }
 }

@@ -27,7 +27,7 @@ export interface Link {
    * checksums (docs/protocol.md, "Checks").
    */
   readonly protected: boolean
-  /** Set once, before the first byte is delivered. */
+  /** Names the receiver; nothing is delivered before the first call. The handshake hands over to its session by a second one. */
   attach(sink: LinkSink): void
   /** Sends the parts in order as one write, by reference. False asks the caller to wait for `drain`. */
   send(parts: readonly Uint8Array[]): boolean

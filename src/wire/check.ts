@@ -1,0 +1,122 @@
+/**
+ * Checked links: on a transport that does not detect changed bytes, the sender follows each batch of frames with a CHECK
+ * frame, and the receiver holds the batch back until its CRC-32 has matched. A mismatch costs the link, not the session:
+ * nothing of the batch was applied, so the next link replays it.
+ */
+
+import { RdvError } from "../base/error.ts"
+import type { Checksum } from "./crc32.ts"
+import { readU32 } from "./decode.ts"
+import { frameType, headerBytes } from "./frame.ts"
+import { maxFramePayload, maxUncheckedBytes } from "./limits.ts"
+
+export class CheckReader {
+  readonly #checksum: Checksum
+  readonly #deliver: (bytes: Uint8Array) => void
+  /** Bytes that wait for their CHECK, and the sum over them. */
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #crc = 0
+  /** A header that did not arrive whole. */
+  readonly #header: Uint8Array = new Uint8Array(headerBytes + 4)
+  #headerHeld = 0
+  /** Payload bytes of the current frame still to pass. */
+  #left = 0
+  #enabled = true
+
+  constructor(checksum: Checksum, deliver: (bytes: Uint8Array) => void) {
+    this.#checksum = checksum
+    this.#deliver = deliver
+  }
+
+  /** From the next byte on, nothing is held back any more: both sides agreed that the link protects itself. */
+  disable(): void {
+    this.#enabled = false
+  }
+
+  /**
+   * Takes the next bytes of the link. True when references to `bytes` are kept beyond the call.
+   * Throws `corrupt` when a sum does not match and `protocol` when a CHECK is overdue.
+   */
+  push(bytes: Uint8Array): boolean {
+    const end = bytes.length
+    let at = 0
+    let runFrom = 0
+    while (at < end) {
+      if (!this.#enabled) {
+        this.#deliver(at === 0 ? bytes : bytes.subarray(at))
+        return false
+      }
+      if (this.#left > 0) {
+        const take = Math.min(this.#left, end - at)
+        this.#left -= take
+        at += take
+        continue
+      }
+      if (this.#headerHeld === 0 && end - at >= headerBytes + 4) {
+        if (bytes[at] === frameType.check) {
+          this.#hold(bytes, runFrom, at)
+          this.#verify(bytes, at)
+          at += headerBytes + 4
+          runFrom = at
+        } else {
+          this.#left = payloadLength(bytes, at)
+          at += headerBytes
+        }
+        continue
+      }
+      if (this.#headerHeld === 0) this.#hold(bytes, runFrom, at)
+      at = this.#pushHeader(bytes, at, end)
+      runFrom = at
+    }
+    this.#hold(bytes, runFrom, end)
+    return this.#waiting.length > 0
+  }
+
+  /** A header near the end of a chunk: gathered byte by byte, because a CHECK must not be summed. */
+  #pushHeader(bytes: Uint8Array, from: number, end: number): number {
+    let at = from
+    while (at < end) {
+      this.#header[this.#headerHeld++] = bytes[at++] as number
+      if (this.#headerHeld < headerBytes) continue
+      if (this.#header[0] === frameType.check) {
+        if (this.#headerHeld < headerBytes + 4) continue
+        this.#headerHeld = 0
+        this.#verify(this.#header, 0)
+      } else {
+        this.#headerHeld = 0
+        this.#left = payloadLength(this.#header, 0)
+        this.#hold(this.#header.slice(0, headerBytes), 0, headerBytes)
+      }
+      return at
+    }
+    return at
+  }
+
+  #hold(bytes: Uint8Array, from: number, to: number): void {
+    if (from === to) return
+    const run = bytes.subarray(from, to)
+    this.#crc = this.#checksum(run, this.#crc)
+    this.#waiting.push(run)
+    this.#waitingBytes += run.length
+    if (this.#waitingBytes > maxUncheckedBytes) {
+      throw new RdvError("protocol", `No CHECK within ${maxUncheckedBytes} bytes`)
+    }
+  }
+
+  #verify(bytes: Uint8Array, at: number): void {
+    if (readU32(bytes, at + headerBytes) !== this.#crc) throw new RdvError("corrupt")
+    const verified = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#crc = 0
+    for (const run of verified) this.#deliver(run)
+  }
+}
+
+/** Refused before it is waited for: a flipped bit in a length must not stall the link. */
+function payloadLength(bytes: Uint8Array, at: number): number {
+  const length = ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
+  if (length > maxFramePayload) throw new RdvError("corrupt", `A frame announces ${length} bytes, over the limit`)
+  return length
+}
