@@ -1,0 +1,46 @@
+/**
+ * The schema, as the steps that lead to it. A step that was released is never edited: append one. The version of a
+ * database is the number of steps that were applied.
+ */
+
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    last_used_at INTEGER
+  ) STRICT;
+  CREATE INDEX token_by_name ON token (name);
+
+  CREATE TABLE claim (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    claimed_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX claim_by_owner ON claim (owner_id);
+
+  CREATE TABLE remembered (
+    kind TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    seed TEXT NOT NULL,
+    value TEXT NOT NULL,
+    -- Counts up with each write, so that the oldest of an owner can be forgotten.
+    turn INTEGER NOT NULL,
+    PRIMARY KEY (owner_id, kind, seed)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    fields TEXT NOT NULL
+  ) STRICT;
+  `,
+]
