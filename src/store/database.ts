@@ -132,16 +132,19 @@ function migrate(database: DatabaseSync, path: string, wall: number): void {
  * only during the load. To be removed when `engines` asks for a Node that does not warn.
  */
 function loadDatabaseClass(): typeof DatabaseSync {
-  const emitWarning = process.emitWarning
-  process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
-    const options: unknown = rest[0]
-    const type = typeof options === "object" && options !== null ? (options as { type?: string }).type : options
-    if (type !== "ExperimentalWarning" || !String(warning).includes("SQLite")) emitWarning(warning, ...rest)
-  }) as typeof process.emitWarning
+  const original = Reflect.get(process, "emitWarning") as (...parameters: unknown[]) => void
+  const filtered = (...parameters: unknown[]): void => {
+    const [warning, options] = parameters
+    const type = typeof options === "object" && options !== null ? (options as { type?: unknown }).type : options
+    if (type !== "ExperimentalWarning" || !String(warning).includes("SQLite")) {
+      Reflect.apply(original, process, parameters)
+    }
+  }
+  Reflect.set(process, "emitWarning", filtered)
   try {
     return process.getBuiltinModule("node:sqlite").DatabaseSync
   } finally {
-    process.emitWarning = emitWarning
+    Reflect.set(process, "emitWarning", original)
   }
 }
 

@@ -96,7 +96,7 @@ test("every change of one character, and every cut, is known as a typo without a
   assert.ok(isTokenText(token))
   for (let cut = 0; cut < token.length; cut++) assert.ok(!isTokenText(token.slice(0, cut)))
   fc.assert(
-    fc.property(fc.nat(token.length - 1), fc.constantFrom(..."abcXYZ019-_ .é"), (at, other) => {
+    fc.property(fc.nat(token.length - 1), fc.constantFrom("a", "Z", "0", "9", "-", "_", " ", ".", "é"), (at, other) => {
       fc.pre(token[at] !== other)
       assert.ok(!isTokenText(token.slice(0, at) + other + token.slice(at + 1)))
     }),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { RdvError } from "../base/error.ts"
+import type { RdvError } from "../base/error.ts"
 import { allowsName, allowsPort, allowsService, readScopes } from "./token-scopes.ts"
 
 test("what is left out allows everything, what is empty allows nothing", () => {
