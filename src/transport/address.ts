@@ -94,7 +94,7 @@ function splitAuthority(text: string, scheme: Scheme, rest: string): { host: str
   const authority = slash < 0 ? rest : rest.slice(0, slash)
   const path = slash < 0 ? "" : rest.slice(slash)
   if (path !== "" && !path.startsWith("/")) throw wrong(text, "has a query without a path", "put a path in front of it")
-  if (/[#\s\u0000-\u001f\u007f]/.test(path)) throw wrong(text, "has a path with # or white space", "remove them")
+  if (/[^!-~]|#/.test(path)) throw wrong(text, "has a path with # or characters that need %", "encode them")
   // Never repeat what stands before the @: it may be a secret.
   if (authority.includes("@")) {
     const shown = `${scheme}://…@${authority.slice(authority.lastIndexOf("@") + 1)}`

@@ -320,7 +320,7 @@ class MemoryEnd implements Link {
 
   #distort(bytes: Uint8Array): Uint8Array {
     const isHit = this.#corruptions.some((at) => at < bytes.length)
-    const result = isHit || this.#options.poison === true ? bytes.slice() : bytes
+    const result = isHit || this.#options.poison === true ? Uint8Array.from(bytes) : bytes
     if (this.#corruptions.length > 0) {
       for (const at of this.#corruptions) if (at < bytes.length) result[at] = (result[at] as number) ^ 0x10
       this.#corruptions = this.#corruptions.filter((at) => at >= bytes.length).map((at) => at - bytes.length)

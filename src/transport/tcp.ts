@@ -13,6 +13,8 @@ import type { DialLimits, Listener } from "./transport.ts"
 export interface TcpDialLimits extends DialLimits {
   /** An HTTP proxy that opens the connection for us (`http://user:pass@host:port`). */
   readonly proxy?: URL
+  /** How long `close` waits for the peer's end. Default 5000. */
+  readonly closeMs?: number
 }
 
 export interface TcpListenOptions {
@@ -25,7 +27,13 @@ export interface TcpListenOptions {
 
 export async function dialTcp(address: Address, limits: TcpDialLimits): Promise<Link> {
   if (address.scheme !== "tcp") throw new RdvError("usage", `${printAddress(address)} is not a tcp address`)
-  const common = { kind: "tcp", peer: printAddress(address), protected: false }
+  const { closeMs } = limits
+  const common = {
+    kind: "tcp",
+    peer: printAddress(address),
+    protected: false,
+    ...(closeMs !== undefined && { closeMs }),
+  }
   if (limits.proxy !== undefined) {
     const { socket, head } = await connectSocket(address, limits)
     return socketLink(socket, { ...common, head })
