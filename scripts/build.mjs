@@ -1,0 +1,30 @@
+/** `npm run build`: compiles `src` to `dist`, the package as it is published. Runs before `npm pack` by itself. */
+
+import { spawnSync } from "node:child_process"
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { failPlainly, root, setUp } from "./setup.mjs"
+
+const shebang = "#!/usr/bin/env node\n"
+const dist = join(root, "dist")
+const source = join(root, "src")
+
+try {
+  const node = setUp()
+  rmSync(dist, { recursive: true, force: true })
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc")
+  const result = spawnSync(node, [compiler, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+  if (result.status !== 0) process.exit(1)
+  // What the product reads at run time beside code: pages, schemas.
+  cpSync(source, dist, { recursive: true, filter: (path) => !path.endsWith(".ts") })
+  const command = join(dist, "cli", "main.js")
+  if (!existsSync(command)) {
+    console.error("dist/cli/main.js was not built: src/cli/main.ts is missing, and the package's command with it")
+    process.exit(1)
+  }
+  const text = readFileSync(command, "utf8")
+  if (!text.startsWith("#!")) writeFileSync(command, shebang + text)
+  chmodSync(command, 0o755)
+} catch (error) {
+  failPlainly(error)
+}

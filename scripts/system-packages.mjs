@@ -1,0 +1,69 @@
+/**
+ * The programs beside Node that tests and benchmarks call. On a Debian-like system and as root the missing ones are
+ * installed; elsewhere one line says what will be skipped. Nothing here is needed to run the product.
+ */
+
+import { spawnSync } from "node:child_process"
+import { existsSync, rmSync, writeFileSync } from "node:fs"
+import { delimiter, join } from "node:path"
+import { say } from "./setup.mjs"
+
+/** `command`: what is looked for; `apt`: the package that brings it; `for`: what is skipped without it. */
+const programs = {
+  test: [
+    { command: "curl", apt: "curl", for: "the tests that call curl" },
+    { command: "python3", apt: "python3", for: "the tests of the Python implementation" },
+    { command: "openssl", apt: "openssl", for: "the tests that make certificates" },
+    { command: "ip", apt: "iproute2", for: "the tests that change the machine's address" },
+  ],
+  bench: [
+    { command: "wrk", apt: "wrk", for: "all load figures" },
+    { command: "nginx", apt: "nginx-light", for: "the comparison with nginx" },
+    { command: "sshd", apt: "openssh-server", for: "the comparison with OpenSSH" },
+    { command: "ssh", apt: "openssh-client", for: "the comparison with OpenSSH" },
+  ],
+}
+
+/** Installs what `use` ("test" or "bench") is missing, or says what will be skipped. Never fails. */
+export function setUpSystem(use) {
+  let missing = programs[use].filter(({ command }) => !present(command))
+  if (missing.length === 0) return
+  if (process.platform === "linux" && process.getuid?.() === 0 && present("apt-get")) {
+    const packages = [...new Set(missing.map(({ apt }) => apt))]
+    say(`installing ${packages.join(", ")} with apt-get …`)
+    withoutServices(() => {
+      apt(["update"])
+      apt(["install", "--yes", "--no-install-recommends", ...packages])
+    })
+    missing = missing.filter(({ command }) => !present(command))
+  }
+  if (missing.length === 0) return
+  const skipped = [...new Set(missing.map((program) => program.for))].join(", ")
+  say(`not installed: ${missing.map(({ command }) => command).join(", ")}; skipped: ${skipped}`)
+}
+
+function present(command) {
+  const places = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"]
+  const endings = process.platform === "win32" ? [".exe", ".cmd"] : [""]
+  return places.some((place) => place !== "" && endings.some((ending) => existsSync(join(place, command + ending))))
+}
+
+function apt(args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
+  const result = spawnSync("apt-get", ["--quiet", ...args], { env, encoding: "utf8" })
+  if (result.status === 0) return
+  const lines = `${result.error?.message ?? result.stderr}`.trim().split("\n")
+  say(`apt-get ${args[0]} failed: ${lines.at(-1)}`)
+}
+
+/** Debian starts a server when its package is installed; this policy forbids it for the time of the call. */
+function withoutServices(call) {
+  const policy = "/usr/sbin/policy-rc.d"
+  if (existsSync(policy)) return call()
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 })
+  try {
+    call()
+  } finally {
+    rmSync(policy, { force: true })
+  }
+}
