@@ -1,0 +1,64 @@
+/**
+ * The walls of the house as data: who may import what. Imports point down only. A folder stands for all its files, a
+ * path with `.ts` for that one file; the longest key that matches a file decides. `*` in a key is any one name.
+ */
+
+/** Importer → what of ours it may import, beside its own folder. `"*"` is everything but tests. */
+export const layers: { readonly [importer: string]: readonly string[] } = {
+  base: [],
+  wire: ["base"],
+  http1: ["base"],
+  store: ["base"],
+  observe: ["base", "host"],
+  mux: ["base", "wire"],
+  transport: ["base", "mux/link.ts"],
+  host: ["base", "wire", "mux"],
+  directory: ["base", "wire", "mux"],
+  agent: ["base", "wire", "mux", "transport", "host", "http1", "directory", "store", "observe"],
+  relay: ["base", "wire", "mux", "transport", "host", "http1", "directory", "store", "observe"],
+  "capabilities/*": ["base", "host", "http1"],
+  // Composition roots: here parts that do not know each other are put together.
+  "capabilities/*/command.ts": ["*"],
+  cli: ["*"],
+  "index.ts": ["*"],
+  "node.ts": ["*"],
+}
+
+/** Package → who may import it. `"test"` is every test and the test folder. */
+export const packages: { readonly [name: string]: readonly string[] } = {
+  ws: ["transport", "test"],
+  pino: ["observe"],
+  send: ["capabilities/tunnel"],
+  "fast-check": ["test"],
+}
+
+/** Folders and files that run in Node, a page and a worker alike: no `node:` import. */
+export const portable: readonly string[] = [
+  "base",
+  "wire",
+  "mux",
+  "host",
+  "http1",
+  "directory",
+  "agent",
+  "transport/memory.ts",
+  "transport/ws.ts",
+  "index.ts",
+]
+
+/** Names that say nothing about what is inside. */
+export const forbiddenNames: readonly string[] = [
+  "util",
+  "utils",
+  "helper",
+  "helpers",
+  "common",
+  "misc",
+  "shared",
+  "types",
+  "manager",
+  "lib",
+]
+
+/** Lines; above it a file is two files. */
+export const longestFile = 500
