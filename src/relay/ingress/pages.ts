@@ -35,7 +35,7 @@ export interface ErrorAnswer {
 
 /** The answer for a request that the relay cannot pass on. */
 export function errorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
-  const facts: ReasonFacts = errorReasons[options.reason]
+  const facts = errorReasons[options.reason]
   const status = options.status ?? facts.status
   const retryAfter =
     options.retryAfterSeconds === undefined ? undefined : Math.max(0, Math.ceil(options.retryAfterSeconds))
@@ -69,8 +69,27 @@ interface ReasonFacts {
   readonly broken: 0 | 1 | 2 | 3
 }
 
-/** What happened, for whom, and what helps. The key is also the value of the header `Rdv-Error`. */
-export const errorReasons = {
+/** Also the value of the header `Rdv-Error`. */
+export type ErrorReason =
+  | "no_route"
+  | "unreachable"
+  | "bad_response"
+  | "timeout"
+  | "suspended"
+  | "draining"
+  | "limit"
+  | "rate_limited"
+  | "bad_request"
+  | "request_timeout"
+  | "body_too_large"
+  | "uri_too_long"
+  | "header_too_large"
+  | "not_implemented"
+  | "version"
+  | "internal"
+
+/** What happened, for whom, and what helps. */
+export const errorReasons: Readonly<Record<ErrorReason, ReasonFacts>> = {
   no_route: {
     status: 404,
     visitor: "No agent serves {host} right now",
@@ -167,9 +186,7 @@ export const errorReasons = {
     mend: "look at the relay's log, and please report it.",
     broken: 1,
   },
-} as const satisfies Record<string, ReasonFacts>
-
-export type ErrorReason = keyof typeof errorReasons
+}
 
 interface Story {
   readonly reason: ErrorReason
