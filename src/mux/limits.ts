@@ -1,7 +1,10 @@
 /** Every number of a session with its reason. What the peer has to know is announced in HELLO. */
 
 export interface SessionLimits {
-  /** Payload bytes that the peer may send on a stream it opened, before any CREDIT. Announced. */
+  /**
+   * Payload bytes that the peer may send on a stream it opened, before any CREDIT. Announced. Never below twice a frame's
+   * payload: credit is saved up to half a window, and the other half must hold the largest META.
+   */
   readonly windowBytes: number
   /** The window that a stream may use from the start when the session has room: 256 KiB fill 20 Mbit/s at 100 ms. */
   readonly startWindowBytes: number
@@ -20,7 +23,7 @@ export interface SessionLimits {
 }
 
 export const defaultLimits: SessionLimits = {
-  windowBytes: 64 * 1024,
+  windowBytes: 128 * 1024,
   startWindowBytes: 256 * 1024,
   maxWindowBytes: 8 * 1024 * 1024,
   sessionWindowBytes: 64 * 1024 * 1024,

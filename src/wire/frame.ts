@@ -1,5 +1,5 @@
 /**
- * The protocol on one screen. `docs/reference/protocol.md` is its normative text.
+ * The protocol on one screen. `docs/protocol.md` is its normative text.
  *
  *     frame    type u8 | length u24 | stream u32 | payload (length bytes)         big-endian
  *

@@ -1,0 +1,124 @@
+/**
+ * A link while the handshake runs: one HELLO at a time each way, everything bounded, and what arrives behind the last
+ * HELLO kept for the session.
+ */
+
+import { emptyBytes, concat } from "../base/bytes.ts"
+import type { Clock } from "../base/clock.ts"
+import { codeFromNumber, RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
+import { utf8Encode } from "../base/text.ts"
+import type { Checksum } from "../wire/crc32.ts"
+import { readU32 } from "../wire/decode.ts"
+import { encodeCheck, encodeFrame } from "../wire/encode.ts"
+import { frameType, headerBytes } from "../wire/frame.ts"
+import { readHello } from "../wire/hello.ts"
+import type { Hello } from "../wire/hello.ts"
+import { maxHelloPayload } from "../wire/limits.ts"
+import { readJsonObject } from "../wire/open.ts"
+import { handshakeMs } from "./limits.ts"
+import type { Link } from "./link.ts"
+
+export class HelloChannel {
+  readonly link: Link
+  readonly #checksum: Checksum
+  #bytes: Uint8Array = emptyBytes
+  #failed: RdvError | undefined
+  #waiting: PromiseWithResolvers<Hello> | undefined
+  readonly #timer: { cancel(): void }
+
+  constructor(link: Link, checksum: Checksum, clock: Clock) {
+    this.link = link
+    this.#checksum = checksum
+    this.#timer = clock.after(handshakeMs, () => {
+      this.abort(new RdvError("timeout", `No handshake within ${handshakeMs / 1000} s`))
+    })
+    link.attach({
+      data: (bytes) => {
+        this.#bytes = this.#bytes.length === 0 ? bytes : concat([this.#bytes, bytes])
+        if (this.#bytes.length > maxEarlyBytes) this.abort(new RdvError("limit", "Too much before the handshake ended"))
+        else this.#parse()
+        return true
+      },
+      drain: () => undefined,
+      closed: (error) => this.#fail(error ?? new RdvError("link_lost", "The link was closed during the handshake")),
+    })
+  }
+
+  send(message: JsonObject): void {
+    const frame = encodeFrame(frameType.hello, 0, utf8Encode(JSON.stringify(message)))
+    this.link.send([frame, encodeCheck(this.#checksum(frame, 0))])
+  }
+
+  /** Says no in one message and ends the link. */
+  refuse(code: number, reason: string): void {
+    this.#timer.cancel()
+    this.send({ kind: "refuse", code, reason })
+    this.link.close()
+  }
+
+  /** The peer's next message; a refusal rejects with its code. */
+  next(): Promise<Hello> {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed)
+    this.#waiting = Promise.withResolvers<Hello>()
+    const { promise } = this.#waiting
+    this.#parse()
+    return promise
+  }
+
+  /**
+   * Ends the channel's part; returns what arrived behind the last HELLO. The link stays paused until its session resumes
+   * it. Throws when the link broke meanwhile.
+   */
+  finish(): Uint8Array {
+    this.#timer.cancel()
+    if (this.#failed !== undefined) throw this.#failed
+    this.link.pause()
+    const early = this.#bytes
+    this.#bytes = emptyBytes
+    return early
+  }
+
+  abort(error: RdvError): void {
+    this.#fail(error)
+    this.link.abort(error)
+  }
+
+  #fail(error: RdvError): void {
+    this.#timer.cancel()
+    this.#failed ??= error
+    this.#waiting?.reject(this.#failed)
+    this.#waiting = undefined
+  }
+
+  /** Takes one HELLO and its CHECK from the front, when they are there and somebody waits. */
+  #parse(): void {
+    const bytes = this.#bytes
+    if (this.#waiting === undefined || bytes.length === 0) return
+    try {
+      if (bytes[0] !== frameType.hello) throw new RdvError("protocol", "The link does not begin with a HELLO frame")
+      if (bytes.length < headerBytes) return
+      const length = readU32(bytes, 0) & 0xffffff
+      if (length > maxHelloPayload) throw new RdvError("protocol", `A HELLO of ${length} bytes is over ${maxHelloPayload}`)
+      const end = headerBytes + length
+      if (bytes.length < end + headerBytes + 4) return
+      if (bytes[end] !== frameType.check) throw new RdvError("protocol", "A HELLO is not followed by a CHECK")
+      if (readU32(bytes, end + headerBytes) !== this.#checksum(bytes.subarray(0, end), 0)) throw new RdvError("corrupt")
+      const hello = readHello(readJsonObject(bytes, headerBytes, end))
+      this.#bytes = bytes.subarray(end + headerBytes + 4)
+      const waiting = this.#waiting
+      this.#waiting = undefined
+      if (hello.kind === "refuse") {
+        const code = codeFromNumber(hello.code)
+        const refusal = new RdvError(code, hello.reason === "" ? undefined : hello.reason, { origin: "remote" })
+        waiting.reject(refusal)
+        this.abort(refusal)
+      } else waiting.resolve(hello)
+    } catch (error) {
+      this.abort(error as RdvError)
+    }
+  }
+}
+
+/** A peer may send behind its last HELLO at once; one read of a transport holds less than this. */
+const maxEarlyBytes = 1024 * 1024

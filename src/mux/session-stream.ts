@@ -1,0 +1,314 @@
+/**
+ * One stream of a session: the public `Stream` on one side, frames on the other. It holds what waits to be sent, bounded
+ * by credit and by "full" answers, and what arrived before a receiver was attached, bounded by its window.
+ *
+ *     send     opening ─▶ open ─▶ ended            receive     open ─▶ ended
+ *                 └────────┴──── reset ────────────────────────┘
+ */
+
+import { codeNumber, RdvError } from "../base/error.ts"
+import type { ErrorCode } from "../base/error.ts"
+import { Fifo } from "../base/fifo.ts"
+import type { Json, JsonObject } from "../base/json.ts"
+import type { Stream, StreamSink } from "../base/stream.ts"
+import { utf8Encode } from "../base/text.ts"
+import { resetPayload } from "../wire/encode.ts"
+import { frameType } from "../wire/frame.ts"
+import type { FrameBatch } from "./batch.ts"
+import type { ReceiveWindow } from "./credit.ts"
+import { streamQueueBytes } from "./limits.ts"
+import type { Scheduled, Turn } from "./scheduler.ts"
+
+/** What a stream needs of its session. */
+export interface StreamOwner {
+  readonly framePayload: number
+  readonly startWindowBytes: number
+  /** The stream has something to send. */
+  ready(stream: SessionStream): void
+  /** The stream is over in both directions and nothing more will be sent for it. */
+  ended(stream: SessionStream): void
+  nowMs(): number
+  rttMs(): number
+}
+
+/** A metadata block in the queue, already encoded. */
+class MetaItem {
+  readonly bytes: Uint8Array
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+/** What arrived while no receiver was attached. */
+type Held = Uint8Array | JsonObject | "end"
+
+export class SessionStream implements Stream, Scheduled {
+  readonly id: number
+  readonly service: string
+  readonly header: JsonObject
+  readonly turn: Turn = { place: "none", deficit: 0 }
+  readonly #owner: StreamOwner
+  readonly #window: ReceiveWindow
+  #sink: StreamSink | undefined
+
+  #openJson: string | undefined
+  readonly #queue: Fifo<Uint8Array | MetaItem> = new Fifo()
+  #queuedBytes = 0
+  #full = false
+  #credit: number
+  #endQueued = false
+  #endSent = false
+  #reset: { code: ErrorCode; reason: string } | undefined
+  #creditOwed = 0
+
+  #held: Held[] | undefined
+  /** Delivered and not yet consumed. */
+  #unconsumed = 0
+  #endReceived = false
+  #closed = false
+  #closedWith: RdvError | undefined
+  #closedTold = false
+
+  /** `openJson` is set on the side that opens; `credit` is what the peer allows from the start. */
+  constructor(
+    owner: StreamOwner,
+    id: number,
+    service: string,
+    header: JsonObject,
+    window: ReceiveWindow,
+    credit: number,
+    openJson: string | undefined,
+  ) {
+    this.#owner = owner
+    this.id = id
+    this.service = service
+    this.header = header
+    this.#window = window
+    this.#credit = credit
+    this.#openJson = openJson
+  }
+
+  // The public face.
+
+  attach(sink: StreamSink): void {
+    this.#sink = sink
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) {
+      for (const item of held) {
+        if (this.#closedWith !== undefined) break
+        if (item === "end") sink.end()
+        else if (item instanceof Uint8Array) sink.data(item)
+        else sink.meta(item)
+      }
+    }
+    if (this.#closed) this.#tellClosed()
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#endQueued || this.#closed || chunk.length === 0) return !this.#full
+    this.#queue.push(chunk)
+    return this.#queued(chunk.length)
+  }
+
+  meta(block: { readonly [key: string]: Json | undefined }): boolean {
+    if (this.#endQueued || this.#closed) return !this.#full
+    const bytes = utf8Encode(JSON.stringify(block))
+    if (bytes.length > this.#owner.framePayload) {
+      throw new RdvError("limit", `A metadata block has ${bytes.length} bytes: over what one frame can carry`)
+    }
+    this.#queue.push(new MetaItem(bytes))
+    return this.#queued(bytes.length)
+  }
+
+  #queued(bytes: number): boolean {
+    this.#queuedBytes += bytes
+    if (this.#queuedBytes >= streamQueueBytes) this.#full = true
+    if (this.#credit > 0) this.#owner.ready(this)
+    return !this.#full
+  }
+
+  end(): void {
+    if (this.#endQueued || this.#closed) return
+    this.#endQueued = true
+    if (this.#queuedBytes === 0 || this.#credit > 0) this.#owner.ready(this)
+  }
+
+  reset(code: ErrorCode, reason = ""): void {
+    if (this.#closed) return
+    const neverOpened = this.#openJson !== undefined
+    if (!neverOpened) this.#reset = { code, reason }
+    this.#finish(new RdvError(code, reason === "" ? undefined : reason))
+    if (neverOpened) this.#owner.ended(this)
+    else this.#owner.ready(this)
+  }
+
+  consumed(bytes: number): void {
+    this.#unconsumed -= bytes
+    if (this.#endReceived || this.#closed) return
+    const credit = this.#window.consumed(bytes, this.#owner.nowMs(), this.#owner.rttMs())
+    if (credit > 0) this.#giveCredit(credit)
+  }
+
+  // The session's face: receiving.
+
+  /** Bytes of DATA or of OPEN. False when the peer sent more than its credit. */
+  receive(chunk: Uint8Array): boolean {
+    if (this.#closed) return true
+    if (this.#endReceived || !this.#window.received(chunk.length)) return false
+    this.#unconsumed += chunk.length
+    if (this.#window.window < this.#owner.startWindowBytes) {
+      const credit = this.#window.raise(this.#owner.startWindowBytes)
+      if (credit > 0) this.#giveCredit(credit)
+    }
+    if (this.#sink === undefined) (this.#held ??= []).push(chunk)
+    else this.#sink.data(chunk)
+    return true
+  }
+
+  /** True while the newest bytes are still referenced: consumption is in order, so anything open includes them. */
+  get keeps(): boolean {
+    return this.#unconsumed > 0
+  }
+
+  receiveMeta(block: JsonObject, bytes: number): boolean {
+    if (this.#closed) return true
+    if (this.#endReceived || !this.#window.received(bytes)) return false
+    this.#unconsumed += bytes
+    if (this.#sink === undefined) (this.#held ??= []).push(block)
+    else this.#sink.meta(block)
+    // The block is parsed: the application took it over.
+    this.consumed(bytes)
+    return true
+  }
+
+  receiveEnd(): boolean {
+    if (this.#closed) return true
+    if (this.#endReceived) return false
+    this.#endReceived = true
+    if (this.#sink === undefined) (this.#held ??= []).push("end")
+    else this.#sink.end()
+    if (this.#endSent) this.#finishCleanly()
+    return true
+  }
+
+  /** The peer reset it, or the session is over: nothing will be sent any more. */
+  receiveReset(error: RdvError): void {
+    if (this.#closed) {
+      this.#reset = undefined
+      this.#owner.ended(this)
+      return
+    }
+    this.#finish(error)
+    this.#owner.ended(this)
+  }
+
+  receiveCredit(bytes: number): void {
+    this.#credit += bytes
+    if (this.#queuedBytes > 0) this.#owner.ready(this)
+  }
+
+  get credit(): number {
+    return this.#credit
+  }
+
+  // The session's face: sending.
+
+  /** True when `emit` would put something into a batch. */
+  get sendable(): boolean {
+    if (this.#reset !== undefined || this.#openJson !== undefined || this.#creditOwed > 0) return true
+    if (this.#endSent || this.#closed) return false
+    if (this.#queuedBytes === 0) return this.#endQueued
+    const item = this.#queue.peek()
+    return item instanceof MetaItem ? item.bytes.length <= this.#credit : this.#credit > 0
+  }
+
+  /** Puts frames into the batch, about `most` bytes. Returns the bytes added. */
+  emit(batch: FrameBatch, most: number): number {
+    const before = batch.bytes
+    if (this.#openJson !== undefined) {
+      batch.addOpen(this.id, this.#window.window, this.service, this.#openJson)
+      this.#openJson = undefined
+    }
+    if (this.#reset !== undefined) {
+      const { code, reason } = this.#reset
+      this.#reset = undefined
+      batch.add(frameType.reset, this.id, resetPayload(codeNumber(code), reason))
+      this.#owner.ended(this)
+      return batch.bytes - before
+    }
+    if (this.#creditOwed > 0) {
+      if (!this.#endReceived && !this.#closed) batch.addU32(frameType.credit, this.id, this.#creditOwed)
+      this.#creditOwed = 0
+    }
+    while (this.#queuedBytes > 0 && this.#credit > 0 && batch.bytes - before < most) {
+      if (!this.#emitItem(batch)) break
+    }
+    if (this.#queuedBytes === 0 && this.#endQueued && !this.#endSent && !this.#closed) {
+      this.#endSent = true
+      batch.addEmpty(frameType.end, this.id)
+      if (this.#endReceived) this.#finishCleanly()
+    }
+    const added = batch.bytes - before
+    if (this.#full && this.#queuedBytes * 2 < streamQueueBytes && !this.#closed) {
+      this.#full = false
+      this.#sink?.drain()
+    }
+    return added
+  }
+
+  /** False when the next item needs more credit than there is. */
+  #emitItem(batch: FrameBatch): boolean {
+    const item = this.#queue.shift() as Uint8Array | MetaItem
+    if (item instanceof MetaItem) {
+      const length = item.bytes.length
+      if (length > this.#credit) {
+        this.#queue.unshift(item)
+        return false
+      }
+      batch.add(frameType.meta, this.id, item.bytes)
+      this.#sent(length)
+      return true
+    }
+    const take = Math.min(item.length, this.#credit, this.#owner.framePayload)
+    if (take < item.length) {
+      this.#queue.unshift(item.subarray(take))
+      batch.add(frameType.data, this.id, item.subarray(0, take))
+    } else batch.add(frameType.data, this.id, item)
+    this.#sent(take)
+    return true
+  }
+
+  #sent(bytes: number): void {
+    this.#credit -= bytes
+    this.#queuedBytes -= bytes
+  }
+
+  #giveCredit(bytes: number): void {
+    this.#creditOwed += bytes
+    this.#owner.ready(this)
+  }
+
+  #finishCleanly(): void {
+    this.#finish(undefined)
+    this.#owner.ended(this)
+  }
+
+  #finish(error: RdvError | undefined): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#closedWith = error
+    this.#queue.clear()
+    this.#queuedBytes = 0
+    this.#window.release()
+    // A receiver that comes later still gets what a clean stream held; a broken one only its error.
+    if (error !== undefined) this.#held = undefined
+    this.#tellClosed()
+  }
+
+  #tellClosed(): void {
+    if (this.#closedTold || this.#sink === undefined) return
+    this.#closedTold = true
+    this.#sink.closed(this.#closedWith)
+  }
+}

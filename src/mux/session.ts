@@ -1,0 +1,603 @@
+/**
+ * The durable association of two peers. It carries streams over whatever link it has: frames are numbered, logged until
+ * acknowledged, replayed on the next link and applied exactly once.
+ *
+ *     live ── link lost ──▶ suspended ── new link ──▶ live
+ *       └───── close, failure ────┴── grace time over ──▶ closed
+ *
+ * This file wires the parts: `Scheduler` (who sends), `FrameBatch` (what one write holds), `ReplayLog` (what may have to be
+ * sent again), `FlightLimit` (how much may be on its way), `FrameDecoder` and `CheckReader` (what arrives).
+ */
+
+import type { Clock, Timer } from "../base/clock.ts"
+import { codeFromNumber, codeNumber, RdvError } from "../base/error.ts"
+import type { ErrorCode } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
+import type { Log } from "../base/log.ts"
+import { utf8Decode } from "../base/text.ts"
+import { CheckReader } from "../wire/check.ts"
+import type { Checksum } from "../wire/crc32.ts"
+import { FrameDecoder, readU32, readU64 } from "../wire/decode.ts"
+import type { FrameSink } from "../wire/decode.ts"
+import { checkServiceName, encodeU64Frame, resetPayload } from "../wire/encode.ts"
+import { frameName, frameType, headerBytes, isSequenced } from "../wire/frame.ts"
+import { readJsonObject, readOpenPayload } from "../wire/open.ts"
+import { checkFrame, FrameBatch } from "./batch.ts"
+import { ReceiveWindow, WindowBudget } from "./credit.ts"
+import { FlightLimit } from "./flight.ts"
+import { Liveness } from "./liveness.ts"
+import type { SessionLimits } from "./limits.ts"
+import { ackDelayMs, ackEveryBytes, batchBytes, minFlightBytes, quantumBytes } from "./limits.ts"
+import type { Link, LinkSink } from "./link.ts"
+import { ReplayLog } from "./replay-log.ts"
+import { Scheduler } from "./scheduler.ts"
+import { SessionStats } from "./session-stats.ts"
+import type { SessionStatus } from "./session-stats.ts"
+import { SessionStream } from "./session-stream.ts"
+import type { StreamOwner } from "./session-stream.ts"
+import { StreamIds } from "./stream-ids.ts"
+
+export type SessionState = "live" | "suspended" | "closed"
+
+/** What a session needs of the host it runs in. */
+export interface SessionRuntime {
+  readonly clock: Clock
+  readonly log: Log
+  /** Runs a callback after the present round of input, before the process sleeps (Node: `setImmediate`). */
+  readonly defer: (callback: () => void) => void
+  readonly checksum: Checksum
+}
+
+export interface SessionOptions {
+  readonly id: string
+  /** Who dials again after a cut; it opens streams with odd numbers. */
+  readonly role: "dialer" | "acceptor"
+  readonly limits: SessionLimits
+  /** What the peer announced. */
+  readonly peer: { readonly windowBytes: number; readonly streams: number }
+  readonly runtime: SessionRuntime
+  /** A stream that the peer opened. The receiver attaches a sink, or resets it. */
+  readonly onStream: (stream: SessionStream) => void
+  /** The link is gone; the dialer's owner dials again. */
+  readonly onSuspended?: (error: RdvError) => void
+  /** The session is live again after having been suspended, or on a replaced link. */
+  readonly onResumed?: () => void
+  /** The peer opens no more streams and wants none. */
+  readonly onDrain?: () => void
+  readonly onClosed?: (error: RdvError | undefined) => void
+}
+
+export class Session implements StreamOwner, FrameSink {
+  readonly id: string
+  readonly #options: SessionOptions
+  readonly #clock: Clock
+  readonly #streams: Map<number, SessionStream> = new Map()
+  readonly #ids: StreamIds
+  readonly #scheduler: Scheduler<SessionStream> = new Scheduler(quantumBytes)
+  readonly #batch: FrameBatch = new FrameBatch()
+  readonly #log: ReplayLog = new ReplayLog()
+  readonly #flight: FlightLimit
+  readonly #budget: WindowBudget
+  readonly #liveness: Liveness
+  readonly #stats: SessionStats = new SessionStats()
+
+  #state: SessionState = "suspended"
+  #link: Link | undefined
+  #linkFull = false
+  #check: CheckReader | undefined
+  #decoder: FrameDecoder
+  #kept = false
+  #graceTimer: Timer | undefined
+  #pumpDue = false
+  #pumping = false
+  /** Unsequenced frames for the next write; bounded: an ACK, a PING and one PONG for each PING that a read held. */
+  #prefix: Uint8Array[] = []
+  #draining = false
+  #drainDue = false
+  #peerDrains = false
+  #closeDue: { code: ErrorCode; reason: string } | undefined
+
+  /** Bytes of sequenced frames applied, and of the DATA frame under way. */
+  #applied = 0
+  #frameDelivered = 0
+  /** After a cut within a DATA frame: that frame comes again, and its first `skip` payload bytes are already applied. */
+  #torn: { readonly stream: number; readonly length: number } | undefined
+  #skip = 0
+  #ackedIn = 0
+  #ackTimer: Timer | undefined
+
+  constructor(options: SessionOptions) {
+    this.id = options.id
+    this.#options = options
+    this.#clock = options.runtime.clock
+    this.#ids = new StreamIds(options.role === "dialer" ? 1 : 2)
+    this.#flight = new FlightLimit(minFlightBytes, options.limits.logBytes)
+    this.#budget = new WindowBudget(options.limits.sessionWindowBytes)
+    this.#decoder = new FrameDecoder(this)
+    this.#liveness = new Liveness({
+      clock: this.#clock,
+      deadAfterMs: options.limits.deadAfterMs,
+      ping: (stamp) => this.#sendNow(encodeU64Frame(frameType.ping, stamp)),
+      dead: (silentMs) => {
+        this.#loseLink(new RdvError("link_lost", `Nothing arrived for ${Math.round(silentMs)} ms`))
+      },
+    })
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** True from the moment that either side said DRAIN. */
+  get draining(): boolean {
+    return this.#draining || this.#peerDrains
+  }
+
+  /** Bytes of sequenced frames applied so far: what the handshake of the next link tells the peer. */
+  get received(): number {
+    return this.#applied
+  }
+
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
+  get linkKind(): string {
+    return this.#link?.kind ?? "none"
+  }
+
+  get peer(): string {
+    return this.#link?.peer ?? "none"
+  }
+
+  // Links.
+
+  /**
+   * Puts the session on a link whose handshake is done. A live link is replaced (make before break). `peerReceived` is the
+   * peer's count of applied bytes; `early` are bytes that arrived behind the handshake.
+   */
+  attachLink(link: Link, peerReceived: number, checked: boolean, early: Uint8Array): void {
+    if (this.#state === "closed") {
+      link.abort(new RdvError("closed"))
+      return
+    }
+    const resumed = this.#stats.links > 0
+    this.detachLink(new RdvError("replaced", "A newer link took over"))
+    this.#graceTimer?.cancel()
+    this.#graceTimer = undefined
+    try {
+      this.#stats.retransmittedBytes += this.#log.rewind(peerReceived)
+    } catch (error) {
+      link.abort(new RdvError("protocol"))
+      this.#finish(error as RdvError)
+      return
+    }
+    this.#stats.links++
+    if (resumed) this.#stats.resumes++
+    this.#link = link
+    this.#linkFull = false
+    this.#flight.reset()
+    const decoder = this.#decoder
+    this.#check = checked
+      ? new CheckReader(this.#options.runtime.checksum, (bytes) => void decoder.push(bytes))
+      : undefined
+    this.#state = "live"
+    this.#liveness.start()
+    const sink: LinkSink = {
+      data: (bytes) => (this.#link === link ? this.#linkData(bytes) : false),
+      drain: () => {
+        if (this.#link !== link) return
+        this.#linkFull = false
+        this.#pump()
+      },
+      closed: (error) => {
+        if (this.#link === link) this.#loseLink(error ?? new RdvError("link_lost", "The peer closed the link"))
+      },
+    }
+    link.attach(sink)
+    if (early.length > 0) this.#linkData(early)
+    link.resume()
+    if (resumed) this.#options.onResumed?.()
+    this.#schedulePump()
+  }
+
+  /** Stops reading from the current link, so that `received` is final; the session is suspended. */
+  detachLink(reason: RdvError): void {
+    const link = this.#link
+    if (link === undefined) return
+    this.#link = undefined
+    this.#state = "suspended"
+    this.#liveness.stop()
+    this.#ackTimer?.cancel()
+    this.#ackTimer = undefined
+    this.#prefix = []
+    // What the dead link left half-read comes again whole; what of it was applied already is skipped then.
+    this.#decoder.stop()
+    this.#decoder = new FrameDecoder(this)
+    this.#check = undefined
+    if (this.#frameDelivered > 0) this.#skip = this.#frameDelivered
+    link.abort(reason)
+  }
+
+  #loseLink(error: RdvError): void {
+    if (this.#link === undefined || this.#state === "closed") return
+    this.detachLink(error)
+    this.#options.runtime.log.info("session.suspended", { session: this.id, code: error.code, reason: error.message })
+    this.#graceTimer = this.#clock.after(this.#options.limits.graceMs, () => {
+      this.#finish(new RdvError("expired", `No link for ${this.#options.limits.graceMs} ms`))
+    })
+    this.#options.onSuspended?.(error)
+  }
+
+  // Streams.
+
+  /** Opens a stream; never throws for the state of the session: a stream on a closed one closes at once. */
+  open(service: string, header: JsonObject): SessionStream {
+    checkServiceName(service)
+    const refusal = this.#refusal()
+    const id = refusal === undefined ? this.#ids.next((taken) => this.#streams.has(taken)) : 0
+    const { startWindowBytes, maxWindowBytes, windowBytes } = this.#options.limits
+    const granted = this.#budget.take(startWindowBytes, Math.min(windowBytes, startWindowBytes))
+    const window = new ReceiveWindow(granted, maxWindowBytes, this.#budget, this.#clock.now())
+    const credit = this.#options.peer.windowBytes
+    const stream = new SessionStream(this, id, service, header, window, credit, JSON.stringify(header))
+    if (refusal !== undefined) {
+      stream.receiveReset(refusal)
+      return stream
+    }
+    this.#streams.set(id, stream)
+    this.#stats.streamsOpened++
+    this.ready(stream)
+    return stream
+  }
+
+  #refusal(): RdvError | undefined {
+    if (this.#state === "closed") return new RdvError("closed", "The session is closed")
+    if (this.#peerDrains || this.#draining) return new RdvError("draining")
+    if (this.#streams.size >= this.#options.peer.streams) {
+      return new RdvError("limit", `The session has ${this.#streams.size} streams, as many as the peer takes`)
+    }
+    return undefined
+  }
+
+  /** Asks the peer to open no more streams; those that run finish. */
+  drain(): void {
+    if (this.#draining || this.#state === "closed") return
+    this.#draining = true
+    this.#drainDue = true
+    this.#schedulePump()
+  }
+
+  /** Ends the session and all its streams on both sides. What is queued is dropped. */
+  close(code: ErrorCode = "closed", reason = ""): void {
+    if (this.#state === "closed") return
+    this.#closeDue = { code, reason }
+    // The peer hears of it at once or never: a suspended session has nobody to tell.
+    this.#pump()
+    this.#finish(code === "closed" ? undefined : new RdvError(code, reason === "" ? undefined : reason))
+  }
+
+  status(): SessionStatus {
+    return {
+      id: this.id,
+      state: this.#state,
+      link: this.linkKind,
+      peer: this.peer,
+      rttMs: this.#liveness.rttMs,
+      streams: this.#streams.size,
+      ...this.#stats.read(),
+      unacknowledgedBytes: this.#log.bytes,
+      flightLimitBytes: this.#flight.limit,
+      windowGrantedBytes: this.#budget.granted,
+    }
+  }
+
+  // What streams ask for.
+
+  readonly framePayload: number = quantumBytes
+
+  get startWindowBytes(): number {
+    return this.#options.limits.startWindowBytes
+  }
+
+  ready(stream: SessionStream): void {
+    this.#scheduler.ready(stream)
+    this.#schedulePump()
+  }
+
+  ended(stream: SessionStream): void {
+    if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id)
+  }
+
+  nowMs(): number {
+    return this.#clock.now()
+  }
+
+  rttMs(): number {
+    return this.#liveness.rttMs
+  }
+
+  // Sending.
+
+  #schedulePump(): void {
+    if (this.#pumpDue) return
+    this.#pumpDue = true
+    this.#options.runtime.defer(this.#deferredPump)
+  }
+
+  readonly #deferredPump = (): void => {
+    this.#pumpDue = false
+    this.#pump()
+  }
+
+  /** Moves frames from the streams to the link until one of them has enough. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (this.#link !== undefined && !this.#linkFull) {
+        if (this.#log.replaying) this.#sendBatch(this.#log.next())
+        else if (!this.#pumpFresh()) break
+      }
+    } catch (error) {
+      this.#fail(error as RdvError)
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  /** Sends one batch of new frames. False when there is nothing that may be sent now. */
+  #pumpFresh(): boolean {
+    const batch = this.#batch
+    if (this.#closeDue !== undefined) {
+      const { code, reason } = this.#closeDue
+      this.#closeDue = undefined
+      batch.add(frameType.reset, 0, resetPayload(codeNumber(code), reason))
+    }
+    if (this.#drainDue) {
+      this.#drainDue = false
+      batch.addEmpty(frameType.drain, 0)
+    }
+    const room = this.#flight.limit - this.#log.bytes
+    if (room > 0) {
+      const most = Math.min(room, batchBytes)
+      while (batch.bytes < most) {
+        const stream = this.#scheduler.next()
+        if (stream === undefined) break
+        const added = stream.emit(batch, Math.min(stream.turn.deficit, most - batch.bytes))
+        this.#scheduler.done(stream, added, stream.sendable)
+        this.#stats.bytesOut += added
+      }
+    }
+    if (this.#ackedIn < this.#applied && (batch.bytes > 0 || this.#applied - this.#ackedIn >= ackEveryBytes)) {
+      this.#takeAck()
+    }
+    const bytes = batch.bytes
+    if (bytes === 0 && this.#prefix.length === 0) return false
+    const parts = batch.take()
+    if (bytes > 0) {
+      this.#log.append(parts, bytes)
+      this.#flight.sent(this.#log.end, this.#log.start, this.#clock.now())
+    }
+    this.#sendBatch(parts)
+    return bytes > 0
+  }
+
+  #sendBatch(sequenced: readonly Uint8Array[]): void {
+    const link = this.#link as Link
+    let parts = sequenced
+    if (this.#prefix.length > 0) {
+      parts = [...this.#prefix, ...sequenced]
+      this.#prefix = []
+    }
+    if (this.#check !== undefined) parts = [...parts, checkFrame(parts, this.#options.runtime.checksum)]
+    if (!link.send(parts)) this.#linkFull = true
+  }
+
+  #takeAck(): void {
+    this.#ackedIn = this.#applied
+    this.#ackTimer?.cancel()
+    this.#ackTimer = undefined
+    this.#prefix.push(encodeU64Frame(frameType.ack, this.#applied))
+  }
+
+  /** Unsequenced frames do not wait for the flow of streams, only for the link's own room. */
+  #sendNow(frame: Uint8Array): void {
+    this.#prefix.push(frame)
+    this.#schedulePump()
+  }
+
+  // Receiving.
+
+  #linkData(bytes: Uint8Array): boolean {
+    this.#liveness.heard()
+    this.#kept = false
+    try {
+      if (this.#check !== undefined) {
+        if (this.#check.push(bytes)) this.#kept = true
+      } else this.#decoder.push(bytes)
+    } catch (error) {
+      const failure = error as RdvError
+      if (failure.code === "corrupt") this.#loseLink(failure)
+      else this.#fail(failure)
+      return true
+    }
+    const unacked = this.#applied - this.#ackedIn
+    if (unacked >= ackEveryBytes) this.#schedulePump()
+    else if (unacked > 0 && this.#ackTimer === undefined) {
+      this.#ackTimer = this.#clock.after(ackDelayMs, this.#ackLate)
+    }
+    return this.#kept
+  }
+
+  readonly #ackLate = (): void => {
+    this.#ackTimer = undefined
+    if (this.#link === undefined || this.#ackedIn === this.#applied) return
+    this.#takeAck()
+    this.#schedulePump()
+  }
+
+  /** `FrameSink`: a piece of a DATA payload. */
+  data(id: number, bytes: Uint8Array, start: number, end: number, left: number, length: number): void {
+    let from = start
+    if (this.#skip > 0 || this.#torn !== undefined) {
+      const torn = this.#torn
+      if (torn !== undefined && (torn.stream !== id || torn.length !== length)) {
+        throw new RdvError("protocol", "A replay does not begin with the frame that was cut")
+      }
+      const skipped = Math.min(this.#skip, end - start)
+      this.#skip -= skipped
+      from += skipped
+    }
+    this.#frameDelivered += end - from
+    if (left === 0) {
+      this.#applied += headerBytes + length
+      this.#frameDelivered = 0
+      this.#torn = undefined
+    } else if (this.#torn === undefined) this.#torn = { stream: id, length }
+    if (from === end) return
+    this.#stats.bytesIn += end - from
+    const stream = this.#streams.get(id)
+    if (stream === undefined) {
+      this.#stray(id, frameType.data)
+      return
+    }
+    if (!stream.receive(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))) {
+      throw creditExceeded(id)
+    }
+    if (stream.keeps) this.#kept = true
+  }
+
+  /** `FrameSink`: any other frame. */
+  frame(type: number, id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (isSequenced(type)) {
+      if (this.#torn !== undefined) throw new RdvError("protocol", "A replay does not begin with the frame that was cut")
+      this.#applied += headerBytes + end - start
+      this.#sequenced(type, id, bytes, start, end)
+      return
+    }
+    switch (type) {
+      case frameType.ack: {
+        const position = readU64(bytes, start)
+        this.#log.acknowledge(position)
+        this.#flight.acknowledged(position, this.#clock.now())
+        if (!this.#scheduler.empty) this.#schedulePump()
+        return
+      }
+      case frameType.ping:
+        // One read cannot hold more of them than its bytes; still, a flood of PINGs gets no flood of answers.
+        if (this.#prefix.length < 16) this.#sendNow(encodeU64Frame(frameType.pong, readU64(bytes, start)))
+        return
+      case frameType.pong:
+        this.#liveness.pong(readU64(bytes, start))
+        return
+      case frameType.check:
+      case frameType.dgram:
+        return
+      default:
+        throw new RdvError("protocol", `A ${frameName(type)} frame after the handshake`)
+    }
+  }
+
+  #sequenced(type: number, id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (type === frameType.open) {
+      this.#accept(id, bytes, start, end)
+      return
+    }
+    if (type === frameType.drain) {
+      this.#peerDrains = true
+      this.#options.onDrain?.()
+      return
+    }
+    const stream = this.#streams.get(id)
+    if (type === frameType.reset) {
+      const code = codeFromNumber(((bytes[start] as number) << 8) | (bytes[start + 1] as number))
+      const reason = utf8Decode(bytes, start + 2, end)
+      const error = new RdvError(code, reason === "" ? undefined : reason, { origin: "remote" })
+      if (id === 0) this.#finish(error.code === "closed" ? undefined : error)
+      else stream?.receiveReset(error)
+      return
+    }
+    if (stream === undefined) {
+      this.#stray(id, type)
+      return
+    }
+    if (type === frameType.meta) {
+      if (!stream.receiveMeta(readJsonObject(bytes, start, end), end - start)) throw creditExceeded(id)
+    } else if (type === frameType.end) {
+      if (!stream.receiveEnd()) throw new RdvError("protocol", `Two END frames on stream ${id}`)
+    } else if (type === frameType.credit) {
+      stream.receiveCredit(readU32(bytes, start))
+      if (stream.credit > maxCredit) throw new RdvError("protocol", `The credit of stream ${id} is over ${maxCredit}`)
+    }
+  }
+
+  #accept(id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#ids.isOurs(id) || this.#streams.has(id)) {
+      throw new RdvError("protocol", `The peer opens stream ${id}, which is not its to open`)
+    }
+    this.#ids.seen(id)
+    const open = readOpenPayload(bytes, start, end)
+    const { windowBytes, maxWindowBytes, streams } = this.#options.limits
+    const granted = this.#budget.take(windowBytes, windowBytes)
+    const window = new ReceiveWindow(granted, maxWindowBytes, this.#budget, this.#clock.now())
+    const stream = new SessionStream(this, id, open.service, open.header, window, open.window, undefined)
+    this.#stats.streamsAccepted++
+    const full = this.#streams.size >= streams
+    this.#streams.set(id, stream)
+    if (full || this.#draining) {
+      stream.reset(full ? "limit" : "draining", full ? `No more than ${streams} streams at once` : "")
+      return
+    }
+    this.#options.onStream(stream)
+    if (open.firstAt < end) {
+      if (!stream.receive(bytes.slice(open.firstAt, end))) throw creditExceeded(id)
+    }
+  }
+
+  /** A frame for a stream that is not there: left over from one that was reset, or a lie. */
+  #stray(id: number, type: number): void {
+    if (!this.#ids.wasUsed(id)) {
+      throw new RdvError("protocol", `A ${frameName(type)} frame for stream ${id}, which was never opened`)
+    }
+  }
+
+  // Ending.
+
+  /** The peer broke the protocol: it is told, and the session ends. */
+  #fail(error: RdvError): void {
+    if (this.#state === "closed") return
+    this.#options.runtime.log.warn("session.failed", { session: this.id, code: error.code, reason: error.message })
+    this.#pumping = false
+    this.#closeDue = { code: error.code, reason: error.message }
+    try {
+      if (this.#link !== undefined && !this.#log.replaying) this.#pumpFresh()
+    } finally {
+      this.#finish(error)
+    }
+  }
+
+  #finish(error: RdvError | undefined): void {
+    if (this.#state === "closed") return
+    this.#state = "closed"
+    this.#liveness.stop()
+    this.#graceTimer?.cancel()
+    this.#ackTimer?.cancel()
+    const link = this.#link
+    this.#link = undefined
+    this.#decoder.stop()
+    link?.close()
+    this.#log.clear()
+    const streamError = error ?? new RdvError("closed", "The session is closed")
+    for (const stream of this.#streams.values()) stream.receiveReset(streamError)
+    this.#streams.clear()
+    this.#options.onClosed?.(error)
+  }
+}
+
+/** No honest peer grants more: eight times the largest window. */
+const maxCredit = 2 ** 30
+
+function creditExceeded(id: number): RdvError {
+  return new RdvError("protocol", `The peer sent more on stream ${id} than its credit allows`)
+}
