@@ -1,7 +1,17 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs"
-import { truncateSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { Agent, type IncomingMessage, request } from "node:http"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
