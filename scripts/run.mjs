@@ -24,6 +24,14 @@ export function become(node, script, args, cwd = process.cwd()) {
       if (signal === "SIGTERM" || !terminal) child.kill(signal)
     })
   }
+  // npm passes a signal on to the shell between us and itself, and the shell ends without passing it further. What is
+  // left of it for us is that our parent is another one.
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    child.kill("SIGTERM")
+  }, 200)
   child.on("error", (error) => {
     process.stderr.write(`${node} cannot be started: ${error.message}\n`)
     process.exit(1)
