@@ -126,7 +126,7 @@ function firstLine(result) {
   if (result.error !== undefined) return result.error.message
   const lines = `${result.stderr}`.split("\n").map((line) => line.replace(/^npm (error|ERR!) ?/, "").trim())
   return (
-    lines.filter((line) => line !== "" && !line.startsWith("code ") && !line.startsWith("npm "))[0] ??
+    lines.filter((line) => line !== "" && !/^(?:code|errno|syscall|path|npm) /.test(line))[0] ??
     `status ${result.status}`
   )
 }
