@@ -90,7 +90,7 @@ export interface Acceptor {
   admit(hello: NewHello, link: Link): Promise<Admission> | Admission
   /** The secret of a living session; undefined refuses with `unknown_session`. */
   secretOf(sessionId: string): Uint8Array | undefined
-  /** After the proof: stops the old link of the session and returns its count of applied bytes. */
+  /** After the proof: stops the present link of the session and returns its count of applied bytes. */
   freeze(sessionId: string): number
   /** The session is on its new link. */
   resumed(sessionId: string, ready: Resumed): void
@@ -106,7 +106,10 @@ export interface Admission {
   readonly start: (ready: ReadyLink, peer: Announced) => void
 }
 
-/** The acceptor's half, for new and returning sessions. Resolves when the link is handed over or refused; never rejects. */
+/**
+ * The acceptor's half, for new and returning sessions. Resolves when the link is handed over or refused; rejects
+ * only with what the acceptor itself threw and is no `RdvError`.
+ */
 export async function acceptHandshake(link: Link, runtime: HandshakeRuntime, acceptor: Acceptor): Promise<void> {
   const channel = new HelloChannel(link, runtime.checksum, runtime.clock)
   try {
@@ -150,9 +153,14 @@ async function acceptResume(channel: HelloChannel, hello: ResumeHello, acceptor:
   if (proof.kind !== "proof") throw unexpected(channel, proof)
   const nonces = `${hello.nonce}.${nonce}`
   await checkProof(channel, secret, "dial", nonces, proof)
-  if (acceptor.secretOf(hello.session) === undefined) throw new RdvError("unknown_session")
-  const received = acceptor.freeze(hello.session)
-  const answer = base64url(await proofOf(secret, "accept", nonces, received))
+  let received: number
+  let answer: string
+  do {
+    if (acceptor.secretOf(hello.session) === undefined) throw new RdvError("unknown_session")
+    received = acceptor.freeze(hello.session)
+    answer = base64url(await proofOf(secret, "accept", nonces, received))
+    // While the proof was made, a second link may have resumed the same session and moved its count.
+  } while (acceptor.secretOf(hello.session) === undefined || acceptor.freeze(hello.session) !== received)
   const early = channel.finish()
   channel.send({ kind: "resumed", proof: answer, received })
   acceptor.resumed(hello.session, {
@@ -169,7 +177,12 @@ function checkVersion(versions: readonly number[]): void {
 }
 
 /** Both nonces, the direction and the count are under the proof, so that none of them can be replayed or turned round. */
-async function proofOf(secret: Uint8Array, who: "dial" | "accept", nonces: string, received: number): Promise<Uint8Array> {
+async function proofOf(
+  secret: Uint8Array,
+  who: "dial" | "accept",
+  nonces: string,
+  received: number,
+): Promise<Uint8Array> {
   const key = await crypto.subtle.importKey(
     "raw",
     secret as Uint8Array<ArrayBuffer>,

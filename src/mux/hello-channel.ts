@@ -23,6 +23,9 @@ export class HelloChannel {
   readonly link: Link
   readonly #checksum: Checksum
   #bytes: Uint8Array = emptyBytes
+  /** Arrived while nobody waits for a message. Joined only then: many small reads must not be copied again and again. */
+  #early: Uint8Array[] = []
+  #earlyBytes = 0
   #failed: RdvError | undefined
   #waiting: PromiseWithResolvers<Hello> | undefined
   readonly #timer: { cancel(): void }
@@ -35,9 +38,14 @@ export class HelloChannel {
     })
     link.attach({
       data: (bytes) => {
-        this.#bytes = this.#bytes.length === 0 ? bytes : concat([this.#bytes, bytes])
-        if (this.#bytes.length > maxEarlyBytes) this.abort(new RdvError("limit", "Too much before the handshake ended"))
-        else this.#parse()
+        if (this.#failed !== undefined) return false
+        this.#early.push(bytes)
+        this.#earlyBytes += bytes.length
+        if (this.#earlyBytes > maxEarlyBytes || this.#early.length > maxEarlyReads) {
+          this.abort(new RdvError("limit", "Too much before the handshake ended"))
+          return false
+        }
+        if (this.#waiting !== undefined) this.#parse()
         return true
       },
       drain: () => undefined,
@@ -52,8 +60,8 @@ export class HelloChannel {
 
   /** Says no in one message and ends the link. */
   refuse(code: number, reason: string): void {
-    this.#timer.cancel()
     this.send({ kind: "refuse", code, reason })
+    this.#fail(new RdvError(codeFromNumber(code), reason))
     this.link.close()
   }
 
@@ -74,6 +82,7 @@ export class HelloChannel {
     this.#timer.cancel()
     if (this.#failed !== undefined) throw this.#failed
     this.link.pause()
+    this.#join()
     const early = this.#bytes
     this.#bytes = emptyBytes
     return early
@@ -89,23 +98,36 @@ export class HelloChannel {
     this.#failed ??= error
     this.#waiting?.reject(this.#failed)
     this.#waiting = undefined
+    this.#early = []
+    this.#bytes = emptyBytes
+  }
+
+  #join(): void {
+    if (this.#early.length > 0) this.#bytes = concat([this.#bytes, ...this.#early])
+    this.#early = []
   }
 
   /** Takes one HELLO and its CHECK from the front, when they are there and somebody waits. */
   #parse(): void {
+    this.#join()
     const bytes = this.#bytes
     if (this.#waiting === undefined || bytes.length === 0) return
     try {
       if (bytes[0] !== frameType.hello) throw new RdvError("protocol", "The link does not begin with a HELLO frame")
       if (bytes.length < headerBytes) return
+      if (readU32(bytes, 4) !== 0) throw new RdvError("protocol", "A HELLO names a stream")
       const length = readU32(bytes, 0) & 0xffffff
-      if (length > maxHelloPayload) throw new RdvError("protocol", `A HELLO of ${length} bytes is over ${maxHelloPayload}`)
+      if (length > maxHelloPayload)
+        throw new RdvError("protocol", `A HELLO of ${length} bytes is over ${maxHelloPayload}`)
       const end = headerBytes + length
       if (bytes.length < end + headerBytes + 4) return
-      if (bytes[end] !== frameType.check) throw new RdvError("protocol", "A HELLO is not followed by a CHECK")
+      if (readU32(bytes, end) !== checkHeader || readU32(bytes, end + 4) !== 0) {
+        throw new RdvError("protocol", "A HELLO is not followed by a CHECK")
+      }
       if (readU32(bytes, end + headerBytes) !== this.#checksum(bytes.subarray(0, end), 0)) throw new RdvError("corrupt")
       const hello = readHello(readJsonObject(bytes, headerBytes, end))
       this.#bytes = bytes.subarray(end + headerBytes + 4)
+      this.#earlyBytes = this.#bytes.length
       const waiting = this.#waiting
       this.#waiting = undefined
       if (hello.kind === "refuse") {
@@ -122,3 +144,7 @@ export class HelloChannel {
 
 /** A peer may send behind its last HELLO at once; one read of a transport holds less than this. */
 const maxEarlyBytes = 1024 * 1024
+const maxEarlyReads = 4096
+
+/** Type and length of a CHECK frame. */
+const checkHeader = frameType.check * 2 ** 24 + 4

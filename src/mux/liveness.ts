@@ -45,8 +45,11 @@ export class Liveness {
     this.#heard = true
   }
 
+  /** A stamp that was never sent can only be late or wrong: it changes nothing. */
   pong(stamp: number): void {
-    const sample = Math.max(0, this.#options.clock.now() - stamp / 1000)
+    // Half a microsecond is what the stamp was rounded by.
+    const sample = Math.max(0, this.#options.clock.now() - stamp / 1000 + 0.0005)
+    if (stamp / 1000 > this.#options.clock.now() + 0.001 || sample > this.#options.deadAfterMs) return
     // RFC 6298: an eighth of the new sample.
     this.#rttMs = this.#rttMs === 0 ? sample : this.#rttMs + (sample - this.#rttMs) / 8
   }
@@ -61,7 +64,7 @@ export class Liveness {
     }
     this.#beatAt = now
     const silentMs = now - this.#heardAt
-    if (silentMs > this.#options.deadAfterMs) {
+    if (silentMs >= this.#options.deadAfterMs) {
       this.stop()
       this.#options.dead(silentMs)
       return

@@ -17,6 +17,8 @@ interface Entry {
 export class ReplayLog {
   #entries: Entry[] = []
   #head = 0
+  /** The first entry that is not wholly before the cursor. */
+  #next = 0
   #start = 0
   #end = 0
   #cursor = 0
@@ -41,11 +43,14 @@ export class ReplayLog {
     return this.#cursor < this.#end
   }
 
-  /** Adds a batch that is sent on the current link at once; only while not replaying. */
+  /** Adds a batch that is sent on the current link at once; while replaying, it waits behind the others. */
   append(parts: readonly Uint8Array[], bytes: number): void {
+    const behind = this.replaying
     this.#end += bytes
-    this.#cursor = this.#end
     this.#entries.push({ parts, end: this.#end })
+    if (behind) return
+    this.#cursor = this.#end
+    this.#next = this.#entries.length
   }
 
   /** The peer has applied everything before `position`. Throws `protocol` for a position that was never sent. */
@@ -55,18 +60,21 @@ export class ReplayLog {
     }
     if (position <= this.#start) return
     this.#start = position
+    if (this.#cursor < position) this.#cursor = position
     let head = this.#head
     const entries = this.#entries
     while (head < entries.length && (entries[head] as Entry).end <= position) head++
     if (head === entries.length) {
       this.#entries = []
-      this.#head = 0
+      this.#head = this.#next = 0
     } else if (head > 256 && head * 2 > entries.length) {
       this.#entries = entries.slice(head)
+      this.#next = Math.max(0, this.#next - head)
       this.#head = 0
     } else {
       for (let at = this.#head; at < head; at++) entries[at] = released
       this.#head = head
+      this.#next = Math.max(this.#next, head)
     }
   }
 
@@ -78,30 +86,37 @@ export class ReplayLog {
     this.acknowledge(position)
     const again = this.#cursor - position
     this.#cursor = position
+    this.#next = this.#head
     return Math.max(0, again)
   }
 
-  /** The next batch to send again; the cursor moves behind it. */
-  next(): Uint8Array[] {
-    let index = this.#head
-    while ((this.#entries[index] as Entry).end <= this.#cursor) index++
-    const entry = this.#entries[index] as Entry
-    let left = entry.end - this.#cursor
+  /** What to send again next: at least one batch, more while they are together at most `mostBytes`. The cursor moves behind. */
+  next(mostBytes: number): Uint8Array[] {
+    const from = this.#cursor
     const parts: Uint8Array[] = []
-    for (let at = entry.parts.length - 1; left > 0; at--) {
-      const part = entry.parts[at] as Uint8Array
-      parts.push(part.length <= left ? part : part.subarray(part.length - left))
-      left -= Math.min(left, part.length)
-    }
-    this.#cursor = entry.end
-    return parts.reverse()
+    do {
+      const entry = this.#entries[this.#next++] as Entry
+      appendTail(parts, entry, entry.end - this.#cursor)
+      this.#cursor = entry.end
+    } while (this.#next < this.#entries.length && (this.#entries[this.#next] as Entry).end - from <= mostBytes)
+    return parts
   }
 
   /** Drops everything: the session is over. */
   clear(): void {
     this.#entries = []
-    this.#head = 0
+    this.#head = this.#next = 0
     this.#start = this.#cursor = this.#end
+  }
+}
+
+/** Adds the last `bytes` of an entry's parts. */
+function appendTail(parts: Uint8Array[], entry: Entry, bytes: number): void {
+  let skip = -bytes
+  for (const part of entry.parts) skip += part.length
+  for (const part of entry.parts) {
+    if (skip < part.length) parts.push(skip > 0 ? part.subarray(skip) : part)
+    skip = Math.max(0, skip - part.length)
   }
 }
 

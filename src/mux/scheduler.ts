@@ -17,13 +17,23 @@ export interface Scheduled {
   readonly turn: Turn
 }
 
+/** Quanta of fresh streams before the round has a turn again: endless short answers leave bulk a fifth. */
+const freshShare = 4
+
 export class Scheduler<T extends Scheduled> {
   readonly #quantum: number
   readonly #fresh: Fifo<T> = new Fifo<T>()
   readonly #round: Fifo<T> = new Fifo<T>()
+  /** Bytes of fresh streams since the round last had a turn. */
+  #freshBytes = 0
 
   constructor(quantumBytes: number) {
     this.#quantum = quantumBytes
+  }
+
+  /** Streams in both lists. One that ended meanwhile stays until its turn. */
+  get length(): number {
+    return this.#fresh.length + this.#round.length
   }
 
   get empty(): boolean {
@@ -40,13 +50,30 @@ export class Scheduler<T extends Scheduled> {
 
   /** Whose turn it is; the stream leaves its list until `done`. */
   next(): T | undefined {
+    if (this.#round.length > 0 && this.#freshBytes >= freshShare * this.#quantum) {
+      this.#freshBytes = 0
+      return this.#round.shift()
+    }
     return this.#fresh.shift() ?? this.#round.shift()
+  }
+
+  /** Takes those out that do not have to be kept. */
+  sweep(keep: (stream: T) => boolean): void {
+    for (const list of [this.#fresh, this.#round]) {
+      for (let left = list.length; left > 0; left--) {
+        const stream = list.shift() as T
+        if (keep(stream)) list.push(stream)
+        else stream.turn.place = "none"
+      }
+    }
   }
 
   /** The stream sent `bytes`; `more` says whether it has more to send now. */
   done(stream: T, bytes: number, more: boolean): void {
     const turn = stream.turn
     turn.deficit -= bytes
+    if (turn.place === "fresh") this.#freshBytes += bytes
+    else this.#freshBytes = 0
     if (!more) {
       // A fresh stream that runs dry passes through the round once, or it could starve bulk by coming back.
       if (turn.place === "fresh" && turn.deficit <= 0 && this.#round.length > 0) {

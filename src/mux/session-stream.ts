@@ -39,8 +39,17 @@ class MetaItem {
   }
 }
 
-/** What arrived while no receiver was attached. */
-type Held = Uint8Array | JsonObject | "end"
+/** What arrived while no receiver was attached; a metadata block stands with its bytes on the wire. */
+type Held = Uint8Array | HeldMeta | "end"
+
+class HeldMeta {
+  readonly block: JsonObject
+  readonly bytes: number
+  constructor(block: JsonObject, bytes: number) {
+    this.block = block
+    this.bytes = bytes
+  }
+}
 
 export class SessionStream implements Stream, Scheduled {
   readonly id: number
@@ -99,7 +108,10 @@ export class SessionStream implements Stream, Scheduled {
         if (this.#closedWith !== undefined) break
         if (item === "end") sink.end()
         else if (item instanceof Uint8Array) sink.data(item)
-        else sink.meta(item)
+        else {
+          sink.meta(item.block)
+          this.consumed(item.bytes)
+        }
       }
     }
     if (this.#closed) this.#tellClosed()
@@ -175,8 +187,12 @@ export class SessionStream implements Stream, Scheduled {
     if (this.#closed) return true
     if (this.#endReceived || !this.#window.received(bytes)) return false
     this.#unconsumed += bytes
-    if (this.#sink === undefined) (this.#held ??= []).push(block)
-    else this.#sink.meta(block)
+    if (this.#sink === undefined) {
+      // No credit before somebody takes it: what is held stays within the window.
+      ;(this.#held ??= []).push(new HeldMeta(block, bytes))
+      return true
+    }
+    this.#sink.meta(block)
     // The block is parsed: the application took it over.
     this.consumed(bytes)
     return true
@@ -188,7 +204,11 @@ export class SessionStream implements Stream, Scheduled {
     this.#endReceived = true
     if (this.#sink === undefined) (this.#held ??= []).push("end")
     else this.#sink.end()
-    if (this.#endSent) this.#finishCleanly()
+    if (this.#endSent) {
+      // Over in both directions: a reset out of the sink's `end` has nothing left to say.
+      this.#reset = undefined
+      this.#finishCleanly()
+    }
     return true
   }
 
@@ -298,6 +318,8 @@ export class SessionStream implements Stream, Scheduled {
     if (this.#closed) return
     this.#closed = true
     this.#closedWith = error
+    // A stream that was cancelled before its OPEN was sent never existed for the peer.
+    this.#openJson = undefined
     this.#queue.clear()
     this.#queuedBytes = 0
     this.#window.release()

@@ -10,7 +10,7 @@
  */
 
 import type { Clock, Timer } from "../base/clock.ts"
-import { codeFromNumber, codeNumber, RdvError } from "../base/error.ts"
+import { asRdvError, codeFromNumber, codeNumber, RdvError } from "../base/error.ts"
 import type { ErrorCode } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
@@ -19,9 +19,10 @@ import { CheckReader } from "../wire/check.ts"
 import type { Checksum } from "../wire/crc32.ts"
 import { FrameDecoder, readU32, readU64 } from "../wire/decode.ts"
 import type { FrameSink } from "../wire/decode.ts"
-import { checkServiceName, encodeU64Frame, resetPayload } from "../wire/encode.ts"
+import { checkServiceName, encodeFrame, encodeU64Frame, resetPayload } from "../wire/encode.ts"
 import { frameName, frameType, headerBytes, isSequenced } from "../wire/frame.ts"
-import { readJsonObject, readOpenPayload } from "../wire/open.ts"
+import { maxCreditBytes } from "../wire/limits.ts"
+import { fitsOpen, readJsonObject, readOpenPayload } from "../wire/open.ts"
 import { checkFrame, FrameBatch } from "./batch.ts"
 import { ReceiveWindow, WindowBudget } from "./credit.ts"
 import { FlightLimit } from "./flight.ts"
@@ -72,6 +73,8 @@ export class Session implements StreamOwner, FrameSink {
   readonly #options: SessionOptions
   readonly #clock: Clock
   readonly #streams: Map<number, SessionStream> = new Map()
+  /** How many of them the peer opened. */
+  #theirs = 0
   readonly #ids: StreamIds
   readonly #scheduler: Scheduler<SessionStream> = new Scheduler(quantumBytes)
   readonly #batch: FrameBatch = new FrameBatch()
@@ -90,7 +93,7 @@ export class Session implements StreamOwner, FrameSink {
   #graceTimer: Timer | undefined
   #pumpDue = false
   #pumping = false
-  /** Unsequenced frames for the next write; bounded: an ACK, a PING and one PONG for each PING that a read held. */
+  /** PING and PONG for the next write; at most `maxPrefixFrames`. */
   #prefix: Uint8Array[] = []
   #draining = false
   #drainDue = false
@@ -104,6 +107,8 @@ export class Session implements StreamOwner, FrameSink {
   #torn: { readonly stream: number; readonly length: number } | undefined
   #skip = 0
   #ackedIn = 0
+  /** Enough time has passed for an ACK. */
+  #ackDue = false
   #ackTimer: Timer | undefined
 
   constructor(options: SessionOptions) {
@@ -163,8 +168,11 @@ export class Session implements StreamOwner, FrameSink {
     }
     const resumed = this.#stats.links > 0
     this.detachLink(new RdvError("replaced", "A newer link took over"))
-    this.#graceTimer?.cancel()
-    this.#graceTimer = undefined
+    if (this.#options.role === "acceptor" && peerReceived < this.#log.start) {
+      // The word of a link that came too late: the dialer has had more since. It has, or will have, a newer one.
+      link.abort(new RdvError("replaced"))
+      return
+    }
     try {
       this.#stats.retransmittedBytes += this.#log.rewind(peerReceived)
     } catch (error) {
@@ -172,6 +180,8 @@ export class Session implements StreamOwner, FrameSink {
       this.#finish(error as RdvError)
       return
     }
+    this.#graceTimer?.cancel()
+    this.#graceTimer = undefined
     this.#stats.links++
     if (resumed) this.#stats.resumes++
     this.#link = link
@@ -210,12 +220,16 @@ export class Session implements StreamOwner, FrameSink {
     this.#liveness.stop()
     this.#ackTimer?.cancel()
     this.#ackTimer = undefined
+    this.#ackDue = false
     this.#prefix = []
     // What the dead link left half-read comes again whole; what of it was applied already is skipped then.
     this.#decoder.stop()
     this.#decoder = new FrameDecoder(this)
     this.#check = undefined
     if (this.#frameDelivered > 0) this.#skip = this.#frameDelivered
+    this.#graceTimer ??= this.#clock.after(this.#options.limits.graceMs, () => {
+      this.#finish(new RdvError("expired", `No link for ${this.#options.limits.graceMs} ms`))
+    })
     link.abort(reason)
   }
 
@@ -223,9 +237,6 @@ export class Session implements StreamOwner, FrameSink {
     if (this.#link === undefined || this.#state === "closed") return
     this.detachLink(error)
     this.#options.runtime.log.info("session.suspended", { session: this.id, code: error.code, reason: error.message })
-    this.#graceTimer = this.#clock.after(this.#options.limits.graceMs, () => {
-      this.#finish(new RdvError("expired", `No link for ${this.#options.limits.graceMs} ms`))
-    })
     this.#options.onSuspended?.(error)
   }
 
@@ -234,13 +245,14 @@ export class Session implements StreamOwner, FrameSink {
   /** Opens a stream; never throws for the state of the session: a stream on a closed one closes at once. */
   open(service: string, header: JsonObject): SessionStream {
     checkServiceName(service)
-    const refusal = this.#refusal()
+    const json = JSON.stringify(header)
+    const refusal = this.#refusal(service, json)
     const id = refusal === undefined ? this.#ids.next((taken) => this.#streams.has(taken)) : 0
     const { startWindowBytes, maxWindowBytes, windowBytes } = this.#options.limits
     const granted = this.#budget.take(startWindowBytes, Math.min(windowBytes, startWindowBytes))
     const window = new ReceiveWindow(granted, maxWindowBytes, this.#budget, this.#clock.now())
     const credit = this.#options.peer.windowBytes
-    const stream = new SessionStream(this, id, service, header, window, credit, JSON.stringify(header))
+    const stream = new SessionStream(this, id, service, header, window, credit, json)
     if (refusal !== undefined) {
       stream.receiveReset(refusal)
       return stream
@@ -251,12 +263,14 @@ export class Session implements StreamOwner, FrameSink {
     return stream
   }
 
-  #refusal(): RdvError | undefined {
+  #refusal(service: string, headerJson: string): RdvError | undefined {
     if (this.#state === "closed") return new RdvError("closed", "The session is closed")
     if (this.#peerDrains || this.#draining) return new RdvError("draining")
-    if (this.#streams.size >= this.#options.peer.streams) {
-      return new RdvError("limit", `The session has ${this.#streams.size} streams, as many as the peer takes`)
+    if (this.#streams.size - this.#theirs >= this.#options.peer.streams) {
+      return new RdvError("limit", `The session has ${this.#options.peer.streams} streams, as many as the peer takes`)
     }
+    if (!fitsOpen(service, headerJson))
+      return new RdvError("limit", "The header of a stream is over what one frame can carry")
     return undefined
   }
 
@@ -273,7 +287,7 @@ export class Session implements StreamOwner, FrameSink {
     if (this.#state === "closed") return
     this.#closeDue = { code, reason }
     // The peer hears of it at once or never: a suspended session has nobody to tell.
-    this.#pump()
+    this.#say()
     this.#finish(code === "closed" ? undefined : new RdvError(code, reason === "" ? undefined : reason))
   }
 
@@ -301,12 +315,16 @@ export class Session implements StreamOwner, FrameSink {
   }
 
   ready(stream: SessionStream): void {
+    // Streams that ended wait in their list for their turn; while nothing can be sent, they must not pile up.
+    if (this.#scheduler.length > 2 * this.#streams.size + 1024) this.#scheduler.sweep((each) => each.sendable)
     this.#scheduler.ready(stream)
     this.#schedulePump()
   }
 
   ended(stream: SessionStream): void {
-    if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id)
+    if (this.#streams.get(stream.id) !== stream) return
+    this.#streams.delete(stream.id)
+    if (!this.#ids.isOurs(stream.id)) this.#theirs--
   }
 
   nowMs(): number {
@@ -336,11 +354,11 @@ export class Session implements StreamOwner, FrameSink {
     this.#pumping = true
     try {
       while (this.#link !== undefined && !this.#linkFull) {
-        if (this.#log.replaying) this.#sendBatch(this.#log.next())
+        if (this.#log.replaying) this.#sendBatch(this.#log.next(batchBytes))
         else if (!this.#pumpFresh()) break
       }
     } catch (error) {
-      this.#fail(error as RdvError)
+      this.#fail(asRdvError(error))
     } finally {
       this.#pumping = false
     }
@@ -369,14 +387,15 @@ export class Session implements StreamOwner, FrameSink {
         this.#stats.bytesOut += added
       }
     }
-    if (this.#ackedIn < this.#applied && (batch.bytes > 0 || this.#applied - this.#ackedIn >= ackEveryBytes)) {
-      this.#takeAck()
-    }
+    // A stream's sink may have closed the session, or put it on another link, from within its turn.
+    if (this.#state === "closed") return false
     const bytes = batch.bytes
-    if (bytes === 0 && this.#prefix.length === 0) return false
+    if (bytes === 0 && this.#prefix.length === 0 && !this.#ackWanted) return false
     const parts = batch.take()
     if (bytes > 0) {
+      const behind = this.#link === undefined || this.#log.replaying
       this.#log.append(parts, bytes)
+      if (behind) return true
       this.#flight.sent(this.#log.end, this.#log.start, this.#clock.now())
     }
     this.#sendBatch(parts)
@@ -386,6 +405,7 @@ export class Session implements StreamOwner, FrameSink {
   #sendBatch(sequenced: readonly Uint8Array[]): void {
     const link = this.#link as Link
     let parts = sequenced
+    if (this.#ackedIn < this.#applied && (sequenced.length > 0 || this.#ackWanted)) this.#takeAck()
     if (this.#prefix.length > 0) {
       parts = [...this.#prefix, ...sequenced]
       this.#prefix = []
@@ -394,15 +414,21 @@ export class Session implements StreamOwner, FrameSink {
     if (!link.send(parts)) this.#linkFull = true
   }
 
+  get #ackWanted(): boolean {
+    return this.#ackDue || this.#applied - this.#ackedIn >= ackEveryBytes
+  }
+
   #takeAck(): void {
     this.#ackedIn = this.#applied
+    this.#ackDue = false
     this.#ackTimer?.cancel()
     this.#ackTimer = undefined
     this.#prefix.push(encodeU64Frame(frameType.ack, this.#applied))
   }
 
-  /** Unsequenced frames do not wait for the flow of streams, only for the link's own room. */
+  /** PING and PONG do not wait for the flow of streams, only for the link's own room; a flood of them is not answered. */
   #sendNow(frame: Uint8Array): void {
+    if (this.#prefix.length >= maxPrefixFrames) return
     this.#prefix.push(frame)
     this.#schedulePump()
   }
@@ -410,14 +436,20 @@ export class Session implements StreamOwner, FrameSink {
   // Receiving.
 
   #linkData(bytes: Uint8Array): boolean {
-    this.#liveness.heard()
     this.#kept = false
     try {
-      if (this.#check !== undefined) {
-        if (this.#check.push(bytes)) this.#kept = true
-      } else this.#decoder.push(bytes)
+      const check = this.#check
+      if (check !== undefined) {
+        const progress = check.progress
+        if (check.push(bytes)) this.#kept = true
+        // A changed length can make the reader wait for bytes that never come: PINGs that it swallows are no sign of life.
+        if (check.progress !== progress) this.#liveness.heard()
+      } else {
+        this.#liveness.heard()
+        this.#decoder.push(bytes)
+      }
     } catch (error) {
-      const failure = error as RdvError
+      const failure = asRdvError(error)
       if (failure.code === "corrupt") this.#loseLink(failure)
       else this.#fail(failure)
       return true
@@ -433,7 +465,7 @@ export class Session implements StreamOwner, FrameSink {
   readonly #ackLate = (): void => {
     this.#ackTimer = undefined
     if (this.#link === undefined || this.#ackedIn === this.#applied) return
-    this.#takeAck()
+    this.#ackDue = true
     this.#schedulePump()
   }
 
@@ -455,13 +487,13 @@ export class Session implements StreamOwner, FrameSink {
       this.#frameDelivered = 0
       this.#torn = undefined
     } else if (this.#torn === undefined) this.#torn = { stream: id, length }
-    if (from === end) return
-    this.#stats.bytesIn += end - from
     const stream = this.#streams.get(id)
     if (stream === undefined) {
       this.#stray(id, frameType.data)
       return
     }
+    if (from === end) return
+    this.#stats.bytesIn += end - from
     if (!stream.receive(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))) {
       throw creditExceeded(id)
     }
@@ -471,7 +503,8 @@ export class Session implements StreamOwner, FrameSink {
   /** `FrameSink`: any other frame. */
   frame(type: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     if (isSequenced(type)) {
-      if (this.#torn !== undefined) throw new RdvError("protocol", "A replay does not begin with the frame that was cut")
+      if (this.#torn !== undefined)
+        throw new RdvError("protocol", "A replay does not begin with the frame that was cut")
       this.#applied += headerBytes + end - start
       this.#sequenced(type, id, bytes, start, end)
       return
@@ -485,11 +518,10 @@ export class Session implements StreamOwner, FrameSink {
         return
       }
       case frameType.ping:
-        // One read cannot hold more of them than its bytes; still, a flood of PINGs gets no flood of answers.
-        if (this.#prefix.length < 16) this.#sendNow(encodeU64Frame(frameType.pong, readU64(bytes, start)))
+        this.#sendNow(encodeFrame(frameType.pong, 0, bytes.subarray(start, end)))
         return
       case frameType.pong:
-        this.#liveness.pong(readU64(bytes, start))
+        this.#liveness.pong(readU32(bytes, start) * 2 ** 32 + readU32(bytes, start + 4))
         return
       case frameType.check:
       case frameType.dgram:
@@ -515,7 +547,8 @@ export class Session implements StreamOwner, FrameSink {
       const reason = utf8Decode(bytes, start + 2, end)
       const error = new RdvError(code, reason === "" ? undefined : reason, { origin: "remote" })
       if (id === 0) this.#finish(error.code === "closed" ? undefined : error)
-      else stream?.receiveReset(error)
+      else if (stream === undefined) this.#stray(id, type)
+      else stream.receiveReset(error)
       return
     }
     if (stream === undefined) {
@@ -528,7 +561,9 @@ export class Session implements StreamOwner, FrameSink {
       if (!stream.receiveEnd()) throw new RdvError("protocol", `Two END frames on stream ${id}`)
     } else if (type === frameType.credit) {
       stream.receiveCredit(readU32(bytes, start))
-      if (stream.credit > maxCredit) throw new RdvError("protocol", `The credit of stream ${id} is over ${maxCredit}`)
+      if (stream.credit > maxCreditBytes) {
+        throw new RdvError("protocol", `The credit of stream ${id} is over ${maxCreditBytes}`)
+      }
     }
   }
 
@@ -543,8 +578,12 @@ export class Session implements StreamOwner, FrameSink {
     const window = new ReceiveWindow(granted, maxWindowBytes, this.#budget, this.#clock.now())
     const stream = new SessionStream(this, id, open.service, open.header, window, open.window, undefined)
     this.#stats.streamsAccepted++
-    const full = this.#streams.size >= streams
+    const full = this.#theirs >= streams
+    if (this.#theirs >= streams + maxRefusals) {
+      throw new RdvError("protocol", `The peer has ${maxRefusals} streams over the limit and reads no refusal`)
+    }
     this.#streams.set(id, stream)
+    this.#theirs++
     if (full || this.#draining) {
       stream.reset(full ? "limit" : "draining", full ? `No more than ${streams} streams at once` : "")
       return
@@ -568,13 +607,19 @@ export class Session implements StreamOwner, FrameSink {
   #fail(error: RdvError): void {
     if (this.#state === "closed") return
     this.#options.runtime.log.warn("session.failed", { session: this.id, code: error.code, reason: error.message })
-    this.#pumping = false
     this.#closeDue = { code: error.code, reason: error.message }
     try {
-      if (this.#link !== undefined && !this.#log.replaying) this.#pumpFresh()
+      this.#say()
     } finally {
       this.#finish(error)
     }
+  }
+
+  /** Sends what ends the session, however full the link is. Not in the middle of a replay: there it would be out of place. */
+  #say(): void {
+    this.#pumping = true
+    if (this.#link !== undefined && !this.#log.replaying) this.#pumpFresh()
+    this.#pumping = false
   }
 
   #finish(error: RdvError | undefined): void {
@@ -595,8 +640,11 @@ export class Session implements StreamOwner, FrameSink {
   }
 }
 
-/** No honest peer grants more: eight times the largest window. */
-const maxCredit = 2 ** 30
+/** Two a beat are what honest peers need. */
+const maxPrefixFrames = 16
+
+/** Streams over the limit whose refusal could not be sent yet: an honest peer has none, because it counts its own. */
+const maxRefusals = 1024
 
 function creditExceeded(id: number): RdvError {
   return new RdvError("protocol", `The peer sent more on stream ${id} than its credit allows`)

@@ -1,7 +1,8 @@
 /**
  * Checked links: on a transport that does not detect changed bytes, the sender follows each batch of frames with a CHECK
  * frame, and the receiver holds the batch back until its CRC-32 has matched. A mismatch costs the link, not the session:
- * nothing of the batch was applied, so the next link replays it.
+ * nothing of the batch was applied, so the next link replays it. Lengths that make no sense and a CHECK that does not come
+ * are what changed bytes look like, too.
  */
 
 import { RdvError } from "../base/error.ts"
@@ -22,31 +23,28 @@ export class CheckReader {
   #headerHeld = 0
   /** Payload bytes of the current frame still to pass. */
   #left = 0
-  #enabled = true
+  #progress = 0
+  #progressAt = progressBytes
 
   constructor(checksum: Checksum, deliver: (bytes: Uint8Array) => void) {
     this.#checksum = checksum
     this.#deliver = deliver
   }
 
-  /** From the next byte on, nothing is held back any more: both sides agreed that the link protects itself. */
-  disable(): void {
-    this.#enabled = false
+  /** Changes with each CHECK that matched and each `progressBytes` that arrived: signs of life that no stall can give. */
+  get progress(): number {
+    return this.#progress
   }
 
   /**
    * Takes the next bytes of the link. True when references to `bytes` are kept beyond the call.
-   * Throws `corrupt` when a sum does not match and `protocol` when a CHECK is overdue.
+   * Throws `corrupt` when a sum does not match, a length is over the limit or a CHECK is overdue.
    */
   push(bytes: Uint8Array): boolean {
     const end = bytes.length
     let at = 0
     let runFrom = 0
     while (at < end) {
-      if (!this.#enabled) {
-        this.#deliver(at === 0 ? bytes : bytes.subarray(at))
-        return false
-      }
       if (this.#left > 0) {
         const take = Math.min(this.#left, end - at)
         this.#left -= take
@@ -99,8 +97,12 @@ export class CheckReader {
     this.#crc = this.#checksum(run, this.#crc)
     this.#waiting.push(run)
     this.#waitingBytes += run.length
+    if (this.#waitingBytes >= this.#progressAt) {
+      this.#progressAt = this.#waitingBytes + progressBytes
+      this.#progress++
+    }
     if (this.#waitingBytes > maxUncheckedBytes) {
-      throw new RdvError("protocol", `No CHECK within ${maxUncheckedBytes} bytes`)
+      throw new RdvError("corrupt", `No CHECK within ${maxUncheckedBytes} bytes`)
     }
   }
 
@@ -110,9 +112,14 @@ export class CheckReader {
     this.#waiting = []
     this.#waitingBytes = 0
     this.#crc = 0
+    this.#progress++
+    this.#progressAt = progressBytes
     for (const run of verified) this.#deliver(run)
   }
 }
+
+/** Four beats of PING, ACK and CHECK stay far below it; bulk on the slowest useful link does not. */
+const progressBytes = 4096
 
 /** Refused before it is waited for: a flipped bit in a length must not stall the link. */
 function payloadLength(bytes: Uint8Array, at: number): number {

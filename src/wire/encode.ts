@@ -63,9 +63,13 @@ export function resetPayload(code: number, reason: string): Uint8Array {
   return payload
 }
 
+export function isServiceName(service: string): boolean {
+  return service.length <= maxServiceBytes && /^[a-z0-9][a-z0-9._/-]*$/.test(service)
+}
+
 /** Throws `usage` for a name that OPEN cannot carry. */
 export function checkServiceName(service: string): void {
-  if (service.length === 0 || service.length > maxServiceBytes || !/^[a-z0-9][a-z0-9._/-]*$/.test(service)) {
+  if (!isServiceName(service)) {
     throw new RdvError("usage", `"${service}" is not a service name`, {
       mend: `use 1 to ${maxServiceBytes} of a-z, 0-9, ".", "-", "/"`,
     })

@@ -13,6 +13,7 @@
 import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
+import { maxCreditBytes, minWindowBytes } from "./limits.ts"
 
 /** What each side announces about itself. */
 export interface Announced {
@@ -102,11 +103,11 @@ export function readHello(json: JsonObject): Hello {
         kind,
         versions: numbers(json, "versions"),
         session: text(json, "session", 64),
-        nonce: text(json, "nonce", 64),
+        nonce: nonce(json),
         check: flag(json, "check"),
       }
     case "challenge":
-      return { kind, nonce: text(json, "nonce", 64), check: flag(json, "check") }
+      return { kind, nonce: nonce(json), check: flag(json, "check") }
     case "proof":
     case "resumed":
       return {
@@ -128,7 +129,7 @@ function announced(json: JsonObject): Announced {
   const limits = json["limits"]
   if (!isJsonObject(limits)) throw wrong("limits", "an object")
   return {
-    windowBytes: count(limits, "window", 128 * 1024, 2 ** 30),
+    windowBytes: count(limits, "window", minWindowBytes, maxCreditBytes),
     streams: count(limits, "streams", 0, 2 ** 31),
     check: flag(json, "check"),
   }
@@ -147,6 +148,13 @@ function text(json: JsonObject, key: string, most: number): string {
   if (typeof value !== "string" || value.length === 0 || value.length > most) {
     throw wrong(key, `text of 1 to ${most} characters`)
   }
+  return value
+}
+
+/** Read strictly: it becomes part of the text under the proofs, whose parts must not run into each other. */
+function nonce(json: JsonObject): string {
+  const value = json["nonce"]
+  if (typeof value !== "string" || !/^[\w-]{22}$/.test(value)) throw wrong("nonce", "base64url of 16 bytes")
   return value
 }
 

@@ -14,5 +14,11 @@ export const maxReasonBytes: number = 512
 /** Bytes between two CHECK frames: what a receiver must hold back before it may deliver. */
 export const maxUncheckedBytes: number = 256 * 1024
 
+/** The least window of a stream: twice a payload, because credit is saved up to half a window and META goes in one piece. */
+export const minWindowBytes: number = 2 * maxFramePayload
+
+/** No credit grows above this: far more than any window, far from where sums of 32-bit numbers go wrong. */
+export const maxCreditBytes: number = 2 ** 30
+
 /** Service names are words. The length field has one byte. */
 export const maxServiceBytes: number = 100

@@ -3,10 +3,10 @@
 import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
-import { latin1Decode, utf8Decode, utf8Write } from "../base/text.ts"
+import { latin1Decode, utf8Decode, utf8Encode, utf8Write } from "../base/text.ts"
 import { readU32 } from "./decode.ts"
-import { writeU32 } from "./encode.ts"
-import { maxFramePayload } from "./limits.ts"
+import { isServiceName, writeU32 } from "./encode.ts"
+import { maxCreditBytes, maxFramePayload, minWindowBytes } from "./limits.ts"
 
 export interface OpenPayload {
   readonly window: number
@@ -39,7 +39,13 @@ export function openPayloadBound(service: string, json: string): number {
   return 7 + service.length + 3 * json.length
 }
 
-/** Throws `protocol` when a length points outside the payload, or the header is no JSON object. */
+/** True when OPEN can carry the header in one frame. */
+export function fitsOpen(service: string, json: string): boolean {
+  if (openPayloadBound(service, json) <= maxFramePayload) return true
+  return json.length <= maxFramePayload && 7 + service.length + utf8Encode(json).length <= maxFramePayload
+}
+
+/** Throws `protocol` when a length points outside the payload, or a field is not what it must be. */
 export function readOpenPayload(bytes: Uint8Array, start: number, end: number): OpenPayload {
   const window = readU32(bytes, start)
   const serviceAt = start + 5
@@ -47,10 +53,16 @@ export function readOpenPayload(bytes: Uint8Array, start: number, end: number): 
   if (serviceEnd + 2 > end) throw new RdvError("protocol", "The service name of an OPEN frame ends outside the frame")
   const headerLength = ((bytes[serviceEnd] as number) << 8) | (bytes[serviceEnd + 1] as number)
   const headerAt = serviceEnd + 2
-  if (headerAt + headerLength > end) throw new RdvError("protocol", "The header of an OPEN frame ends outside the frame")
+  if (headerAt + headerLength > end)
+    throw new RdvError("protocol", "The header of an OPEN frame ends outside the frame")
+  if (window < minWindowBytes || window > maxCreditBytes) {
+    throw new RdvError("protocol", `An OPEN frame announces a window of ${window} bytes`)
+  }
+  const service = latin1Decode(bytes, serviceAt, serviceEnd)
+  if (!isServiceName(service)) throw new RdvError("protocol", "An OPEN frame names what is no service name")
   return {
     window,
-    service: latin1Decode(bytes, serviceAt, serviceEnd),
+    service,
     header: headerLength === 0 ? {} : readJsonObject(bytes, headerAt, headerAt + headerLength),
     firstAt: headerAt + headerLength,
   }
