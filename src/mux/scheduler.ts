@@ -17,7 +17,7 @@ export interface Scheduled {
   readonly turn: Turn
 }
 
-/** Quanta of fresh streams before the round has a turn again: endless short answers leave bulk a fifth. */
+/** Quanta of fresh streams before the round has a turn again: endless short answers leave bulk a sixth. */
 const freshShare = 4
 
 export class Scheduler<T extends Scheduled> {

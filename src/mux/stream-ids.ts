@@ -9,9 +9,10 @@ export class StreamIds {
   #wrapped = false
   #peerHighest = 0
 
-  constructor(first: 1 | 2) {
+  /** `last` is the number that was given last, of the same parity. */
+  constructor(first: 1 | 2, last: number = first - 2) {
     this.#first = first
-    this.#last = first - 2
+    this.#last = last
   }
 
   next(taken: (id: number) => boolean): number {
