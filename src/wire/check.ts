@@ -107,6 +107,7 @@ export class CheckReader {
   }
 
   #verify(bytes: Uint8Array, at: number): void {
+    if (readU32(bytes, at) !== checkHeader || readU32(bytes, at + 4) !== 0) throw new RdvError("corrupt")
     if (readU32(bytes, at + headerBytes) !== this.#crc) throw new RdvError("corrupt")
     const verified = this.#waiting
     this.#waiting = []
@@ -117,6 +118,9 @@ export class CheckReader {
     for (const run of verified) this.#deliver(run)
   }
 }
+
+/** Type and length. */
+const checkHeader = frameType.check * 2 ** 24 + 4
 
 /** Four beats of PING, ACK and CHECK stay far below it; bulk on the slowest useful link does not. */
 const progressBytes = 4096

@@ -71,7 +71,7 @@ export function isServiceName(service: string): boolean {
 export function checkServiceName(service: string): void {
   if (!isServiceName(service)) {
     throw new RdvError("usage", `"${service}" is not a service name`, {
-      mend: `use 1 to ${maxServiceBytes} of a-z, 0-9, ".", "-", "/"`,
+      mend: `use 1 to ${maxServiceBytes} of a-z, 0-9, ".", "_", "-", "/", beginning with a letter or digit`,
     })
   }
 }
