@@ -8,7 +8,9 @@ const KiB = 1024
 test("credit is never lost: what the sender may send and what is unread always make the window", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.record({ send: fc.nat(100 * KiB), consume: fc.nat(100 * KiB), waitMs: fc.nat(50), raise: fc.boolean() })),
+      fc.array(
+        fc.record({ send: fc.nat(100 * KiB), consume: fc.nat(100 * KiB), waitMs: fc.nat(50), raise: fc.boolean() }),
+      ),
       fc.integer({ min: 0, max: 20 }),
       (steps, rttMs) => {
         const budget = new WindowBudget(4096 * KiB)
@@ -64,22 +66,25 @@ test("a window that empties within two round trips doubles, and one that does no
 
 test("the budget gives every stream its least, spreads the rest, and returns to zero", () => {
   fc.assert(
-    fc.property(fc.array(fc.record({ wanted: fc.nat(2 ** 20), least: fc.nat(2 ** 17) }), { maxLength: 100 }), (takes) => {
-      const cap = 2 ** 22
-      const budget = new WindowBudget(cap)
-      let leasts = 0
-      const taken = takes.map(({ wanted, least }) => {
-        const before = budget.granted
-        const got = budget.take(wanted, least)
-        leasts += least
-        assert.ok(got >= least)
-        assert.ok(got <= Math.max(least, wanted))
-        assert.ok(got <= Math.max(least, (cap - before) / 4))
-        return got
-      })
-      assert.ok(budget.granted <= cap + leasts)
-      for (const bytes of taken) budget.give(bytes)
-      assert.equal(budget.granted, 0)
-    }),
+    fc.property(
+      fc.array(fc.record({ wanted: fc.nat(2 ** 20), least: fc.nat(2 ** 17) }), { maxLength: 100 }),
+      (takes) => {
+        const cap = 2 ** 22
+        const budget = new WindowBudget(cap)
+        let leasts = 0
+        const taken = takes.map(({ wanted, least }) => {
+          const before = budget.granted
+          const got = budget.take(wanted, least)
+          leasts += least
+          assert.ok(got >= least)
+          assert.ok(got <= Math.max(least, wanted))
+          assert.ok(got <= Math.max(least, (cap - before) / 4))
+          return got
+        })
+        assert.ok(budget.granted <= cap + leasts)
+        for (const bytes of taken) budget.give(bytes)
+        assert.equal(budget.granted, 0)
+      },
+    ),
   )
 })

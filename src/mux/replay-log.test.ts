@@ -85,7 +85,10 @@ test("a replay joins small batches up to the bytes of one write, and never cuts 
   log.rewind(0)
   const writes: number[] = []
   while (log.replaying) writes.push(concat(log.next(64)).length)
-  assert.deepEqual(writes.slice(0, -1), Array.from({ length: 16 }, () => 60))
+  assert.deepEqual(
+    writes.slice(0, -1),
+    Array.from({ length: 16 }, () => 60),
+  )
   assert.equal(writes.at(-1), 40)
 })
 

@@ -76,7 +76,9 @@ test("endless short answers leave bulk a sixth of the bytes", () => {
 test("whoever is ready gets its turn, and is in one list once, whatever happens", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.record({ who: fc.nat(7), add: fc.nat(200_000), turns: fc.nat(3), sweep: fc.boolean() }), { maxLength: 100 }),
+      fc.array(fc.record({ who: fc.nat(7), add: fc.nat(200_000), turns: fc.nat(3), sweep: fc.boolean() }), {
+        maxLength: 100,
+      }),
       (steps) => {
         const scheduler = new Scheduler<Sender>(quantum)
         const senders = Array.from({ length: 8 }, (_, at) => sender(String(at), 0))

@@ -31,7 +31,7 @@ const schemes: readonly Scheme[] = ["tcp", "tls", "unix", "ws", "wss", "http", "
  * Throws `usage`.
  */
 export function parseAddress(text: string, defaultScheme?: Scheme): Address {
-  const match = /^([a-z][a-z0-9+.-]*):(\/\/)?(.*)$/i.exec(text)
+  const match = /^([a-z][a-z0-9+.-]*):(\/\/)?(.*)$/is.exec(text)
   const named = match?.[1]?.toLowerCase()
   // `localhost:80` looks like a scheme too: without slashes only the two schemes that have none are meant.
   const isNamed = match !== null && (match[2] !== undefined || named === "unix" || named === "memory")
@@ -100,7 +100,7 @@ function splitAuthority(text: string, scheme: Scheme, rest: string): { host: str
     const shown = `${scheme}://…@${authority.slice(authority.lastIndexOf("@") + 1)}`
     throw wrong(shown, "carries a user name", "give the token by its own option")
   }
-  const match = /^(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^:[\]\s]*))(?::(.*))?$/i.exec(authority)
+  const match = /^(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^:[\]\s]*))(?::([^:]*))?$/i.exec(authority)
   if (match === null) {
     const bare = authority.split(":").length > 2 && !authority.includes("[")
     throw wrong(text, "is not host:port", bare ? "put an IPv6 address in brackets: [::1]:7000" : "write host:port")

@@ -1,33 +1,17 @@
-/** Opens a TCP connection, straight or through an HTTP proxy, with one deadline over all steps and errors for people. */
+/** Opens a socket and waits for its handshakes, with a deadline, a signal, and errors for people. */
 
 import * as net from "node:net"
-import { emptyBytes } from "../base/bytes.ts"
 import { RdvError } from "../base/error.ts"
-import { printHostPort } from "./address.ts"
-import type { SocketReader } from "./socket-reader.ts"
+import type { SocketReader } from "../sockets/socket-reader.ts"
 import type { DialLimits } from "./transport.ts"
 
-export interface ConnectLimits extends DialLimits {
-  readonly proxy?: URL
-  /** Reads for a link without a proxy. */
-  readonly reader?: SocketReader
-}
-
-export interface Connected {
-  /** Paused. */
-  readonly socket: net.Socket
-  /** What arrived behind the proxy's answer. */
-  readonly head: Uint8Array
-}
-
-/** An empty host is this machine. Rejects with `unreachable`, `timeout`, or what the proxy refused. */
-export async function connectSocket(target: { host: string; port: number }, limits: ConnectLimits): Promise<Connected> {
-  const host = target.host === "" ? "localhost" : target.host
-  return { socket: await connectDirectly({ host, port: target.port }, limits), head: emptyBytes }
-}
-
-function connectDirectly(target: { host: string; port: number }, limits: ConnectLimits): Promise<net.Socket> {
-  const place = printHostPort(target.host, target.port)
+/** `place` is how errors call the target. */
+export async function connectDirectly(
+  target: { readonly host: string; readonly port: number } | { readonly path: string },
+  limits: DialLimits & { readonly reader?: SocketReader },
+  place: string,
+): Promise<net.Socket> {
+  limits.signal?.throwIfAborted()
   const socket = net.connect({
     ...target,
     allowHalfOpen: true,
@@ -37,11 +21,18 @@ function connectDirectly(target: { host: string; port: number }, limits: Connect
     ...(limits.reader !== undefined && { onread: limits.reader.onread }),
   })
   socket.pause()
-  return untilEvent(socket, "connect", place, limits).then(() => socket)
+  await untilEvent(socket, "connect", place, limits)
+  return socket
 }
 
 /** Waits for an event of a socket that is being opened; destroys it when that fails. */
-export function untilEvent(socket: net.Socket, event: string, place: string, limits: DialLimits): Promise<void> {
+export function untilEvent(
+  socket: net.Socket,
+  event: string,
+  place: string,
+  limits: DialLimits,
+  explain: (place: string, error: NodeJS.ErrnoException) => RdvError = cannotReach,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: unknown) => {
       clearTimeout(timer)
@@ -58,10 +49,10 @@ export function untilEvent(socket: net.Socket, event: string, place: string, lim
       reject(error as Error)
     }
     const onEvent = () => settle()
-    const onError = (error: NodeJS.ErrnoException) => settle(cannotReach(place, error))
+    const onError = (error: NodeJS.ErrnoException) => settle(error instanceof RdvError ? error : explain(place, error))
     const onClose = () => settle(new RdvError("unreachable", `${place} closed the connection`))
     const onAbort = () => settle(limits.signal?.reason ?? new RdvError("closed"))
-    const onTimeout = () => settle(new RdvError("timeout", `${place} did not answer within ${limits.timeoutMs} ms`))
+    const onTimeout = () => settle(new RdvError("timeout", `${place} did not answer in time`))
     const timer = setTimeout(onTimeout, limits.timeoutMs)
     socket.on(event, onEvent)
     socket.on("error", onError)
@@ -72,6 +63,8 @@ export function untilEvent(socket: net.Socket, event: string, place: string, lim
 }
 
 const reasons: Record<string, string> = {
+  ENOENT: "no such socket",
+  EACCES: "no right to connect",
   ECONNREFUSED: "the connection is refused",
   ENOTFOUND: "no such name",
   EAI_AGAIN: "the name cannot be looked up now",
@@ -83,7 +76,6 @@ const reasons: Record<string, string> = {
 
 /** One line for a person about an error of `connect`. */
 export function cannotReach(place: string, error: NodeJS.ErrnoException): RdvError {
-  if (error instanceof RdvError) return error
   const reason = reasons[error.code ?? ""] ?? error.message
   return new RdvError("unreachable", `Cannot reach ${place}: ${reason}`, { cause: error })
 }

@@ -3,13 +3,14 @@
  * follows what the kernel did not take yet, and reading reuses memory (`socket-reader.ts`).
  */
 
+import { concat } from "../base/bytes.ts"
 import { systemClock } from "../base/clock.ts"
 import type { Clock, Timer } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
 import type { Link, LinkSink } from "../mux/link.ts"
 import { TLSSocket } from "node:tls"
 import type { Socket } from "node:net"
-import { adoptSocket, SocketReader } from "./socket-reader.ts"
+import { adoptSocket, plainBytes, SocketReader } from "../sockets/socket-reader.ts"
 
 export interface SocketLinkOptions {
   readonly kind: string
@@ -37,12 +38,22 @@ export function socketLink(socket: Socket, options: SocketLinkOptions): Link {
   return new SocketLink(socket, options)
 }
 
-/** The same for a socket that a server accepted: reads with reused memory where that works. */
+/**
+ * The same for a socket that was made without a reader, by a server or for a handshake: it is read with reused memory
+ * where that works (`tryAdoption` has to be done). The given socket object is dead afterwards.
+ */
 export function acceptedLink(socket: Socket, options: Omit<SocketLinkOptions, "reader">): Link {
   if (socket instanceof TLSSocket) return new SocketLink(socket, options)
   const reader = new SocketReader()
   const adopted = adoptSocket(socket, reader)
   return adopted === undefined ? new SocketLink(socket, options) : new SocketLink(adopted, { ...options, reader })
+}
+
+/** Ends a socket at once, with a reset where it has one, so that the peer does not take it for an end in good order. */
+export function cutSocket(socket: Socket): void {
+  // Only sockets with a TCP handle have a reset; a pipe has no family.
+  if (socket instanceof TLSSocket || socket.remoteFamily === undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 class SocketLink implements Link {
@@ -81,7 +92,7 @@ class SocketLink implements Link {
     socket.setNoDelay(true)
     // Explicitly paused, a socket does not begin to flow when it gets its "data" handler.
     socket.pause()
-    if (this.#reader === undefined) socket.on("data", (bytes) => void this.#receive(bytes))
+    if (this.#reader === undefined) socket.on("data", (bytes) => void this.#receive(plainBytes(bytes)))
     else this.#reader.receive = (bytes) => this.#receive(bytes)
     socket.on("drain", () => this.#onDrain())
     socket.on("end", () => this.#onEnd())
@@ -133,7 +144,7 @@ class SocketLink implements Link {
     this.#closing = true
     this.#closeTimer = this.#clock.after(this.#closeMs, () => {
       this.#fail(new RdvError("timeout", `${this.peer} did not close the link within ${this.#closeMs} ms`))
-      this.#destroy()
+      cutSocket(this.#socket)
     })
     this.#socket.end()
     // Also when paused or never attached: the peer's end is behind whatever it still sends.
@@ -143,7 +154,7 @@ class SocketLink implements Link {
   abort(error: RdvError): void {
     if (this.#over) return
     this.#fail(error)
-    this.#destroy()
+    cutSocket(this.#socket)
   }
 
   /** Delivers what was held back, then lets the socket flow. */
@@ -162,7 +173,7 @@ class SocketLink implements Link {
     if (!this.#paused) return this.#sink.data(bytes)
     if (this.#closing) return false
     // `resume` and `pause` in one turn can leave one read under way. There is no second one: it would need a resume.
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes])
+    this.#held = this.#held === undefined ? bytes : concat([this.#held, bytes])
     this.#socket.pause()
     return true
   }
@@ -182,7 +193,7 @@ class SocketLink implements Link {
     }
     this.#fail(new RdvError("link_lost", `${this.peer} closed the link`))
     // What we had queued may still be on its way to a peer that reads; it gets as long as a close would.
-    this.#closeTimer = this.#clock.after(this.#closeMs, () => this.#destroy())
+    this.#closeTimer = this.#clock.after(this.#closeMs, () => cutSocket(this.#socket))
     this.#socket.destroySoon()
   }
 
@@ -190,14 +201,6 @@ class SocketLink implements Link {
     if (this.#over) return
     this.#over = true
     this.#reason = reason
-  }
-
-  /** With a reset where the transport has one, so that the peer does not take it for an end in good order. */
-  #destroy(): void {
-    const socket = this.#socket
-    // Only sockets with a TCP handle have a reset; a pipe has no family.
-    if (socket instanceof TLSSocket || socket.remoteFamily === undefined) socket.destroy()
-    else socket.resetAndDestroy()
   }
 
   #onClose(): void {

@@ -3,7 +3,7 @@ import * as net from "node:net"
 import { describe, test } from "node:test"
 import type { Link } from "../mux/link.ts"
 import { linkSuite } from "../../test/suites/link-suite.ts"
-import { tryAdoption } from "./socket-reader.ts"
+import { tryAdoption } from "../sockets/socket-reader.ts"
 import { dialTcp, listenTcp } from "./tcp.ts"
 
 linkSuite("tcp", async () => {

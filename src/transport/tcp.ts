@@ -5,14 +5,14 @@ import { RdvError } from "../base/error.ts"
 import type { Link } from "../mux/link.ts"
 import type { Address } from "./address.ts"
 import { printAddress, printHostPort } from "./address.ts"
-import { connectSocket } from "./connect.ts"
+import { connectDirectly } from "./connect.ts"
+import { connectSocket } from "./proxy.ts"
+import type { ProxyLimits } from "./proxy.ts"
 import { acceptedLink, socketLink } from "./socket.ts"
-import { SocketReader, tryAdoption } from "./socket-reader.ts"
-import type { DialLimits, Listener } from "./transport.ts"
+import { SocketReader, tryAdoption } from "../sockets/socket-reader.ts"
+import type { Listener } from "./transport.ts"
 
-export interface TcpDialLimits extends DialLimits {
-  /** An HTTP proxy that opens the connection for us (`http://user:pass@host:port`). */
-  readonly proxy?: URL
+export interface TcpDialLimits extends ProxyLimits {
   /** How long `close` waits for the peer's end. Default 5000. */
   readonly closeMs?: number
 }
@@ -35,11 +35,13 @@ export async function dialTcp(address: Address, limits: TcpDialLimits): Promise<
     ...(closeMs !== undefined && { closeMs }),
   }
   if (limits.proxy !== undefined) {
+    await tryAdoption()
     const { socket, head } = await connectSocket(address, limits)
-    return socketLink(socket, { ...common, head })
+    return acceptedLink(socket, { ...common, head })
   }
   const reader = new SocketReader()
-  const { socket } = await connectSocket(address, { ...limits, reader })
+  const target = { host: address.host === "" ? "localhost" : address.host, port: address.port }
+  const socket = await connectDirectly(target, { ...limits, reader }, printHostPort(target.host, target.port))
   return socketLink(socket, { ...common, reader })
 }
 

@@ -62,7 +62,7 @@ export class SocketReader {
       this.receive(copyOf(buffer, length))
     } else {
       this.#quiet = 0
-      if (!this.receive(buffer.subarray(0, length))) return
+      if (!this.receive(plainBytes(buffer, length))) return
       // Kept: those bytes belong to the sink for good, what lies behind them is still free.
       this.#buffer =
         buffer.length - length >= restBytes
@@ -162,8 +162,13 @@ async function runTrial(): Promise<boolean> {
   }
 }
 
-function copyOf(buffer: Buffer, length: number): Buffer {
+function copyOf(buffer: Buffer, length: number): Uint8Array {
   const copy = Buffer.allocUnsafe(length)
   buffer.copy(copy, 0, 0, length)
-  return copy
+  return plainBytes(copy, length)
+}
+
+/** What leaves this folder is a plain array: `slice` of a `Buffer` does not copy, and others rely on copies. */
+export function plainBytes(buffer: Buffer, length: number = buffer.length): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, length)
 }

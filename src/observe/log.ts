@@ -1,0 +1,48 @@
+/** The product's log, written by pino: JSON lines for machines, one readable line each on a terminal. */
+
+import { pino } from "pino"
+import type { Logger } from "pino"
+import type { Log, LogFields, LogLevel } from "../base/log.ts"
+
+export interface LogOptions {
+  readonly level: LogLevel | "silent"
+  readonly format: "json" | "text"
+  /** Takes one line with its line end. Default: standard error. */
+  readonly write?: (line: string) => void
+}
+
+export function createLog(options: LogOptions): Log {
+  const write = options.write ?? ((line: string) => void process.stderr.write(line))
+  const stream = { write: options.format === "json" ? write : (line: string) => write(readable(line)) }
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      messageKey: "event",
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  )
+  return wrap(logger)
+}
+
+function wrap(logger: Logger): Log {
+  return {
+    debug: (event, fields) => logger.debug(fields ?? {}, event),
+    info: (event, fields) => logger.info(fields ?? {}, event),
+    warn: (event, fields) => logger.warn(fields ?? {}, event),
+    error: (event, fields) => logger.error(fields ?? {}, event),
+    with: (fields: LogFields) => wrap(logger.child(fields)),
+  }
+}
+
+/** `10:15:02 warn  session.down  code=link_lost reason="…"` */
+function readable(line: string): string {
+  const { level, time, event, ...fields } = JSON.parse(line) as Record<string, unknown>
+  const words = Object.entries(fields).map(([key, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value)
+    return `${key}=${/^[\w.:/@[\]-]+$/.test(text) ? text : JSON.stringify(text)}`
+  })
+  return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${String(event)}  ${words.join(" ")}\n`
+}

@@ -1,0 +1,171 @@
+/**
+ * Who gets in: checks a stranger's HELLO against tokens and limits before anything is spent on it, and knows the secrets of
+ * the sessions that live here.
+ */
+
+import { base64url, randomBytes } from "../base/bytes.ts"
+import type { Clock } from "../base/clock.ts"
+import { RdvError } from "../base/error.ts"
+import type { Log } from "../base/log.ts"
+import type { Announced, NewHello } from "../wire/hello.ts"
+import type { Acceptor, Admission, ReadyLink, Resumed } from "../mux/handshake.ts"
+import type { Link } from "../mux/link.ts"
+import type { SessionLimits } from "../mux/limits.ts"
+import type { Session } from "../mux/session.ts"
+import type { Store, TokenRefusal } from "../store/store.ts"
+import type { TokenScopes } from "../store/token-scopes.ts"
+import { Attempts } from "./attempts.ts"
+import type { RelayLimits } from "./limits.ts"
+
+/** Who a session belongs to. */
+export interface Owner {
+  /** A token's id, or `anonymous/INSTANCE`. */
+  readonly id: string
+  /** The token's name; undefined for an anonymous session. */
+  readonly name: string | undefined
+  readonly scopes: TokenScopes
+}
+
+export interface AdmissionOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly store: Store
+  /** Lets sessions in without a token. */
+  readonly open: boolean
+  readonly limits: RelayLimits
+  readonly sessionLimits: SessionLimits
+  /** Makes the session of an admitted stranger and puts it on its link. */
+  readonly start: (id: string, owner: Owner, hello: NewHello, ready: ReadyLink, peer: Announced) => Session
+}
+
+interface Living {
+  readonly session: Session
+  readonly secret: Uint8Array
+  readonly owner: Owner
+}
+
+export class AdmissionDesk implements Acceptor {
+  readonly #options: AdmissionOptions
+  readonly #living: Map<string, Living> = new Map()
+  readonly #perOwner: Map<string, number> = new Map()
+  readonly #attempts: Attempts
+  #draining = false
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+    const { authBurst, authForgiveMs } = options.limits
+    this.#attempts = new Attempts({
+      clock: options.clock,
+      burst: authBurst,
+      forgiveMs: authForgiveMs,
+      addresses: rememberedAddresses,
+    })
+  }
+
+  get sessions(): Session[] {
+    return [...this.#living.values()].map(({ session }) => session)
+  }
+
+  /** Lets nobody new in; returning sessions still are. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  admit(hello: NewHello, link: Link): Admission {
+    const { limits, sessionLimits } = this.#options
+    if (this.#draining) throw new RdvError("draining", "The relay is shutting down")
+    const owner = this.#identify(hello, addressOf(link.peer))
+    if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
+    const most = Math.min(limits.sessionsPerOwner, owner.scopes.limits?.sessions ?? Infinity)
+    if ((this.#perOwner.get(owner.id) ?? 0) >= most) {
+      throw new RdvError("limit", `This token has ${most} sessions already`)
+    }
+    const id = base64url(randomBytes(12))
+    const secret = randomBytes(32)
+    return {
+      session: id,
+      secret,
+      graceMs: sessionLimits.graceMs,
+      windowBytes: sessionLimits.windowBytes,
+      streams: sessionLimits.streams,
+      start: (ready, peer) => {
+        const session = this.#options.start(id, owner, hello, ready, peer)
+        this.#living.set(id, { session, secret, owner })
+        this.#perOwner.set(owner.id, (this.#perOwner.get(owner.id) ?? 0) + 1)
+      },
+    }
+  }
+
+  secretOf(sessionId: string): Uint8Array | undefined {
+    return this.#living.get(sessionId)?.secret
+  }
+
+  freeze(sessionId: string): number {
+    const { session } = this.#living.get(sessionId) as Living
+    session.detachLink(new RdvError("replaced", "A newer link took over"))
+    return session.received
+  }
+
+  resumed(sessionId: string, { link, peerReceived, checked, early }: Resumed): void {
+    this.#living.get(sessionId)?.session.attachLink(link, peerReceived, checked, early)
+  }
+
+  /** The session is over. */
+  forget(sessionId: string): void {
+    const living = this.#living.get(sessionId)
+    if (living === undefined) return
+    this.#living.delete(sessionId)
+    const left = (this.#perOwner.get(living.owner.id) ?? 1) - 1
+    if (left === 0) this.#perOwner.delete(living.owner.id)
+    else this.#perOwner.set(living.owner.id, left)
+  }
+
+  /** Ends the sessions of tokens that were revoked or have expired meanwhile. */
+  sweep(): void {
+    for (const { session, owner } of this.#living.values()) {
+      if (owner.name === undefined) continue
+      const record = this.#options.store.listTokens().find(({ id }) => id === owner.id)
+      const expired = record?.expiresAt != null && record.expiresAt <= this.#options.clock.wall()
+      if (record === undefined || record.revokedAt !== null || expired) {
+        session.close("unauthorized", "The token was revoked or has expired")
+      }
+    }
+  }
+
+  #identify(hello: NewHello, address: string): Owner {
+    const { store, log } = this.#options
+    if (hello.token === undefined) {
+      if (this.#options.open) return { id: `anonymous/${hello.instance ?? ""}`, name: undefined, scopes: {} }
+      throw new RdvError("unauthorized", "This relay wants a token: make one there with `rdv token new`")
+    }
+    const waitMs = this.#attempts.waitMs(address)
+    if (waitMs > 0) {
+      throw new RdvError("rate_limited", `Too many failed tokens from your address: wait ${Math.ceil(waitMs / 1000)} s`)
+    }
+    const verdict = store.verifyToken(hello.token)
+    if (verdict.ok) {
+      this.#attempts.succeeded(address)
+      const { id, name, scopes } = verdict.record
+      return { id, name, scopes }
+    }
+    this.#attempts.failed(address)
+    log.warn("auth.refused", { address, reason: verdict.reason })
+    throw new RdvError("unauthorized", refusals[verdict.reason])
+  }
+}
+
+const refusals: Record<TokenRefusal, string> = {
+  malformed: "The token is not complete or has a typing error: copy it again",
+  unknown: "The relay does not know this token: make one there with `rdv token new`",
+  expired: "The token has expired: make a new one on the relay with `rdv token new`",
+  revoked: "The token was revoked: make a new one on the relay with `rdv token new`",
+}
+
+/** Addresses whose failures are remembered; about 100 bytes each. */
+const rememberedAddresses = 10_000
+
+/** `1.2.3.4:5` and `[::1]:5` without the port. */
+function addressOf(peer: string): string {
+  const at = peer.lastIndexOf(":")
+  return at > 0 ? peer.slice(0, at) : peer
+}

@@ -1,0 +1,203 @@
+/**
+ * The relay's side of the `control` service for one session: checks what an agent may make public, picks names and ports,
+ * binds routes and tells what became of them.
+ */
+
+import { asRdvError, codeNumber, RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
+import type { Log } from "../base/log.ts"
+import type { Stream } from "../base/stream.ts"
+import { readAgentMessage } from "../host/control.ts"
+import type { Announce } from "../host/control.ts"
+import type { Exposed, Exposure } from "../host/host.ts"
+import type { Store } from "../store/store.ts"
+import { allowsName, allowsPort, allowsService } from "../store/token-scopes.ts"
+import { checkServiceName } from "../wire/encode.ts"
+import type { Owner } from "./admission.ts"
+import type { TcpIngress } from "./ingress/tcp.ts"
+import { checkName, pickName } from "./names.ts"
+import type { Registry, Route, RouteSession } from "./registry.ts"
+
+export interface AnnouncementsOptions {
+  readonly registry: Registry
+  readonly store: Store
+  readonly tcp: TcpIngress
+  readonly log: Log
+  /** Where visitors of an HTTP route go. */
+  readonly httpUrl: (name: string) => string
+  readonly tcpUrl: (port: number) => string
+  readonly routesPerSession: number
+}
+
+/** Attempts to find a free name; with two words and digits, the first nearly always is. */
+const pickAttempts = 20
+
+export class Announcements {
+  readonly #options: AnnouncementsOptions
+  readonly #session: RouteSession
+  readonly #owner: Owner
+  readonly #routes: Map<number, Route> = new Map()
+  #control: Stream | undefined
+
+  constructor(options: AnnouncementsOptions, session: RouteSession, owner: Owner) {
+    this.#options = options
+    this.#session = session
+    this.#owner = owner
+  }
+
+  /** Serves the session's control stream. */
+  serve(stream: Stream): void {
+    this.#control = stream
+    stream.attach({
+      data: (chunk) => stream.consumed(chunk.length),
+      meta: (block) => this.#hear(block),
+      end: () => stream.end(),
+      drain: () => undefined,
+      closed: () => {
+        if (this.#control === stream) this.#control = undefined
+      },
+    })
+  }
+
+  #hear(block: JsonObject): void {
+    const message = readAgentMessage(block)
+    if (message.do === "withdraw") {
+      const route = this.#routes.get(message.id)
+      this.#routes.delete(message.id)
+      if (route !== undefined) this.#options.registry.remove(route)
+      return
+    }
+    this.#bind(message).then(
+      (exposed) => this.#control?.meta({ do: "exposed", id: message.id, ...exposed }),
+      (thrown: unknown) => {
+        const error = asRdvError(thrown)
+        const reason = error.mend === undefined ? error.message : `${error.message}: ${error.mend}`
+        this.#control?.meta({ do: "refused", id: message.id, code: codeNumber(error.code), reason })
+        this.#options.log.info("route.refused", { session: this.#session.id, code: error.code, reason })
+      },
+    )
+  }
+
+  async #bind(message: Announce): Promise<Exposed> {
+    const { registry, log, routesPerSession } = this.#options
+    const { service, expose, id } = message
+    checkServiceName(service)
+    if (this.#routes.has(id)) throw new RdvError("protocol", `Announcement ${id} is made twice`)
+    if (this.#routes.size >= routesPerSession) throw new RdvError("limit", `No more than ${routesPerSession} routes`)
+    if (!allowsService(this.#owner.scopes, expose.kind)) {
+      throw new RdvError("forbidden", `The token does not allow ${expose.kind} services`)
+    }
+    const bound = expose.kind === "http" ? this.#bindHttp(expose) : await this.#bindTcp(expose.port, expose.seed)
+    const route: Route = {
+      kind: expose.kind,
+      name: bound.name,
+      service,
+      id,
+      session: this.#session,
+      onWithdrawn: (error) => {
+        this.#routes.delete(id)
+        this.#control?.meta({ do: "withdrawn", id, code: codeNumber(error.code), reason: error.message })
+      },
+      ...(bound.onRemoved === undefined ? {} : { onRemoved: bound.onRemoved }),
+    }
+    registry.add(route)
+    bound.ready?.(route)
+    this.#routes.set(id, route)
+    log.info("route.bound", { kind: route.kind, name: route.name, session: this.#session.id })
+    return { url: bound.url, name: bound.name }
+  }
+
+  #bindHttp(expose: Extract<Exposure, { kind: "http" }>): Bound {
+    const name = expose.name === undefined ? this.#pick(expose.seed) : this.#claim("http", checkName(expose.name))
+    return { name, url: this.#options.httpUrl(name) }
+  }
+
+  /** A readable name that nobody has: the remembered one of this owner and seed, or a new one. */
+  #pick(seed: string | undefined): string {
+    const { store } = this.#options
+    const ownerId = this.#owner.id
+    const remembered = seed === undefined ? undefined : store.rememberedName(ownerId, seed)
+    if (remembered !== undefined && this.#isFree("http", remembered)) return this.#claim("http", remembered)
+    for (let attempt = 0; attempt < pickAttempts; attempt++) {
+      const name = pickName(Math.random, attempt)
+      if (!allowsName(this.#owner.scopes, name) || !this.#isFree("http", name)) continue
+      if (seed !== undefined) store.rememberName(ownerId, seed, name)
+      return this.#claim("http", name)
+    }
+    throw new RdvError("limit", "No free name was found", { mend: "choose one with --name that the token allows" })
+  }
+
+  async #bindTcp(wanted: number, seed: string | undefined): Promise<Bound> {
+    const { store, tcp, tcpUrl } = this.#options
+    let port = wanted
+    if (port === 0 && seed !== undefined) {
+      const remembered = store.rememberedPort(this.#owner.id, seed)
+      if (remembered !== undefined && this.#isFree("tcp", String(remembered))) port = remembered
+    }
+    if (port !== 0) this.#claim("tcp", String(port))
+    let opened
+    try {
+      opened = await tcp.open(port)
+    } catch (error) {
+      // A remembered port that another program took is no reason to serve nothing.
+      if (wanted !== 0 || port === 0) throw error
+      opened = await tcp.open(0)
+    }
+    const bound = opened
+    const name = String(bound.port)
+    if (port === 0) {
+      if (!allowsPort(this.#owner.scopes, bound.port)) {
+        bound.close()
+        throw new RdvError("forbidden", `The token does not allow port ${bound.port}`, {
+          mend: "choose one with --port that it allows",
+        })
+      }
+      this.#claim("tcp", name)
+    }
+    if (wanted === 0 && seed !== undefined) store.rememberPort(this.#owner.id, seed, bound.port)
+    return {
+      name,
+      url: tcpUrl(bound.port),
+      ready: (route) => (bound.route = route),
+      onRemoved: () => {
+        // The owner's newer session may already use the port.
+        if (bound.route?.session === this.#session) bound.close()
+      },
+    }
+  }
+
+  #isFree(kind: "http" | "tcp", name: string): boolean {
+    const { registry, store } = this.#options
+    const claim = store.listClaims().find((each) => each.kind === kind && each.name === name)
+    if (claim !== undefined && claim.ownerId !== this.#owner.id) return false
+    const route = registry.find(kind, name)
+    return route === undefined || route.session.ownerId === this.#owner.id
+  }
+
+  /** The name is this owner's from now on. Throws `forbidden` or `claimed`. */
+  #claim(kind: "http" | "tcp", name: string): string {
+    const { registry, store } = this.#options
+    const { scopes, id } = this.#owner
+    const allowed = kind === "http" ? allowsName(scopes, name) : allowsPort(scopes, Number(name))
+    if (!allowed) {
+      throw new RdvError("forbidden", `The token does not allow ${kind === "http" ? "the name" : "port"} "${name}"`)
+    }
+    registry.check(kind, name, id)
+    if (this.#owner.name === undefined) {
+      // Who is nobody can hold a name only while it is there, and never one that is claimed.
+      if (!this.#isFree(kind, name)) throw taken(name)
+    } else if (!store.claimName(kind, name, id).ok) throw taken(name)
+    return name
+  }
+}
+
+interface Bound {
+  readonly name: string
+  readonly url: string
+  readonly ready?: (route: Route) => void
+  readonly onRemoved?: () => void
+}
+
+function taken(name: string): RdvError {
+  return new RdvError("claimed", `"${name}" belongs to another token`, { mend: "choose another name" })
+}

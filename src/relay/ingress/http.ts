@@ -1,0 +1,161 @@
+/**
+ * The public side for HTTP: takes connections, finds the route by host name, bounds how many there are and how long they
+ * may wait. What each connection does stands in `visitor.ts`.
+ */
+
+import type { Socket } from "node:net"
+import type { Clock, Timer } from "../../base/clock.ts"
+import { errorAnswer } from "./pages.ts"
+import type { RequestHead } from "../../http1/head.ts"
+import { responseHeadBytes } from "../../http1/write-head.ts"
+import type { SocketReader } from "../../sockets/socket-reader.ts"
+import type { RelayLimits } from "../limits.ts"
+import type { Registry, Route } from "../registry.ts"
+import type { Exchange } from "./exchange.ts"
+import { Visitor } from "./visitor.ts"
+import type { VisitorHost } from "./visitor.ts"
+
+export interface HttpIngressOptions {
+  readonly clock: Clock
+  readonly limits: RelayLimits
+  readonly registry: Registry
+  /** Host names below it are routes: `blog.example.test` for `example.test`. Lower case. */
+  readonly domain: string
+  /**
+   * A request whose host is no route: a session's upgrade, or something that the relay itself serves. Whoever takes the
+   * connection over calls `visitor.release` and answers true; `rest` are bytes behind the head.
+   */
+  readonly own: (visitor: Visitor, head: RequestHead, rest: Uint8Array) => boolean
+}
+
+export interface HttpIngressStatus {
+  readonly visitors: number
+  readonly addresses: number
+  readonly refused: number
+  readonly requests: number
+}
+
+/** How often deadlines are looked at, ms. */
+const sweepMs = 250
+
+export class HttpIngress {
+  readonly #options: HttpIngressOptions
+  readonly #visitors: Set<Visitor> = new Set()
+  readonly #perAddress: Map<string, number> = new Map()
+  readonly #suffix: string
+  readonly #hosts: Record<"http" | "https", VisitorHost>
+  #nowMs: number
+  #timer: Timer | undefined
+  #refused = 0
+  #pastRequests = 0
+  #dirty: Exchange[] = []
+  #draining = false
+
+  constructor(options: HttpIngressOptions) {
+    this.#options = options
+    this.#suffix = `.${options.domain}`
+    this.#nowMs = options.clock.now()
+    this.#hosts = { http: this.#hostFor("http"), https: this.#hostFor("https") }
+    this.#sweepLater()
+  }
+
+  /** Serves a connection; `first` was already read from it. The socket's `allowHalfOpen` is set. */
+  take(socket: Socket, reader: SocketReader, scheme: "http" | "https", first: Uint8Array): void {
+    const address = socket.remoteAddress ?? "unknown"
+    const { limits } = this.#options
+    const count = this.#perAddress.get(address) ?? 0
+    if (this.#visitors.size >= limits.visitors || count >= limits.visitorsPerAddress) {
+      this.#refused++
+      refuse(socket, count >= limits.visitorsPerAddress)
+      return
+    }
+    this.#perAddress.set(address, count + 1)
+    const visitor = new Visitor(this.#hosts[scheme], socket, reader)
+    this.#visitors.add(visitor)
+    visitor.begin(first)
+  }
+
+  status(): HttpIngressStatus {
+    let requests = this.#pastRequests
+    for (const visitor of this.#visitors) requests += visitor.requests
+    return { visitors: this.#visitors.size, addresses: this.#perAddress.size, refused: this.#refused, requests }
+  }
+
+  /** Idle connections end now, others after their exchange. */
+  drain(): void {
+    this.#draining = true
+    for (const visitor of this.#visitors) visitor.retire()
+  }
+
+  /** Ends everything at once. */
+  close(): void {
+    this.#timer?.cancel()
+    for (const visitor of this.#visitors) visitor.socket.destroy()
+  }
+
+  #hostFor(scheme: "http" | "https"): VisitorHost {
+    const ingress = this
+    return {
+      limits: this.#options.limits,
+      scheme,
+      get nowMs() {
+        return ingress.#nowMs
+      },
+      route: (host) => this.#route(host),
+      own: (visitor, head, rest) => this.#own(visitor, head, rest),
+      flushSoon: (exchange) => this.#flushSoon(exchange),
+      gone: (visitor) => this.#gone(visitor),
+    }
+  }
+
+  /** `blog.example.test:8080` to the route of `blog`; the port is whatever the visitor came in by. */
+  #route(host: string): Route | undefined {
+    const colon = host.indexOf(":")
+    const name = (colon < 0 ? host : host.slice(0, colon)).toLowerCase()
+    if (!name.endsWith(this.#suffix)) return undefined
+    const label = name.slice(0, name.length - this.#suffix.length)
+    return this.#options.registry.findHttp(label)
+  }
+
+  #own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean {
+    return !this.#draining && this.#options.own(visitor, head, rest)
+  }
+
+  /** One timer serves all exchanges whose heads wait in the present round of input. */
+  #flushSoon(exchange: Exchange): void {
+    if (this.#dirty.length === 0) setImmediate(this.#flush)
+    this.#dirty.push(exchange)
+  }
+
+  readonly #flush = (): void => {
+    const dirty = this.#dirty
+    this.#dirty = []
+    for (const exchange of dirty) exchange.flush()
+  }
+
+  #gone(visitor: Visitor): void {
+    if (!this.#visitors.delete(visitor)) return
+    this.#pastRequests += visitor.requests
+    const left = (this.#perAddress.get(visitor.address) ?? 1) - 1
+    if (left === 0) this.#perAddress.delete(visitor.address)
+    else this.#perAddress.set(visitor.address, left)
+  }
+
+  #sweepLater(): void {
+    this.#timer = this.#options.clock.after(sweepMs, () => {
+      this.#nowMs = this.#options.clock.now()
+      for (const visitor of this.#visitors) visitor.sweep(this.#nowMs)
+      this.#sweepLater()
+    })
+  }
+}
+
+/** Without reading the request: it costs one write. */
+function refuse(socket: Socket, byAddress: boolean): void {
+  const answer = errorAnswer({ reason: byAddress ? "rate_limited" : "limit", retryAfterSeconds: 5 })
+  const headers = [...answer.headers, "Connection", "close"]
+  const head = responseHeadBytes({ status: answer.status, reason: answer.reasonPhrase, minor: 1, headers })
+  socket.on("error", () => undefined)
+  socket.write(head)
+  socket.write(answer.body, () => socket.destroySoon())
+}

@@ -1,0 +1,489 @@
+/**
+ * One connection of a visitor: requests one after the other, each as an exchange; what cannot be passed on is answered
+ * here. While an exchange runs the connection is still read, because a visitor who leaves must be noticed.
+ *
+ *     head ─▶ body ─▶ answer ─▶ head …        raw (after 101)        leaving (we said our last word)
+ */
+
+import type { Socket } from "node:net"
+import { RdvError } from "../../base/error.ts"
+import type { ErrorCode } from "../../base/error.ts"
+import type { Stream } from "../../base/stream.ts"
+import { ChunkedDecoder } from "../../http1/chunked.ts"
+import { withForwarded } from "../../http1/forwarded.ts"
+import { persists } from "../../http1/framing.ts"
+import type { RequestFraming } from "../../http1/framing.ts"
+import { hasToken, headerValue, headerValues } from "../../http1/head.ts"
+import type { RequestHead } from "../../http1/head.ts"
+import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
+import { badRequest, HttpError } from "../../http1/http-error.ts"
+import { RequestReader } from "../../http1/request-reader.ts"
+import { responseHeadBytes } from "../../http1/write-head.ts"
+import { SocketOutlet } from "../../sockets/outlet.ts"
+import type { SocketReader } from "../../sockets/socket-reader.ts"
+import type { RelayLimits } from "../limits.ts"
+import type { Route } from "../registry.ts"
+import { Exchange } from "./exchange.ts"
+import type { AnswerOutlet } from "./exchange.ts"
+import { errorAnswer } from "./pages.ts"
+import type { ErrorReason } from "./pages.ts"
+
+/** What a connection needs of the ingress. */
+export interface VisitorHost {
+  readonly limits: RelayLimits
+  readonly scheme: "http" | "https"
+  /** Coarse clock, ms: refreshed with each sweep. */
+  readonly nowMs: number
+  /** The route for a Host header. */
+  route(host: string): Route | undefined
+  /** A request for the relay itself. True when it took the socket over; `rest` are bytes behind the head. */
+  own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean
+  flushSoon(exchange: Exchange): void
+  gone(visitor: Visitor): void
+}
+
+type State = "head" | "body" | "answer" | "raw" | "leaving" | "over"
+
+export class Visitor implements AnswerOutlet {
+  readonly socket: Socket
+  readonly address: string
+  readonly #host: VisitorHost
+  readonly #reader: SocketReader
+  readonly #outlet: SocketOutlet
+  readonly #requests: RequestReader = new RequestReader()
+  #state: State = "head"
+  #exchange: Exchange | undefined
+  #route: Route | undefined
+  /** Of the present request, for error answers. */
+  #head: RequestHead | undefined
+  #bodyLeft = 0
+  #chunked: ChunkedDecoder | undefined
+  /** Bytes behind the present request; bounded by `heldBytes`. */
+  #held: Uint8Array | undefined
+  #paused = false
+  /** Past this the connection is answered or cut; Infinity while the other side's pace is not ours to judge. */
+  #deadline: number
+  /** The visitor has ended its side. */
+  #ended = false
+  requests = 0
+
+  constructor(host: VisitorHost, socket: Socket, reader: SocketReader) {
+    this.#host = host
+    this.socket = socket
+    this.address = socket.remoteAddress ?? "unknown"
+    this.#reader = reader
+    this.#outlet = new SocketOutlet(socket, (bytes) => this.#exchange?.stream.consumed(bytes))
+    this.#deadline = host.nowMs + host.limits.headMs
+    reader.receive = (bytes) => this.#receive(bytes)
+    socket.on("end", this.#onEnd)
+    socket.on("error", this.#onError)
+    socket.on("close", this.#onClose)
+  }
+
+  /** Bytes that were read before the connection was known to be HTTP. */
+  begin(first: Uint8Array): void {
+    this.#receive(first)
+    if (!this.#paused && this.#state !== "over") this.socket.resume()
+  }
+
+  /** For whoever may take the socket over; who does calls `release`. */
+  get reader(): SocketReader {
+    return this.#reader
+  }
+
+  /** Lets go of the socket: somebody else speaks on it now. */
+  release(): void {
+    this.#state = "over"
+    this.socket.pause()
+    this.socket.off("end", this.#onEnd)
+    this.socket.off("error", this.#onError)
+    this.socket.off("close", this.#onClose)
+    this.#host.gone(this)
+  }
+
+  /** Called now and then with the present time: ends what waited too long. */
+  sweep(nowMs: number): void {
+    const exchange = this.#exchange
+    if (nowMs < this.#deadline) return
+    switch (this.#state) {
+      case "head":
+        if (this.#requests.started) this.#refuse("request_timeout", "the head of the request did not arrive in time")
+        else this.socket.destroy()
+        return
+      case "body":
+      case "answer":
+        this.#sweepExchange(exchange, nowMs)
+        return
+      case "leaving":
+        this.socket.destroy()
+        return
+      case "raw":
+      case "over":
+        return
+    }
+  }
+
+  #sweepExchange(exchange: Exchange | undefined, nowMs: number): void {
+    if (this.#ended) {
+      exchange?.cancel()
+      this.socket.destroy()
+    } else if (exchange !== undefined && !exchange.answering && this.#route?.session.state === "suspended") {
+      exchange.cancel()
+      this.#refuse("suspended", undefined)
+    } else if (this.#state === "body" && !this.#paused && this.#route?.session.state === "live") {
+      exchange?.cancel()
+      if (exchange?.answering === true) this.socket.destroy()
+      else this.#refuse("request_timeout", "the body of the request stood still")
+    } else this.#deadline = nowMs + this.#host.limits.waitMs
+  }
+
+  /** Finishes the present exchange and takes no further one. */
+  retire(): void {
+    if (this.#state === "head" && !this.#requests.started) this.#leave()
+    else this.#retiring = true
+  }
+  #retiring = false
+
+  // Reading.
+
+  #receive(bytes: Uint8Array): boolean {
+    switch (this.#state) {
+      case "head":
+        return this.#readHead(bytes, 0)
+      case "body":
+        return this.#readBody(bytes, 0)
+      case "answer":
+        return this.#hold(bytes)
+      case "raw":
+        this.#write(bytes)
+        return true
+      case "leaving":
+      case "over":
+        return false
+    }
+  }
+
+  #readHead(bytes: Uint8Array, from: number): boolean {
+    const started = this.#requests.started
+    let read
+    try {
+      read = this.#requests.push(bytes, from)
+    } catch (thrown) {
+      this.#refuseHttp(thrown as HttpError)
+      return false
+    }
+    if (read === undefined) {
+      if (!started) this.#deadline = this.#host.nowMs + this.#host.limits.headMs
+      return false
+    }
+    this.requests++
+    const { head, framing, used } = read
+    this.#head = head
+    const route = this.#host.route(headerValue(head.headers, "host") ?? "")
+    if (route === undefined) {
+      if (this.#host.own(this, head, bytes.subarray(used))) return true
+      this.#refuse("no_route", undefined, framing)
+      return this.#rest(bytes, used)
+    }
+    this.#begin(head, framing, route)
+    return this.#rest(bytes, used)
+  }
+
+  /** What stands behind a head in the same chunk. */
+  #rest(bytes: Uint8Array, from: number): boolean {
+    if (from === bytes.length) return false
+    return this.#receive(bytes.subarray(from))
+  }
+
+  #begin(head: RequestHead, framing: RequestFraming, route: Route): void {
+    const { limits, scheme, nowMs } = this.#host
+    const upgrades = head.minor === 1 && hasToken(head.headers, "connection", "upgrade")
+    const headers = withForwarded(withoutHopByHop(head.headers, { keepUpgrade: upgrades }), {
+      peer: this.address,
+      scheme,
+      host: headerValue(head.headers, "host"),
+      trust: false,
+    })
+    const { method, target, minor } = head
+    const stream: Stream = route.session.open(route.service, {
+      method,
+      target,
+      headers,
+      minor,
+      from: this.address,
+      body: framing.kind,
+    })
+    this.#route = route
+    const request = { method, minor, persists: persists(head) && !this.#retiring, upgrades }
+    const exchange = new Exchange(stream, request, this)
+    this.#exchange = exchange
+    this.#deadline = nowMs + (route.session.state === "live" ? limits.bodyMs : limits.waitMs)
+    if (framing.kind === "none" || (framing.kind === "length" && framing.length === 0)) {
+      this.#state = "answer"
+      // An upgraded connection goes on in both directions, so the request is not at its end yet.
+      if (!upgrades) stream.end()
+    } else {
+      this.#state = "body"
+      this.#bodyLeft = framing.kind === "length" ? framing.length : 0
+      this.#chunked = framing.kind === "chunked" ? new ChunkedDecoder(badRequest) : undefined
+    }
+    stream.attach(exchange)
+  }
+
+  #readBody(bytes: Uint8Array, from: number): boolean {
+    this.#deadline = this.#host.nowMs + this.#host.limits.bodyMs
+    const chunked = this.#chunked
+    if (chunked !== undefined) return this.#readChunked(chunked, bytes, from)
+    const end = Math.min(bytes.length, from + this.#bodyLeft)
+    this.#bodyLeft -= end - from
+    this.#write(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))
+    if (this.#bodyLeft === 0) this.#bodyDone([])
+    if (end < bytes.length) this.#rest(bytes, end)
+    return true
+  }
+
+  #readChunked(chunked: ChunkedDecoder, bytes: Uint8Array, from: number): boolean {
+    let used: number
+    try {
+      used = chunked.push(
+        bytes,
+        { data: (sub) => this.#write(sub), end: (trailers) => this.#bodyDone(trailers) },
+        from,
+      )
+    } catch (thrown) {
+      const answering = this.#exchange?.answering === true
+      this.#exchange?.cancel()
+      if (answering) this.socket.destroy()
+      else this.#refuseHttp(thrown as HttpError)
+      return true
+    }
+    if (chunked.done && used < bytes.length) this.#rest(bytes, used)
+    return true
+  }
+
+  #bodyDone(trailers: string[]): void {
+    const exchange = this.#exchange as Exchange
+    this.#chunked = undefined
+    this.#state = "answer"
+    if (trailers.length > 0) exchange.stream.meta({ trailers })
+    if (!exchange.request.upgrades || exchange.answering) exchange.stream.end()
+    // An answer that was complete before its request was: only now the next one may come.
+    if (exchange.over) this.#next(exchange.request.persists)
+  }
+
+  #write(bytes: Uint8Array): void {
+    const exchange = this.#exchange as Exchange
+    if (!exchange.stream.write(bytes)) this.#pause()
+  }
+
+  /** The next request came before the answer to this one. */
+  #hold(bytes: Uint8Array): boolean {
+    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes])
+    if (this.#held.length > heldBytes) this.#pause()
+    return true
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.socket.pause()
+  }
+
+  resumeReading(): void {
+    if (!this.#paused || this.#state === "over") return
+    if (this.#held !== undefined && this.#held.length > heldBytes) return
+    this.#paused = false
+    this.#deadline = this.#host.nowMs + this.#host.limits.bodyMs
+    this.socket.resume()
+  }
+
+  // Answering.
+
+  write(bytes: Uint8Array, counted: number): void {
+    this.#outlet.write(bytes, counted)
+  }
+
+  writeAll(parts: readonly Uint8Array[], counted: number): void {
+    this.socket.cork()
+    for (const part of parts) this.socket.write(part)
+    this.socket.uncork()
+    this.#outlet.settle(counted)
+  }
+
+  flushSoon(exchange: Exchange): void {
+    this.#host.flushSoon(exchange)
+  }
+
+  becomeRaw(exchange: Exchange): void {
+    this.#state = "raw"
+    this.#deadline = Infinity
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) exchange.stream.write(held)
+    this.resumeReading()
+    if (this.#ended) exchange.stream.end()
+  }
+
+  endWriting(): void {
+    this.socket.end()
+  }
+
+  answered(exchange: Exchange, keep: boolean): void {
+    if (this.#state === "answer") this.#next(keep)
+    else if (this.#state === "body") {
+      // The answer came before the whole request. What is left of the request is not worth reading for long.
+      exchange.stream.reset("cancelled")
+      this.#leave()
+    }
+  }
+
+  #next(keep: boolean): void {
+    this.#exchange = undefined
+    this.#route = undefined
+    this.#head = undefined
+    if (!keep || this.#ended || this.#retiring) {
+      this.#leave()
+      return
+    }
+    this.#state = "head"
+    this.#deadline = this.#host.nowMs + this.#host.limits.idleMs
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) this.#readHead(held, 0)
+    this.resumeReading()
+  }
+
+  failed(_exchange: Exchange, error: RdvError): void {
+    const [reason, retryAfter] = reasons[error.code] ?? ["internal", undefined]
+    const detail = error.code === "expired" || error.message === "" ? undefined : error.message
+    this.#refuse(reason, detail, undefined, retryAfter)
+  }
+
+  broken(_exchange: Exchange, _error: RdvError): void {
+    this.#state = "over"
+    const cut = () => {
+      if (!this.socket.destroyed) this.socket.resetAndDestroy()
+    }
+    // What came before the break is the visitor's; a visitor that does not take it waits no longer than this.
+    if (this.socket.writableLength === 0) cut()
+    else {
+      this.socket.write(nothing, cut)
+      setTimeout(cut, lingerMs).unref()
+    }
+  }
+
+  #refuseHttp(error: HttpError): void {
+    const reason: Partial<Record<number, ErrorReason>> = {
+      408: "request_timeout",
+      413: "body_too_large",
+      414: "uri_too_long",
+      431: "header_too_large",
+      501: "not_implemented",
+      505: "version",
+    }
+    this.#refuse(reason[error.status] ?? "bad_request", error.detail)
+  }
+
+  /** Answers in the service's place. The connection goes on only where the next request's start is certain. */
+  #refuse(reason: ErrorReason, detail: string | undefined, framing?: RequestFraming, retryAfterSeconds?: number): void {
+    const head = this.#head
+    const answer = errorAnswer({
+      reason,
+      detail,
+      host: head === undefined ? undefined : headerValue(head.headers, "host"),
+      accept: head === undefined ? undefined : headerValues(head.headers, "accept").join(", ") || undefined,
+      method: head?.method,
+      retryAfterSeconds: retryAfterSeconds ?? (reason === "suspended" ? suspendedRetrySeconds : undefined),
+    })
+    const bodyless = this.#state === "answer" || framing?.kind === "none"
+    const keep = head !== undefined && bodyless && persists(head) && !this.#retiring
+    const headers = keep ? answer.headers : [...answer.headers, "Connection", "close"]
+    const bytes = responseHeadBytes({ status: answer.status, reason: answer.reasonPhrase, minor: 1, headers })
+    this.#exchange = undefined
+    this.socket.write(head?.method === "HEAD" ? bytes : Buffer.concat([bytes, answer.body]))
+    if (keep) this.#next(true)
+    else this.#leave()
+  }
+
+  /** Says no more; reads on for a moment, so that the answer is not lost to a reset (RFC 9112 section 9.6). */
+  #leave(): void {
+    if (this.#state === "over") return
+    this.#state = "leaving"
+    this.#exchange = undefined
+    this.#deadline = this.#host.nowMs + lingerMs
+    this.socket.end()
+    if (this.#paused) {
+      this.#paused = false
+      this.socket.resume()
+    }
+  }
+
+  // The socket.
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    switch (this.#state) {
+      case "head":
+        this.socket.end()
+        return
+      case "raw":
+        this.#exchange?.stream.end()
+        return
+      case "body":
+      case "answer":
+        // Most who end here have left; a few only have nothing more to say, and a quick answer still reaches them.
+        this.#deadline = Math.min(this.#deadline, this.#host.nowMs + halfClosedMs)
+        return
+      case "leaving":
+      case "over":
+        return
+    }
+  }
+
+  readonly #onError = (): void => {
+    // "close" follows and cleans up; the code tells nothing that the exchange could use.
+    this.#ended = true
+  }
+
+  readonly #onClose = (): void => {
+    this.#state = "over"
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    if (exchange !== undefined && !exchange.over) {
+      const raw = exchange.answering && exchange.request.upgrades
+      if (raw && this.#ended && this.socket.writableFinished) exchange.stream.end()
+      else exchange.cancel()
+    }
+    this.#reader.release()
+    this.#host.gone(this)
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+/** Pipelined bytes that are kept while an exchange runs. */
+const heldBytes = 64 * 1024
+/** A connection that was told goodbye may still send for so long, ms. */
+const lingerMs = 2_000
+/** A visitor that ended its side gets an answer that comes within this, ms. */
+const halfClosedMs = 500
+/** When a suspended session is worth another look, seconds. */
+const suspendedRetrySeconds = 5
+
+/** How the end of a stream without an answer is told to the visitor, and when to come back (seconds). */
+const reasons: Partial<Record<ErrorCode, [ErrorReason, number | undefined]>> = {
+  unreachable: ["unreachable", undefined],
+  connection_reset: ["unreachable", undefined],
+  bad_response: ["bad_response", undefined],
+  protocol: ["bad_response", undefined],
+  timeout: ["timeout", undefined],
+  expired: ["suspended", suspendedRetrySeconds],
+  closed: ["suspended", suspendedRetrySeconds],
+  replaced: ["suspended", 1],
+  draining: ["draining", suspendedRetrySeconds],
+  limit: ["limit", 1],
+  rate_limited: ["rate_limited", 1],
+  no_service: ["no_route", undefined],
+  no_route: ["no_route", undefined],
+  unauthorized: ["no_route", undefined],
+}

@@ -1,0 +1,42 @@
+/** Every number of the relay with its reason. */
+
+export interface RelayLimits {
+  /** Sessions of all owners; each idle one costs about 60 KiB. */
+  readonly sessions: number
+  /** Sessions of one token: a fleet shares tokens, a thief should not fill the relay. */
+  readonly sessionsPerOwner: number
+  /** Connections of visitors at once, all addresses. */
+  readonly visitors: number
+  /** Connections of one address: a proxy in front has one address for all its users. */
+  readonly visitorsPerAddress: number
+  /** Links in the handshake at once: a stranger costs a socket and 8 KiB for up to 10 s. */
+  readonly handshakes: number
+  /** Failed tokens of one address at once, and how long one failure counts, ms. */
+  readonly authBurst: number
+  readonly authForgiveMs: number
+  /** From the first byte of a connection or of the next request to the end of its head, ms (slow loris). */
+  readonly headMs: number
+  /** A keep-alive connection may be idle so long, ms. */
+  readonly idleMs: number
+  /** A request's body may stand still so long while we are ready to read it, ms. */
+  readonly bodyMs: number
+  /** A request waits so long for the return of a session that has lost its link, ms; then 503. */
+  readonly waitMs: number
+  /** Routes of one session. */
+  readonly routesPerSession: number
+}
+
+export const defaultRelayLimits: RelayLimits = {
+  sessions: 10_000,
+  sessionsPerOwner: 1_000,
+  visitors: 20_000,
+  visitorsPerAddress: 10_000,
+  handshakes: 256,
+  authBurst: 10,
+  authForgiveMs: 6_000,
+  headMs: 10_000,
+  idleMs: 75_000,
+  bodyMs: 60_000,
+  waitMs: 30_000,
+  routesPerSession: 100,
+}

@@ -1,0 +1,82 @@
+/**
+ * Who serves what: public names and ports, each bound to a service of a session. A name belongs to an owner; the owner's
+ * newer session takes it from the older one at once, a stranger never gets it.
+ */
+
+import { RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
+import type { Stream } from "../base/stream.ts"
+import type { SessionState } from "../mux/session.ts"
+
+export type RouteKind = "http" | "tcp"
+
+/** The session behind a route, as far as routes need it. */
+export interface RouteSession {
+  readonly id: string
+  readonly state: SessionState
+  readonly draining: boolean
+  /** Whom names belong to: a token's id, or an anonymous installation. */
+  readonly ownerId: string
+  open(service: string, header: JsonObject): Stream
+}
+
+export interface Route {
+  readonly kind: RouteKind
+  /** The host label, or the port in decimal. */
+  readonly name: string
+  readonly service: string
+  readonly session: RouteSession
+  /** The agent's number for the announcement. */
+  readonly id: number
+  /** Called when the route goes for another reason than its own session's wish. */
+  readonly onWithdrawn: (error: RdvError) => void
+  /** Frees what stands behind the route, such as a listening port. */
+  readonly onRemoved?: () => void
+}
+
+export class Registry {
+  readonly #routes: Map<string, Route> = new Map()
+
+  find(kind: RouteKind, name: string): Route | undefined {
+    return this.#routes.get(`${kind}:${name}`)
+  }
+
+  /** The quick way for requests. */
+  findHttp(name: string): Route | undefined {
+    return this.#routes.get(`http:${name}`)
+  }
+
+  /** Throws `claimed` when another owner's living session serves the name. */
+  check(kind: RouteKind, name: string, ownerId: string): void {
+    const old = this.find(kind, name)
+    if (old === undefined || old.session.ownerId === ownerId) return
+    throw new RdvError("claimed", `"${name}" is served by somebody else`, { mend: "choose another name" })
+  }
+
+  /** Binds the route; the same owner's older route of that name is withdrawn. Throws `claimed`. */
+  add(route: Route): void {
+    this.check(route.kind, route.name, route.session.ownerId)
+    const key = `${route.kind}:${route.name}`
+    const old = this.#routes.get(key)
+    this.#routes.set(key, route)
+    if (old === undefined) return
+    old.onRemoved?.()
+    old.onWithdrawn(new RdvError("replaced", `A newer session of the same owner serves "${route.name}"`))
+  }
+
+  /** Takes a route back; a newer one of the same name stays. */
+  remove(route: Route): void {
+    const key = `${route.kind}:${route.name}`
+    if (this.#routes.get(key) !== route) return
+    this.#routes.delete(key)
+    route.onRemoved?.()
+  }
+
+  removeSession(sessionId: string): void {
+    for (const route of [...this.#routes.values()]) if (route.session.id === sessionId) this.remove(route)
+  }
+
+  list(): Route[] {
+    return [...this.#routes.values()]
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * A host by accepting: sessions come in, routes are bound, visitors are passed to the sessions behind the routes. This
+ * file wires; what is decided stands in its parts.
+ */
+
+import { RdvError } from "../base/error.ts"
+import type { Clock, Timer } from "../base/clock.ts"
+import type { Json, JsonObject } from "../base/json.ts"
+import type { Log } from "../base/log.ts"
+import type { Scope } from "../base/scope.ts"
+import type { Stream } from "../base/stream.ts"
+import { controlService } from "../host/control.ts"
+import type { AcceptOptions, CallHandler, DialOptions, Host, ServiceName } from "../host/host.ts"
+import { Services } from "../host/services.ts"
+import { acceptHandshake } from "../mux/handshake.ts"
+import type { ReadyLink } from "../mux/handshake.ts"
+import type { SessionLimits } from "../mux/limits.ts"
+import type { Link } from "../mux/link.ts"
+import { Session } from "../mux/session.ts"
+import type { SessionRuntime } from "../mux/session.ts"
+import type { Store } from "../store/store.ts"
+import { acceptUpgrade, asksForSession } from "../transport/upgrade.ts"
+import { acceptWebSocket } from "../transport/ws-listen.ts"
+import { sessionPath } from "../transport/address.ts"
+import type { Announced, NewHello } from "../wire/hello.ts"
+import { hasToken } from "../http1/head.ts"
+import type { RequestHead } from "../http1/head.ts"
+import { AdmissionDesk } from "./admission.ts"
+import type { Owner } from "./admission.ts"
+import { Announcements } from "./announcements.ts"
+import { HttpIngress } from "./ingress/http.ts"
+import { TcpIngress } from "./ingress/tcp.ts"
+import type { Visitor } from "./ingress/visitor.ts"
+import type { RelayLimits } from "./limits.ts"
+import { Registry } from "./registry.ts"
+import type { RouteSession } from "./registry.ts"
+
+export interface RelayOptions {
+  readonly scope: Scope
+  readonly runtime: SessionRuntime
+  readonly store: Store
+  /** Routes are names below it. */
+  readonly domain: string
+  /** Where public TCP ports listen; empty for every interface. */
+  readonly tcpHost: string
+  /** Lets agents in without a token. */
+  readonly open: boolean
+  readonly limits: RelayLimits
+  readonly sessionLimits: SessionLimits
+  readonly httpUrl: (name: string) => string
+  readonly tcpUrl: (port: number) => string
+}
+
+export class Relay implements Host {
+  readonly scope: Scope
+  readonly log: Log
+  readonly clock: Clock
+  readonly http: HttpIngress
+  readonly tcp: TcpIngress
+  readonly #options: RelayOptions
+  readonly #registry: Registry = new Registry()
+  readonly #desk: AdmissionDesk
+  readonly #services: Services
+  readonly #reports: Map<string, () => Json> = new Map()
+  #handshakes = 0
+  #revision: number
+  #storeTimer: Timer | undefined
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.scope = options.scope
+    this.log = options.runtime.log
+    this.clock = options.runtime.clock
+    this.#services = new Services(this.log)
+    this.tcp = new TcpIngress({ host: options.tcpHost, limits: options.limits })
+    this.http = new HttpIngress({
+      clock: this.clock,
+      limits: options.limits,
+      registry: this.#registry,
+      domain: options.domain,
+      own: (visitor, head, rest) => this.#own(visitor, head, rest),
+    })
+    this.#desk = new AdmissionDesk({
+      clock: this.clock,
+      log: this.log,
+      store: options.store,
+      open: options.open,
+      limits: options.limits,
+      sessionLimits: options.sessionLimits,
+      start: (...parts) => this.#start(...parts),
+    })
+    this.#revision = options.store.outsideChanges()
+    this.#watchStore()
+    this.scope.onEnd(() => {
+      this.#storeTimer?.cancel()
+      for (const session of this.#desk.sessions) session.close("draining", "The relay has stopped")
+      this.http.close()
+      this.tcp.close()
+    })
+  }
+
+  accept(service: ServiceName, handle: CallHandler, options: AcceptOptions = {}): void {
+    if (options.expose !== undefined) throw new RdvError("usage", "A relay exposes nothing of its own yet")
+    this.#services.add(service, handle)
+  }
+
+  dial(service: ServiceName, options: DialOptions = {}): Stream {
+    const route = this.#registry.list().find((each) => each.service === service)
+    if (route === undefined) throw new RdvError("no_service", `Nobody offers "${service}"`)
+    return route.session.open(service, options.header ?? {})
+  }
+
+  report(name: string, read: () => Json): void {
+    this.#reports.set(name, read)
+  }
+
+  /** Takes a link whose first byte is a frame's. */
+  takeLink(link: Link): void {
+    if (this.#handshakes >= this.#options.limits.handshakes) {
+      link.abort(new RdvError("limit", "Too many handshakes at once"))
+      return
+    }
+    this.#handshakes++
+    void acceptHandshake(link, this.#options.runtime, this.#desk)
+      .catch((error: unknown) => {
+        this.log.error("handshake.failed", { reason: error instanceof Error ? error.message : String(error) })
+      })
+      .finally(() => this.#handshakes--)
+  }
+
+  status(): JsonObject {
+    return {
+      role: "relay",
+      domain: this.#options.domain,
+      open: this.#options.open,
+      visitors: { ...this.http.status(), tcpConnections: this.tcp.connections },
+      sessions: this.#desk.sessions.map((session) => ({ ...session.status() })),
+      routes: this.#registry.list().map(({ kind, name, service, session }) => ({
+        kind,
+        name,
+        service,
+        session: session.id,
+        url: kind === "http" ? this.#options.httpUrl(name) : this.#options.tcpUrl(Number(name)),
+      })),
+      limits: { ...this.#options.limits, ...this.#options.sessionLimits },
+      ...Object.fromEntries([...this.#reports].map(([name, read]) => [name, read()])),
+    }
+  }
+
+  /** Lets nobody new in and what runs finish, up to `graceMs`. The caller has closed the listeners. */
+  async drain(graceMs: number): Promise<void> {
+    this.#desk.drain()
+    this.http.drain()
+    for (const session of this.#desk.sessions) session.drain()
+    const until = this.clock.now() + graceMs
+    const busy = () =>
+      this.http.status().visitors > 0 || this.tcp.connections > 0 || this.#desk.sessions.some((s) => s.streamCount > 1)
+    while (busy() && this.clock.now() < until) {
+      await new Promise<void>((resolve) => this.clock.after(drainLookMs, resolve))
+    }
+    for (const session of this.#desk.sessions) session.close("draining", "The relay has stopped")
+  }
+
+  #start(id: string, owner: Owner, hello: NewHello, ready: ReadyLink, peer: Announced): Session {
+    const caller = { peer: ready.link.peer, owner: owner.name }
+    const session: Session = new Session({
+      id,
+      role: "acceptor",
+      limits: this.#options.sessionLimits,
+      peer,
+      runtime: this.#options.runtime,
+      onStream: (stream) => {
+        if (stream.service === controlService) announcements.serve(stream)
+        else this.#services.serve(stream, caller)
+      },
+      onClosed: (error) => {
+        this.#registry.removeSession(id)
+        this.#desk.forget(id)
+        this.log.info("session.closed", { session: id, code: error?.code ?? "closed" })
+      },
+    })
+    const routeSession: RouteSession = {
+      id,
+      ownerId: owner.id,
+      get state() {
+        return session.state
+      },
+      get draining() {
+        return session.draining
+      },
+      open: (service, header) => session.open(service, header),
+    }
+    const announcements = new Announcements(
+      {
+        registry: this.#registry,
+        store: this.#options.store,
+        tcp: this.tcp,
+        log: this.log,
+        httpUrl: this.#options.httpUrl,
+        tcpUrl: this.#options.tcpUrl,
+        routesPerSession: this.#options.limits.routesPerSession,
+      },
+      routeSession,
+      owner,
+    )
+    this.log.info("session.opened", { session: id, owner: owner.name ?? "anonymous", peer: caller.peer, agent: hello.agent })
+    // On its link only after the desk knows it: bytes that came behind the handshake may already open streams.
+    queueMicrotask(() => session.attachLink(ready.link, 0, ready.checked, ready.early))
+    return session
+  }
+
+  /** A request whose host is no route: sessions come in at one path, whatever the host is called. */
+  #own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean {
+    if (head.method !== "GET" || head.target !== sessionPath) return false
+    if (asksForSession(head.headers)) {
+      visitor.release()
+      this.takeLink(acceptUpgrade(visitor.socket, head.headers, rest))
+      return true
+    }
+    if (!hasToken(head.headers, "upgrade", "websocket")) return false
+    visitor.release()
+    const { socket, reader } = visitor
+    // The package reads by "data" events, which a socket with its own reader does not have.
+    reader.receive = (bytes) => {
+      socket.push(Buffer.from(bytes))
+      return false
+    }
+    try {
+      this.takeLink(acceptWebSocket(socket, { method: head.method, url: head.target, headers: head.headers }, rest))
+    } catch (error) {
+      this.log.info("session.refused", { reason: error instanceof Error ? error.message : String(error) })
+    }
+    return true
+  }
+
+  /** Tokens are revoked by another process: the store tells that something changed. */
+  #watchStore(): void {
+    this.#storeTimer = this.clock.after(storeLookMs, () => {
+      const revision = this.#options.store.outsideChanges()
+      if (revision !== this.#revision) {
+        this.#revision = revision
+        this.#desk.sweep()
+      }
+      this.#watchStore()
+    })
+  }
+}
+
+/** How often a drain looks whether the last exchange has ended, ms. */
+const drainLookMs = 20
+/** A revoked token's sessions end within this, ms. */
+const storeLookMs = 1_000

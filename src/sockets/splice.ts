@@ -1,0 +1,76 @@
+/**
+ * A stream and a socket as one pipe: bytes, back-pressure, half-close and reset pass both ways. What one side ended, the
+ * other still may answer; what was on its way when a reset came is flushed first.
+ */
+
+import type { Socket } from "node:net"
+import type { RdvError } from "../base/error.ts"
+import type { Stream } from "../base/stream.ts"
+import { SocketOutlet } from "./outlet.ts"
+import type { SocketReader } from "./socket-reader.ts"
+
+const nothing = Buffer.alloc(0)
+
+/** How long bytes that are on their way may keep a reset waiting, ms. */
+const flushMs = 5_000
+
+/**
+ * Takes over both. The socket's `allowHalfOpen` is set, and it reads through `reader`. `onClosed` is called once, when
+ * neither is used any more.
+ */
+export function splice(stream: Stream, socket: Socket, reader: SocketReader, onClosed?: () => void): void {
+  let socketEnded = false
+  let over = false
+  let closed = false
+  const outlet = new SocketOutlet(socket, (bytes) => stream.consumed(bytes))
+
+  reader.receive = (bytes) => {
+    if (over) return false
+    if (!stream.write(bytes)) socket.pause()
+    return true
+  }
+  socket.on("end", () => {
+    socketEnded = true
+    if (!over) stream.end()
+  })
+  // The reason travels as one code; "close" follows.
+  socket.on("error", () => {
+    if (!over) stream.reset("connection_reset")
+  })
+  socket.on("close", () => {
+    if (!over && !(socketEnded && socket.writableFinished)) stream.reset("connection_reset")
+    if (!closed) onClosed?.()
+    closed = true
+  })
+  stream.attach({
+    data(chunk) {
+      if (socket.destroyed) stream.consumed(chunk.length)
+      else outlet.write(chunk, chunk.length)
+    },
+    meta: () => undefined,
+    end: () => void socket.end(),
+    drain: () => void socket.resume(),
+    closed(error: RdvError | undefined) {
+      over = true
+      if (error === undefined) return
+      if (outlet.owed === 0 || socket.destroyed) cut(socket)
+      else {
+        const timer = setTimeout(() => cut(socket), flushMs)
+        // Without a FIN: the peer must not take what it has for all there is.
+        socket.write(nothing, () => {
+          clearTimeout(timer)
+          cut(socket)
+        })
+        socket.on("close", () => clearTimeout(timer))
+      }
+    },
+  })
+  socket.resume()
+}
+
+function cut(socket: Socket): void {
+  if (socket.destroyed) return
+  // A pipe has no reset; it is closed.
+  if (socket.remoteFamily === undefined) socket.destroy()
+  else socket.resetAndDestroy()
+}
