@@ -13,7 +13,7 @@ export class FakeClock implements Clock {
   #due: Due[] = []
 
   /** Monotonic time begins above 0, so that "never" and "at the start" are not the same number. */
-  constructor(startMs = 1000, wallMs = Date.UTC(2025, 0, 1)) {
+  constructor(startMs: number = 1000, wallMs: number = Date.UTC(2025, 0, 1)) {
     this.#now = startMs
     this.#startWall = wallMs - startMs
   }
@@ -79,6 +79,6 @@ export class FakeClock implements Clock {
 }
 
 /** Lets everything run that needs no time: microtasks and immediates that set each other up. */
-export async function settle(turns = 4): Promise<void> {
+export async function settle(turns: number = 4): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
