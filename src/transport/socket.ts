@@ -75,6 +75,7 @@ class SocketLink implements Link {
   #over = false
   #reason: RdvError | undefined
   #closed = false
+  #told = false
   #closeTimer: Timer | undefined
 
   constructor(socket: Socket, options: SocketLinkOptions) {
@@ -209,11 +210,14 @@ class SocketLink implements Link {
     if (!this.#over) this.#fail(new RdvError("link_lost", `The link to ${this.peer} broke`))
     this.#closeTimer?.cancel()
     this.#reader?.release()
-    if (this.#sink !== undefined) this.#tell()
+    this.#tell()
   }
 
+  /** Both the end and a sink that comes late lead here. */
   #tell(): void {
-    this.#sink?.closed(this.#reason)
+    if (this.#told || this.#sink === undefined) return
+    this.#told = true
+    this.#sink.closed(this.#reason)
   }
 }
 

@@ -64,6 +64,7 @@ export async function connectTls(
   alpn: string,
   limits: TlsDialLimits,
 ): Promise<tls.TLSSocket> {
+  const pin = limits.pinSha256 === undefined ? undefined : readPin(limits.pinSha256)
   const started = performance.now()
   const { socket: plain, head } = await connectSocket(target, limits)
   const host = target.host === "" ? "localhost" : target.host
@@ -72,7 +73,6 @@ export async function connectTls(
     plain.destroy()
     throw new RdvError("protocol", `${place} sent bytes before the TLS handshake`)
   }
-  const pin = limits.pinSha256 === undefined ? undefined : readPin(limits.pinSha256)
   const name = limits.servername ?? host
   const secured = tls.connect({
     socket: plain,

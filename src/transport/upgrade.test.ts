@@ -114,6 +114,7 @@ describe("upgrade", () => {
     assert.equal(await firstText(near, 12), "server first")
     near.send([Buffer.from("tail")])
     assert.equal(await firstText(await accepted.promise, 9), "head tail")
+    near.close()
     server.close()
   })
 

@@ -12,7 +12,7 @@ import { printAddress, printHostPort } from "./address.ts"
 import { connectSocket } from "./proxy.ts"
 import { connectTls } from "./tls.ts"
 import type { TlsDialLimits } from "./tls.ts"
-import { maxMessageBytes, sessionSubprotocol, webSocketLink } from "./ws-link.ts"
+import { closeTimeout, maxMessageBytes, sessionSubprotocol, webSocketLink } from "./ws-link.ts"
 
 /** Takes `ws` and `wss` addresses. */
 export async function dialWebSocketFromNode(address: Address, limits: TlsDialLimits): Promise<Link> {
@@ -29,29 +29,35 @@ export async function dialWebSocketFromNode(address: Address, limits: TlsDialLim
     createConnection: () => socket,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
-    handshakeTimeout: Math.max(1, limits.timeoutMs - (performance.now() - started)),
+    ...closeTimeout,
   })
+  socket.resume()
   return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      fail(limits.signal?.reason as Error)
-      socket.destroy()
-    }
-    const fail = (error: Error) => {
-      limits.signal?.removeEventListener("abort", onAbort)
-      ws.on("error", () => undefined)
-      reject(error)
-    }
-    ws.once("unexpected-response", (_request, response) => {
-      const status = `${response.statusCode} ${response.statusMessage}`.trim()
-      fail(
-        new RdvError("unreachable", `${place} answered "${status}" to the WebSocket handshake`, { origin: "remote" }),
-      )
-      socket.destroy()
-    })
-    ws.once("error", (error) => fail(cannotShakeHands(place, error)))
-    ws.once("open", () => {
+    const settle = (error?: Error) => {
+      clearTimeout(timer)
       limits.signal?.removeEventListener("abort", onAbort)
       ws.removeAllListeners()
+      if (error === undefined) return
+      ws.on("error", () => undefined)
+      socket.destroy()
+      reject(error)
+    }
+    const onAbort = () => settle((limits.signal?.reason as Error | undefined) ?? new RdvError("closed"))
+    const timer = setTimeout(
+      () => settle(new RdvError("timeout", `${place} did not answer in time`)),
+      Math.max(1, limits.timeoutMs - (performance.now() - started)),
+    )
+    ws.once("unexpected-response", (_request, response) => {
+      const status = `${response.statusCode} ${response.statusMessage}`.trim()
+      settle(
+        new RdvError("unreachable", `${place} answered "${status}" to the WebSocket handshake`, { origin: "remote" }),
+      )
+    })
+    ws.once("error", (error) => {
+      settle(new RdvError("unreachable", `${place} did not accept the WebSocket: ${error.message}`, { cause: error }))
+    })
+    ws.once("open", () => {
+      settle()
       const { closeMs } = limits
       resolve(webSocketLink(ws, socket, { peer: place, protected: secure, ...(closeMs !== undefined && { closeMs }) }))
     })
@@ -62,15 +68,7 @@ export async function dialWebSocketFromNode(address: Address, limits: TlsDialLim
 
 async function openPlain(address: { host: string; port: number }, limits: TlsDialLimits): Promise<Socket> {
   const { socket, head } = await connectSocket(address, limits)
-  if (head.length > 0) socket.unshift(head)
-  return socket
-}
-
-function cannotShakeHands(place: string, error: Error): RdvError {
-  const isLate = error.message.includes("timed out")
-  return new RdvError(
-    isLate ? "timeout" : "unreachable",
-    isLate ? `${place} did not answer in time` : `${place} did not accept the WebSocket: ${error.message}`,
-    { cause: error },
-  )
+  if (head.length === 0) return socket
+  socket.destroy()
+  throw new RdvError("protocol", `${printHostPort(address.host, address.port)} sent bytes before the handshake`)
 }

@@ -22,7 +22,10 @@ const sendMessageBytes = 262_144
 /** Parts that fit are joined into one message: one frame head and one write in place of several. */
 const joinBytes = 16_384
 const highWaterBytes = 131_072
+/** How long a closing handshake may take, whoever began it. */
 const defaultCloseMs = 5000
+/** The same as an option of the package, which its types do not know yet. Inline it when they do. */
+export const closeTimeout: object = { closeTimeout: defaultCloseMs }
 
 export interface WebSocketLinkOptions {
   readonly peer: string
@@ -55,6 +58,7 @@ class WebSocketLink implements Link {
   #over = false
   #reason: RdvError | undefined
   #closed = false
+  #told = false
   #closeTimer: Timer | undefined
 
   constructor(ws: WebSocket, socket: Socket, options: WebSocketLinkOptions) {
@@ -88,7 +92,7 @@ class WebSocketLink implements Link {
   attach(sink: LinkSink): void {
     this.#sink = sink
     queueMicrotask(() => {
-      if (this.#closed) sink.closed(this.#reason)
+      if (this.#closed) this.#tell()
       else this.#wake()
     })
   }
@@ -184,6 +188,13 @@ class WebSocketLink implements Link {
       this.#fail(new RdvError("link_lost", what))
     }
     this.#over = true
-    this.#sink?.closed(this.#reason)
+    this.#tell()
+  }
+
+  /** Both the end and a sink that comes late lead here. */
+  #tell(): void {
+    if (this.#told || this.#sink === undefined) return
+    this.#told = true
+    this.#sink.closed(this.#reason)
   }
 }

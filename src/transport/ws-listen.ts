@@ -7,7 +7,7 @@ import { WebSocketServer } from "ws"
 import { RdvError } from "../base/error.ts"
 import type { Link } from "../mux/link.ts"
 import { peerOf } from "./tcp.ts"
-import { maxMessageBytes, sessionSubprotocol, webSocketLink } from "./ws-link.ts"
+import { closeTimeout, maxMessageBytes, sessionSubprotocol, webSocketLink } from "./ws-link.ts"
 
 /** What was read of the request. */
 export interface UpgradeRequest {
@@ -29,6 +29,7 @@ export function acceptWebSocket(socket: Socket, request: UpgradeRequest, head: U
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
+    ...closeTimeout,
     handleProtocols: () => sessionSubprotocol,
   })
   const headers = joinHeaders(request.headers)

@@ -84,6 +84,7 @@ async function rawClient(port: number, frames: Buffer, protocol = "rdv.1"): Prom
     `GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
     `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`
   socket.write(Buffer.concat([Buffer.from(head), frames]))
+  if (frames.length > 0) socket.resume()
   return socket
 }
 

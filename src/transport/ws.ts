@@ -83,6 +83,7 @@ class PageLink implements Link {
   #closing = false
   /** The result is known; `closed` has been or is about to be called. */
   #over = false
+  #told = false
   #reason: RdvError | undefined
   #timer: Timer | undefined
 
@@ -104,7 +105,7 @@ class PageLink implements Link {
 
   attach(sink: LinkSink): void {
     this.#sink = sink
-    queueMicrotask(() => (this.#over ? sink.closed(this.#reason) : this.#wake()))
+    queueMicrotask(() => (this.#over ? this.#tell() : this.#wake()))
   }
 
   send(parts: readonly Uint8Array[]): boolean {
@@ -203,6 +204,13 @@ class PageLink implements Link {
     this.#held = []
     this.#timer?.cancel()
     this.#reason = reason
-    if (this.#sink !== undefined) queueMicrotask(() => this.#sink?.closed(reason))
+    queueMicrotask(() => this.#tell())
+  }
+
+  /** Both the end and a sink that comes late lead here. */
+  #tell(): void {
+    if (this.#told || this.#sink === undefined) return
+    this.#told = true
+    this.#sink.closed(this.#reason)
   }
 }

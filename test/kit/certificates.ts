@@ -26,15 +26,11 @@ export function makeCertificate(names: readonly string[] = ["localhost", "127.0.
   try {
     const list = names.map((name) => `${/^[\d.]+$|:/.test(name) ? "IP" : "DNS"}:${name}`).join(",")
     writeFileSync(at("extensions"), `subjectAltName=${list}\nextendedKeyUsage=serverAuth\n`)
-    openssl(
-      ...["req", "-x509", ...curve, "-keyout", at("ca.key"), "-out", at("ca.pem"), "-days", "1"],
-      ...["-subj", "/CN=Rendezvous test authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign"],
-    )
+    const authority = ["-keyout", at("ca.key"), "-out", at("ca.pem"), "-subj", "/CN=Rendezvous test authority"]
+    openssl("req", "-x509", ...curve, ...authority, "-days", "1", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl("req", ...curve, "-keyout", at("key.pem"), "-out", at("request.pem"), "-subj", `/CN=${names[0]}`)
-    openssl(
-      ...["x509", "-req", "-in", at("request.pem"), "-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial"],
-      ...["-days", "1", "-extfile", at("extensions"), "-out", at("cert.pem")],
-    )
+    const signer = ["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-extfile", at("extensions")]
+    openssl("x509", "-req", "-in", at("request.pem"), ...signer, "-days", "1", "-out", at("cert.pem"))
     const read = (name: string) => readFileSync(at(name), "utf8")
     const cert = read("cert.pem")
     const sha256 = createHash("sha256").update(new X509Certificate(cert).raw).digest("hex")

@@ -60,6 +60,15 @@ export function linkSuite(name: string, open: () => Promise<LinkPair>, options: 
       assert.equal((await record(far).received(5)).toString(), "early")
     })
 
+    linkTest("tells a sink that is attached in the moment of the end just once", async ({ near, far }) => {
+      const atFar = record(far)
+      const atNear = record(near)
+      near.abort(new RdvError("cancelled"))
+      assert.equal((await atNear.closed()).error?.code, "cancelled")
+      await atFar.closed()
+      await quiet(atNear, atFar)
+    })
+
     linkTest(
       "carries bulk both ways at once without a changed byte, telling full and drained",
       async ({ near, far }) => {
@@ -208,6 +217,7 @@ export function linkSuite(name: string, open: () => Promise<LinkPair>, options: 
       assert.equal(near.queuedBytes, 0)
       far.resume()
       assert.equal((await atFar.closed()).error?.code, "link_lost")
+      await quiet(atNear, atFar)
     })
 
     linkTest("delivers nothing more once its sink has aborted it from inside a delivery", async ({ near, far }) => {
