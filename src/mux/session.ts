@@ -5,32 +5,31 @@
  *     live ── link lost ──▶ suspended ── new link ──▶ live
  *       └───── close, failure ────┴── grace time over ──▶ closed
  *
- * This file wires the parts: `Scheduler` (who sends), `FrameBatch` (what one write holds), `ReplayLog` (what may have to be
- * sent again), `FlightLimit` (how much may be on its way), `FrameDecoder` and `CheckReader` (what arrives).
+ * This file keeps the streams and the session's state; `LinkWriter` and `LinkReader` are the two directions of its links,
+ * `Scheduler` says which stream sends next, `Liveness` tells when a link is dead.
  */
 
 import type { Clock, Timer } from "../base/clock.ts"
-import { asRdvError, codeFromNumber, codeNumber, RdvError } from "../base/error.ts"
+import { asRdvError, codeFromNumber, RdvError } from "../base/error.ts"
 import type { ErrorCode } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import { utf8Decode } from "../base/text.ts"
-import { CheckReader } from "../wire/check.ts"
 import type { Checksum } from "../wire/crc32.ts"
-import { FrameDecoder, readU32, readU64 } from "../wire/decode.ts"
-import type { FrameSink } from "../wire/decode.ts"
-import { checkServiceName, encodeFrame, encodeU64Frame, resetPayload } from "../wire/encode.ts"
-import { frameName, frameType, headerBytes, isSequenced } from "../wire/frame.ts"
+import { readU32, readU64 } from "../wire/decode.ts"
+import { checkServiceName, encodeFrame, encodeU64Frame } from "../wire/encode.ts"
+import { frameName, frameType, isSequenced } from "../wire/frame.ts"
 import { maxCreditBytes } from "../wire/limits.ts"
 import { fitsOpen, readJsonObject, readOpenPayload } from "../wire/open.ts"
-import { checkFrame, FrameBatch } from "./batch.ts"
+import type { FrameBatch } from "./batch.ts"
 import { ReceiveWindow, WindowBudget } from "./credit.ts"
-import { FlightLimit } from "./flight.ts"
 import { Liveness } from "./liveness.ts"
 import type { SessionLimits } from "./limits.ts"
-import { ackDelayMs, ackEveryBytes, batchBytes, minFlightBytes, quantumBytes } from "./limits.ts"
+import { quantumBytes } from "./limits.ts"
+import { LinkReader } from "./link-reader.ts"
+import type { LinkReaderSink } from "./link-reader.ts"
+import { LinkWriter } from "./link-writer.ts"
 import type { Link, LinkSink } from "./link.ts"
-import { ReplayLog } from "./replay-log.ts"
 import { Scheduler } from "./scheduler.ts"
 import { SessionStats } from "./session-stats.ts"
 import type { SessionStatus } from "./session-stats.ts"
@@ -68,7 +67,7 @@ export interface SessionOptions {
   readonly onClosed?: (error: RdvError | undefined) => void
 }
 
-export class Session implements StreamOwner, FrameSink {
+export class Session implements StreamOwner, LinkReaderSink {
   readonly id: string
   readonly #options: SessionOptions
   readonly #clock: Clock
@@ -77,52 +76,40 @@ export class Session implements StreamOwner, FrameSink {
   #theirs = 0
   readonly #ids: StreamIds
   readonly #scheduler: Scheduler<SessionStream> = new Scheduler(quantumBytes)
-  readonly #batch: FrameBatch = new FrameBatch()
-  readonly #log: ReplayLog = new ReplayLog()
-  readonly #flight: FlightLimit
   readonly #budget: WindowBudget
   readonly #liveness: Liveness
   readonly #stats: SessionStats = new SessionStats()
+  readonly #writer: LinkWriter
+  readonly #reader: LinkReader
 
   #state: SessionState = "suspended"
   #link: Link | undefined
-  #linkFull = false
-  #check: CheckReader | undefined
-  #decoder: FrameDecoder
-  #kept = false
   #graceTimer: Timer | undefined
-  #pumpDue = false
-  #pumping = false
-  /** PING and PONG for the next write; at most `maxPrefixFrames`. */
-  #prefix: Uint8Array[] = []
   #draining = false
-  #drainDue = false
   #peerDrains = false
-  #closeDue: { code: ErrorCode; reason: string } | undefined
-
-  /** Bytes of sequenced frames applied, and of the DATA frame under way. */
-  #applied = 0
-  #frameDelivered = 0
-  /** After a cut within a DATA frame: that frame comes again, and its first `skip` payload bytes are already applied. */
-  #torn: { readonly stream: number; readonly length: number } | undefined
-  #skip = 0
-  #ackedIn = 0
-  /** Enough time has passed for an ACK. */
-  #ackDue = false
-  #ackTimer: Timer | undefined
 
   constructor(options: SessionOptions) {
     this.id = options.id
     this.#options = options
     this.#clock = options.runtime.clock
     this.#ids = new StreamIds(options.role === "dialer" ? 1 : 2)
-    this.#flight = new FlightLimit(minFlightBytes, options.limits.logBytes)
     this.#budget = new WindowBudget(options.limits.sessionWindowBytes)
-    this.#decoder = new FrameDecoder(this)
+    const { checksum, defer } = options.runtime
+    this.#reader = new LinkReader(this, checksum)
+    this.#writer = new LinkWriter({
+      clock: this.#clock,
+      checksum,
+      defer,
+      logBytes: options.limits.logBytes,
+      fill: (batch, most) => this.#fill(batch, most),
+      pending: () => !this.#scheduler.empty,
+      applied: () => this.#reader.applied,
+      onFailure: (error) => this.#fail(error),
+    })
     this.#liveness = new Liveness({
       clock: this.#clock,
       deadAfterMs: options.limits.deadAfterMs,
-      ping: (stamp) => this.#sendNow(encodeU64Frame(frameType.ping, stamp)),
+      ping: (stamp) => this.#writer.sendNow(encodeU64Frame(frameType.ping, stamp)),
       dead: (silentMs) => {
         this.#loseLink(new RdvError("link_lost", `Nothing arrived for ${Math.round(silentMs)} ms`))
       },
@@ -140,7 +127,7 @@ export class Session implements StreamOwner, FrameSink {
 
   /** Bytes of sequenced frames applied so far: what the handshake of the next link tells the peer. */
   get received(): number {
-    return this.#applied
+    return this.#reader.applied
   }
 
   get streamCount(): number {
@@ -168,13 +155,13 @@ export class Session implements StreamOwner, FrameSink {
     }
     const resumed = this.#stats.links > 0
     this.detachLink(new RdvError("replaced", "A newer link took over"))
-    if (this.#options.role === "acceptor" && peerReceived < this.#log.start) {
+    if (this.#options.role === "acceptor" && peerReceived < this.#writer.acknowledged) {
       // The word of a link that came too late: the dialer has had more since. It has, or will have, a newer one.
       link.abort(new RdvError("replaced"))
       return
     }
     try {
-      this.#stats.retransmittedBytes += this.#log.rewind(peerReceived)
+      this.#stats.retransmittedBytes += this.#writer.start(link, peerReceived, checked)
     } catch (error) {
       link.abort(new RdvError("protocol"))
       this.#finish(error as RdvError)
@@ -185,20 +172,13 @@ export class Session implements StreamOwner, FrameSink {
     this.#stats.links++
     if (resumed) this.#stats.resumes++
     this.#link = link
-    this.#linkFull = false
-    this.#flight.reset()
-    const decoder = this.#decoder
-    this.#check = checked
-      ? new CheckReader(this.#options.runtime.checksum, (bytes) => void decoder.push(bytes))
-      : undefined
+    this.#reader.start(checked)
     this.#state = "live"
     this.#liveness.start()
     const sink: LinkSink = {
       data: (bytes) => (this.#link === link ? this.#linkData(bytes) : false),
       drain: () => {
-        if (this.#link !== link) return
-        this.#linkFull = false
-        this.#pump()
+        if (this.#link === link) this.#writer.drained()
       },
       closed: (error) => {
         if (this.#link === link) this.#loseLink(error ?? new RdvError("link_lost", "The peer closed the link"))
@@ -208,7 +188,7 @@ export class Session implements StreamOwner, FrameSink {
     if (early.length > 0) this.#linkData(early)
     link.resume()
     if (resumed) this.#options.onResumed?.()
-    this.#schedulePump()
+    this.#writer.schedule()
   }
 
   /** Stops reading from the current link, so that `received` is final; the session is suspended. */
@@ -218,15 +198,8 @@ export class Session implements StreamOwner, FrameSink {
     this.#link = undefined
     this.#state = "suspended"
     this.#liveness.stop()
-    this.#ackTimer?.cancel()
-    this.#ackTimer = undefined
-    this.#ackDue = false
-    this.#prefix = []
-    // What the dead link left half-read comes again whole; what of it was applied already is skipped then.
-    this.#decoder.stop()
-    this.#decoder = new FrameDecoder(this)
-    this.#check = undefined
-    if (this.#frameDelivered > 0) this.#skip = this.#frameDelivered
+    this.#writer.stop()
+    this.#reader.stop()
     this.#graceTimer ??= this.#clock.after(this.#options.limits.graceMs, () => {
       this.#finish(new RdvError("expired", `No link for ${this.#options.limits.graceMs} ms`))
     })
@@ -278,16 +251,14 @@ export class Session implements StreamOwner, FrameSink {
   drain(): void {
     if (this.#draining || this.#state === "closed") return
     this.#draining = true
-    this.#drainDue = true
-    this.#schedulePump()
+    this.#writer.drain()
   }
 
   /** Ends the session and all its streams on both sides. What is queued is dropped. */
   close(code: ErrorCode = "closed", reason = ""): void {
     if (this.#state === "closed") return
-    this.#closeDue = { code, reason }
     // The peer hears of it at once or never: a suspended session has nobody to tell.
-    this.#say()
+    this.#writer.sayEnd(code, reason)
     this.#finish(code === "closed" ? undefined : new RdvError(code, reason === "" ? undefined : reason))
   }
 
@@ -300,8 +271,8 @@ export class Session implements StreamOwner, FrameSink {
       rttMs: this.#liveness.rttMs,
       streams: this.#streams.size,
       ...this.#stats.read(),
-      unacknowledgedBytes: this.#log.bytes,
-      flightLimitBytes: this.#flight.limit,
+      unacknowledgedBytes: this.#writer.unacknowledgedBytes,
+      flightLimitBytes: this.#writer.flightLimitBytes,
       windowGrantedBytes: this.#budget.granted,
     }
   }
@@ -318,7 +289,7 @@ export class Session implements StreamOwner, FrameSink {
     // Streams that ended wait in their list for their turn; while nothing can be sent, they must not pile up.
     if (this.#scheduler.length > 2 * this.#streams.size + 1024) this.#scheduler.sweep((each) => each.sendable)
     this.#scheduler.ready(stream)
-    this.#schedulePump()
+    this.#writer.schedule()
   }
 
   ended(stream: SessionStream): void {
@@ -335,190 +306,57 @@ export class Session implements StreamOwner, FrameSink {
     return this.#liveness.rttMs
   }
 
-  // Sending.
-
-  #schedulePump(): void {
-    if (this.#pumpDue) return
-    this.#pumpDue = true
-    this.#options.runtime.defer(this.#deferredPump)
-  }
-
-  readonly #deferredPump = (): void => {
-    this.#pumpDue = false
-    this.#pump()
-  }
-
-  /** Moves frames from the streams to the link until one of them has enough. */
-  #pump(): void {
-    if (this.#pumping) return
-    this.#pumping = true
-    try {
-      while (this.#link !== undefined && !this.#linkFull) {
-        if (this.#log.replaying) this.#sendBatch(this.#log.next(batchBytes))
-        else if (!this.#pumpFresh()) break
-      }
-    } catch (error) {
-      this.#fail(asRdvError(error))
-    } finally {
-      this.#pumping = false
+  /** The streams' turns within one batch. */
+  #fill(batch: FrameBatch, most: number): void {
+    while (batch.bytes < most) {
+      const stream = this.#scheduler.next()
+      if (stream === undefined) return
+      const added = stream.emit(batch, Math.min(stream.turn.deficit, most - batch.bytes))
+      this.#scheduler.done(stream, added, stream.sendable)
+      this.#stats.bytesOut += added
     }
-  }
-
-  /** Sends one batch of new frames. False when there is nothing that may be sent now. */
-  #pumpFresh(): boolean {
-    const batch = this.#batch
-    if (this.#closeDue !== undefined) {
-      const { code, reason } = this.#closeDue
-      this.#closeDue = undefined
-      batch.add(frameType.reset, 0, resetPayload(codeNumber(code), reason))
-    }
-    if (this.#drainDue) {
-      this.#drainDue = false
-      batch.addEmpty(frameType.drain, 0)
-    }
-    const room = this.#flight.limit - this.#log.bytes
-    if (room > 0) {
-      const most = Math.min(room, batchBytes)
-      while (batch.bytes < most) {
-        const stream = this.#scheduler.next()
-        if (stream === undefined) break
-        const added = stream.emit(batch, Math.min(stream.turn.deficit, most - batch.bytes))
-        this.#scheduler.done(stream, added, stream.sendable)
-        this.#stats.bytesOut += added
-      }
-    }
-    // A stream's sink may have closed the session, or put it on another link, from within its turn.
-    if (this.#state === "closed") return false
-    const bytes = batch.bytes
-    if (bytes === 0 && this.#prefix.length === 0 && !this.#ackWanted) return false
-    const parts = batch.take()
-    if (bytes > 0) {
-      const behind = this.#link === undefined || this.#log.replaying
-      this.#log.append(parts, bytes)
-      if (behind) return true
-      this.#flight.sent(this.#log.end, this.#log.start, this.#clock.now())
-    }
-    this.#sendBatch(parts)
-    return bytes > 0
-  }
-
-  #sendBatch(sequenced: readonly Uint8Array[]): void {
-    const link = this.#link as Link
-    let parts = sequenced
-    if (this.#ackedIn < this.#applied && (sequenced.length > 0 || this.#ackWanted)) this.#takeAck()
-    if (this.#prefix.length > 0) {
-      parts = [...this.#prefix, ...sequenced]
-      this.#prefix = []
-    }
-    if (this.#check !== undefined) parts = [...parts, checkFrame(parts, this.#options.runtime.checksum)]
-    if (!link.send(parts)) this.#linkFull = true
-  }
-
-  get #ackWanted(): boolean {
-    return this.#ackDue || this.#applied - this.#ackedIn >= ackEveryBytes
-  }
-
-  #takeAck(): void {
-    this.#ackedIn = this.#applied
-    this.#ackDue = false
-    this.#ackTimer?.cancel()
-    this.#ackTimer = undefined
-    this.#prefix.push(encodeU64Frame(frameType.ack, this.#applied))
-  }
-
-  /** PING and PONG do not wait for the flow of streams, only for the link's own room; a flood of them is not answered. */
-  #sendNow(frame: Uint8Array): void {
-    if (this.#prefix.length >= maxPrefixFrames) return
-    this.#prefix.push(frame)
-    this.#schedulePump()
   }
 
   // Receiving.
 
   #linkData(bytes: Uint8Array): boolean {
-    this.#kept = false
     try {
-      const check = this.#check
-      if (check !== undefined) {
-        const progress = check.progress
-        if (check.push(bytes)) this.#kept = true
-        // A changed length can make the reader wait for bytes that never come: PINGs that it swallows are no sign of life.
-        if (check.progress !== progress) this.#liveness.heard()
-      } else {
-        this.#liveness.heard()
-        this.#decoder.push(bytes)
-      }
+      if (this.#reader.push(bytes)) this.#liveness.heard()
     } catch (error) {
       const failure = asRdvError(error)
       if (failure.code === "corrupt") this.#loseLink(failure)
       else this.#fail(failure)
       return true
     }
-    const unacked = this.#applied - this.#ackedIn
-    if (unacked >= ackEveryBytes) this.#schedulePump()
-    else if (unacked > 0 && this.#ackTimer === undefined) {
-      this.#ackTimer = this.#clock.after(ackDelayMs, this.#ackLate)
-    }
-    return this.#kept
+    this.#writer.applied()
+    return this.#reader.kept
   }
 
-  readonly #ackLate = (): void => {
-    this.#ackTimer = undefined
-    if (this.#link === undefined || this.#ackedIn === this.#applied) return
-    this.#ackDue = true
-    this.#schedulePump()
-  }
-
-  /** `FrameSink`: a piece of a DATA payload. */
-  data(id: number, bytes: Uint8Array, start: number, end: number, left: number, length: number): void {
-    let from = start
-    if (this.#skip > 0 || this.#torn !== undefined) {
-      const torn = this.#torn
-      if (torn !== undefined && (torn.stream !== id || torn.length !== length)) {
-        throw new RdvError("protocol", "A replay does not begin with the frame that was cut")
-      }
-      const skipped = Math.min(this.#skip, end - start)
-      this.#skip -= skipped
-      from += skipped
-    }
-    this.#frameDelivered += end - from
-    if (left === 0) {
-      this.#applied += headerBytes + length
-      this.#frameDelivered = 0
-      this.#torn = undefined
-    } else if (this.#torn === undefined) this.#torn = { stream: id, length }
+  /** `LinkReaderSink`: a piece of a DATA payload. */
+  piece(id: number, chunk: Uint8Array): boolean {
     const stream = this.#streams.get(id)
     if (stream === undefined) {
       this.#stray(id, frameType.data)
-      return
+      return false
     }
-    if (from === end) return
-    this.#stats.bytesIn += end - from
-    if (!stream.receive(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))) {
-      throw creditExceeded(id)
-    }
-    if (stream.keeps) this.#kept = true
+    if (chunk.length === 0) return false
+    this.#stats.bytesIn += chunk.length
+    if (!stream.receive(chunk)) throw creditExceeded(id)
+    return stream.keeps
   }
 
-  /** `FrameSink`: any other frame. */
-  frame(type: number, id: number, bytes: Uint8Array, start: number, end: number): void {
+  /** `LinkReaderSink`: any other frame. */
+  apply(type: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     if (isSequenced(type)) {
-      if (this.#torn !== undefined)
-        throw new RdvError("protocol", "A replay does not begin with the frame that was cut")
-      this.#applied += headerBytes + end - start
       this.#sequenced(type, id, bytes, start, end)
       return
     }
     switch (type) {
-      case frameType.ack: {
-        const position = readU64(bytes, start)
-        this.#log.acknowledge(position)
-        this.#flight.acknowledged(position, this.#clock.now())
-        if (!this.#scheduler.empty) this.#schedulePump()
+      case frameType.ack:
+        this.#writer.acknowledge(readU64(bytes, start))
         return
-      }
       case frameType.ping:
-        this.#sendNow(encodeFrame(frameType.pong, 0, bytes.subarray(start, end)))
+        this.#writer.sendNow(encodeFrame(frameType.pong, 0, bytes.subarray(start, end)))
         return
       case frameType.pong:
         this.#liveness.pong(readU32(bytes, start) * 2 ** 32 + readU32(bytes, start + 4))
@@ -607,19 +445,11 @@ export class Session implements StreamOwner, FrameSink {
   #fail(error: RdvError): void {
     if (this.#state === "closed") return
     this.#options.runtime.log.warn("session.failed", { session: this.id, code: error.code, reason: error.message })
-    this.#closeDue = { code: error.code, reason: error.message }
     try {
-      this.#say()
+      this.#writer.sayEnd(error.code, error.message)
     } finally {
       this.#finish(error)
     }
-  }
-
-  /** Sends what ends the session, however full the link is. Not in the middle of a replay: there it would be out of place. */
-  #say(): void {
-    this.#pumping = true
-    if (this.#link !== undefined && !this.#log.replaying) this.#pumpFresh()
-    this.#pumping = false
   }
 
   #finish(error: RdvError | undefined): void {
@@ -627,21 +457,17 @@ export class Session implements StreamOwner, FrameSink {
     this.#state = "closed"
     this.#liveness.stop()
     this.#graceTimer?.cancel()
-    this.#ackTimer?.cancel()
     const link = this.#link
     this.#link = undefined
-    this.#decoder.stop()
+    this.#reader.stop()
+    this.#writer.end()
     link?.close()
-    this.#log.clear()
     const streamError = error ?? new RdvError("closed", "The session is closed")
     for (const stream of this.#streams.values()) stream.receiveReset(streamError)
     this.#streams.clear()
     this.#options.onClosed?.(error)
   }
 }
-
-/** Two a beat are what honest peers need. */
-const maxPrefixFrames = 16
 
 /** Streams over the limit whose refusal could not be sent yet: an honest peer has none, because it counts its own. */
 const maxRefusals = 1024

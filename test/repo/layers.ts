@@ -8,18 +8,22 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   base: [],
   wire: ["base"],
   http1: ["base"],
+  // Node's sockets with memory that is used again, and their splicing with streams.
+  sockets: ["base"],
   store: ["base"],
   observe: ["base", "host"],
   mux: ["base", "wire"],
-  transport: ["base", "mux/link.ts"],
+  transport: ["base", "sockets", "mux/link.ts"],
   host: ["base", "wire", "mux"],
   directory: ["base", "wire", "mux"],
   agent: ["base", "wire", "mux", "transport", "host", "http1", "directory", "store", "observe"],
-  relay: ["base", "wire", "mux", "transport", "host", "http1", "directory", "store", "observe"],
-  "capabilities/*": ["base", "host", "http1"],
+  relay: ["base", "wire", "mux", "sockets", "transport", "host", "http1", "directory", "store", "observe"],
+  "capabilities/*": ["base", "host", "http1", "sockets"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
   cli: ["*"],
+  // What the portable core gets from Node.
+  "runtime.ts": ["base", "mux"],
   "index.ts": ["*"],
   "node.ts": ["*"],
 }
