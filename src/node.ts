@@ -11,6 +11,7 @@ import { createScope } from "./base/scope.ts"
 import type { Scope } from "./base/scope.ts"
 import { defaultLimits } from "./mux/limits.ts"
 import type { SessionLimits } from "./mux/limits.ts"
+import type { Link } from "./mux/link.ts"
 import { openDoor } from "./relay/front-door.ts"
 import type { DoorTls } from "./relay/front-door.ts"
 import { defaultRelayLimits } from "./relay/limits.ts"
@@ -117,8 +118,10 @@ export interface StartAgentOptions {
   readonly log: Log
   readonly limits?: Partial<SessionLimits>
   readonly dial?: Partial<TlsDialLimits>
+  /** Makes the links in place of dialling the address: to a relay in the same process. */
+  readonly connect?: (signal: AbortSignal) => Promise<Link>
   /** Allows a token over a link that anybody on the way can read. */
-  readonly insecure?: boolean
+  readonly tokenInClear?: boolean
   readonly onEvent?: (event: UplinkEvent) => void
 }
 
@@ -133,9 +136,9 @@ export interface RunningAgent {
 export function startAgent(options: StartAgentOptions): RunningAgent {
   const { log } = options
   const address = parseAddress(options.relay, "tcp")
-  if (options.token !== undefined && options.insecure !== true && isReadable(address)) {
+  if (options.token !== undefined && options.tokenInClear !== true && isReadable(address)) {
     throw new RdvError("usage", `A token for ${printAddress(address)} would travel in clear`, {
-      mend: "use tls://, https:// or wss://, or say --insecure",
+      mend: "use tls://, https:// or wss://, or say --token-in-clear",
     })
   }
   const scope = rootScope("agent", log)
@@ -144,7 +147,7 @@ export function startAgent(options: StartAgentOptions): RunningAgent {
     scope,
     runtime: nodeRuntime(log),
     limits,
-    dial: (signal) => dial(address, { timeoutMs: dialMs, ...options.dial, signal }),
+    dial: options.connect ?? ((signal) => dial(address, { timeoutMs: dialMs, ...options.dial, signal })),
     relay: printAddress(address),
     token: options.token,
     agent: `rdv/${version} (${hostname()}; node ${process.versions.node}; ${process.platform})`.slice(0, 128),

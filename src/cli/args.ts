@@ -1,0 +1,93 @@
+/** Reads a command line: flags by the command's table, words in between. Mistakes are told with the nearest right name. */
+
+import { parseArgs } from "node:util"
+import { RdvError } from "../base/error.ts"
+import type { Command } from "./command.ts"
+import type { Flags, GivenFlags } from "./flags.ts"
+
+export interface ReadArgs {
+  readonly words: readonly string[]
+  readonly given: GivenFlags
+}
+
+/** `args` is what stands behind the command's name. Throws `usage`. */
+export function readArgs(command: Command, args: readonly string[]): ReadArgs {
+  const { flags } = command
+  const given = new Map<string, string[]>()
+  const words: string[] = []
+  const { tokens } = parseArgs({
+    args: args.map((arg) => withTwoDashes(command, arg)),
+    options: Object.fromEntries(
+      Object.entries(flags).map(([name, { kind }]) => [name, { type: kind === "switch" ? "boolean" : "string" }]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  for (const token of tokens) {
+    if (token.kind === "positional") words.push(token.value)
+    if (token.kind !== "option") continue
+    const { name, rawName, value, inlineValue } = token
+    const flag = rawName.startsWith("--") ? flags[name] : undefined
+    if (flag === undefined) throw unknownFlag(command, rawName)
+    if (flag.kind === "switch") {
+      given.set(name, [value ?? "true"])
+      continue
+    }
+    // A flag where a value should stand: the value was forgotten.
+    if (value === undefined || (inlineValue === false && value.startsWith("--"))) {
+      throw new RdvError("usage", `--${name} wants a value`, { mend: `write --${name} ${flag.value ?? "VALUE"}` })
+    }
+    const before = given.get(name)
+    if (before === undefined) given.set(name, [value])
+    else if (flag.kind === "list") before.push(value)
+    else throw new RdvError("usage", `--${name} is given twice`, { mend: "leave one out" })
+  }
+  checkWords(command, words)
+  return { words, given }
+}
+
+/** The known name that a misspelt one probably meant. */
+export function nearest(wrong: string, names: readonly string[]): string | undefined {
+  const ranked = names
+    .map((name) => ({ name, far: name.startsWith(wrong) && wrong.length > 1 ? 0 : distance(wrong, name) }))
+    .toSorted((a, b) => a.far - b.far)
+  const [best] = ranked
+  return best !== undefined && best.far <= Math.max(1, Math.floor(wrong.length / 3)) ? best.name : undefined
+}
+
+function withTwoDashes({ flags, singleDash }: Command, arg: string): string {
+  const match = /^-([a-z][a-z0-9-]*)(?:=|$)/i.exec(arg)
+  if (match === null) return arg
+  if (arg === "-h") return "--help"
+  return singleDash === true && Object.hasOwn(flags as Flags, match[1] as string) ? `-${arg}` : arg
+}
+
+function unknownFlag({ name, flags }: Command, raw: string): RdvError {
+  const near = nearest(raw.replace(/^-+/, ""), Object.keys(flags))
+  return new RdvError("usage", `"rdv ${name}" has no flag ${raw}`, {
+    mend: near === undefined ? `see: rdv ${name} --help` : `did you mean --${near}?`,
+  })
+}
+
+function checkWords({ name, usage, words: [least, most] }: Command, words: readonly string[]): void {
+  const mend = `usage: rdv ${name}${usage === "" ? "" : ` ${usage}`}`
+  if (words.length < least) throw new RdvError("usage", `"rdv ${name}" wants ${usage.split(" ")[0]}`, { mend })
+  if (words.length > most) {
+    throw new RdvError("usage", `"rdv ${name}" does not know what ${JSON.stringify(words[most])} is for`, { mend })
+  }
+}
+
+/** Levenshtein; names are short. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[b.length] as number
+}

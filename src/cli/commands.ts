@@ -1,0 +1,8 @@
+/** The commands in the order of the overview. One entry is all that a new command needs here. */
+
+import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
+import type { Command } from "./command.ts"
+import { relayCommand } from "./relay-command.ts"
+import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
+
+export const commands: readonly Command[] = [httpCommand, tcpCommand, relayCommand, tokenNew, tokenList, tokenRemove]

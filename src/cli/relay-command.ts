@@ -1,0 +1,181 @@
+/** `rdv relay`: runs a relay until it is told to stop. */
+
+import { RdvError } from "../base/error.ts"
+import { isLoopback, startRelay, version } from "../node.ts"
+import type { RunningRelay } from "../node.ts"
+import { parseAddress, printAddress } from "../transport/address.ts"
+import type { Address } from "../transport/address.ts"
+import { commonFlags, dataFlag, drainFlag, foldersOf, logFlags, logOf, readText, relayStorePath } from "./common-flags.ts"
+import { exitCode, untilStopped } from "./command.ts"
+import type { Command, CommandCall } from "./command.ts"
+
+export const relayCommand: Command = {
+  name: "relay",
+  summary: "Runs a relay that agents dial and visitors reach.",
+  usage: "[flags]",
+  words: [0, 0],
+  flags: {
+    domain: {
+      kind: "text",
+      value: "DOMAIN",
+      env: "RDV_DOMAIN",
+      summary: "Public names are names below it",
+      default: "localhost",
+    },
+    listen: {
+      kind: "list",
+      value: "ADDRESS",
+      env: "RDV_LISTEN",
+      summary: "Where agents and visitors come in: host:port, :port, tls://host:port, unix:/path",
+      default: "127.0.0.1:8080",
+    },
+    "public-url": {
+      kind: "text",
+      value: "URL",
+      env: "RDV_PUBLIC_URL",
+      summary: "How visitors reach it, when a proxy stands in front: https://example.test",
+    },
+    open: {
+      kind: "switch",
+      env: "RDV_OPEN",
+      summary: "Lets agents in without a token; on loopback unless --listen names another address",
+    },
+    "tls-cert": { kind: "text", value: "FILE", env: "RDV_TLS_CERT", summary: "Certificate chain, PEM" },
+    "tls-key": { kind: "text", value: "FILE", env: "RDV_TLS_KEY", summary: "Its private key, PEM" },
+    tls: {
+      kind: "text",
+      value: "dev",
+      env: "RDV_TLS",
+      summary: "dev: makes an authority of its own and a certificate for the domain",
+    },
+    grace: {
+      kind: "text",
+      value: "TIME",
+      env: "RDV_GRACE",
+      summary: "How long a session may be without a link",
+      default: "60s",
+    },
+    "dead-after": {
+      kind: "text",
+      value: "TIME",
+      env: "RDV_DEAD_AFTER",
+      summary: "A link that is silent for so long is dead",
+      default: "10s",
+    },
+    ...drainFlag,
+    ...dataFlag,
+    ...logFlags,
+    ...commonFlags,
+  },
+  examples: [
+    ["rdv relay", "on this machine, port 8080, for agents with a token (rdv token new)"],
+    ["rdv relay --open", "the same, for every agent on this machine"],
+    [
+      "rdv relay --domain example.test --listen :443 --tls-cert chain.pem --tls-key key.pem",
+      "a public relay; *.example.test must lead to it",
+    ],
+  ],
+  run,
+}
+
+async function run(call: CommandCall): Promise<number> {
+  const { flags, output } = call
+  const at = foldersOf(call)
+  const domain = (flags.text("domain") as string).toLowerCase()
+  const open = flags.on("open")
+  const tls = await readTls(call, domain)
+  const listen = flags.list("listen").map((text) => parseAddress(text, tls === undefined ? "tcp" : "tls"))
+  const graceMs = flags.durationMs("grace") as number
+  const deadAfterMs = flags.durationMs("dead-after") as number
+  const drainMs = flags.durationMs("drain") as number
+  const publicUrl = readPublicUrl(flags.text("public-url"))
+  const relay = await startRelay({
+    listen: listen.map(printAddress),
+    domain,
+    store: relayStorePath(at),
+    open,
+    log: logOf(call, "info"),
+    sessionLimits: { graceMs, deadAfterMs },
+    ...(publicUrl !== undefined && { publicUrl }),
+    ...(tls !== undefined && { tls }),
+  })
+  tell(call, relay, domain, open, tls?.caFile)
+  await untilStopped(call.stopping)
+  output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
+  await relay.stop(drainMs)
+  return exitCode.ok
+}
+
+function tell(call: CommandCall, relay: RunningRelay, domain: string, open: boolean, caFile: string | undefined): void {
+  const { output, flags } = call
+  const addresses = relay.addresses.map(printAddress)
+  const now = Date.now()
+  const tokens = relay.store
+    .listTokens()
+    .filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt > now)).length
+  output.record({
+    event: "listening",
+    addresses,
+    domain,
+    open,
+    tokens,
+    pid: process.pid,
+    version,
+    ...(caFile !== undefined && { ca: caFile }),
+  })
+  output.line(`${output.paint("bold", `rendezvous relay ${version}`)}, names below ${domain}`)
+  for (const address of addresses) output.line(`  listens  ${output.paint("green", address)}`)
+  if (caFile !== undefined) output.line(`  trust    --ca ${caFile}`)
+  const [first] = relay.addresses
+  if (first !== undefined) {
+    const trust = caFile === undefined ? "" : ` --ca ${caFile}`
+    const token = open ? "" : " --token-file FILE"
+    output.line(`  agents   rdv http 3000 --relay ${dialable(first, domain)}${token}${trust}`)
+  }
+  output.line(`  look     rdv status`)
+  if (open) {
+    const exposed = relay.addresses.filter((address) => "host" in address && !isLoopback(address.host))
+    if (exposed.length > 0) {
+      output.warn(`everybody who reaches ${exposed.map(printAddress).join(", ")} can expose services here (--open)`)
+    }
+  } else if (tokens === 0) {
+    const data = flags.onCommandLine("data") ? ` --data ${flags.text("data")}` : ""
+    output.note(`rdv: no agent can come in yet; make a token: rdv token new NAME${data}`)
+  }
+}
+
+/** What an agent writes behind `--relay`. */
+function dialable(address: Address, domain: string): string {
+  if (address.scheme !== "tcp" && address.scheme !== "tls") return printAddress(address)
+  const everywhere = address.host === "" || address.host === "0.0.0.0" || address.host === "::"
+  const host = everywhere || (address.scheme === "tls" && domain !== "localhost") ? domain : address.host
+  const text = printAddress({ ...address, host })
+  return address.scheme === "tcp" ? text.slice("tcp://".length) : text
+}
+
+interface RelayTls {
+  readonly key: string
+  readonly cert: string
+  /** What agents have to trust, when the authority is our own. */
+  readonly caFile?: string
+}
+
+async function readTls(call: CommandCall, _domain: string): Promise<RelayTls | undefined> {
+  const { flags } = call
+  const cert = flags.text("tls-cert")
+  const key = flags.text("tls-key")
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new RdvError("usage", "--tls-cert and --tls-key belong together", { mend: "give both files" })
+  }
+  if (cert === undefined || key === undefined) return undefined
+  return { cert: readText(cert, "--tls-cert"), key: readText(key, "--tls-key") }
+}
+
+function readPublicUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  if (url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "") return text
+  throw new RdvError("usage", `--public-url ${JSON.stringify(text)} is not a URL`, {
+    mend: "write https://example.test, or with a port; no path",
+  })
+}

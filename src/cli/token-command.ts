@@ -1,0 +1,166 @@
+/** `rdv token`: who may connect to the relay of this data folder. It works on the store, whether the relay runs or not. */
+
+import { systemClock } from "../base/clock.ts"
+import { RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
+import { silentLog } from "../base/log.ts"
+import { openSqliteStore } from "../store/sqlite-store.ts"
+import type { Store, TokenRecord } from "../store/store.ts"
+import { readScopes } from "../store/token-scopes.ts"
+import type { TokenScopes } from "../store/token-scopes.ts"
+import { commonFlags, dataFlag, foldersOf, relayStorePath } from "./common-flags.ts"
+import { exitCode } from "./command.ts"
+import type { Command, CommandCall } from "./command.ts"
+import type { FlagReader } from "./flags.ts"
+import { table } from "./output.ts"
+
+export const tokenNew: Command = {
+  name: "token new",
+  summary: "Makes a token for an agent and prints it once.",
+  usage: "NAME [flags]",
+  words: [1, 1],
+  flags: {
+    names: { kind: "list", value: "NAMES", summary: "Only these public names; * stands for anything: blog,team-*" },
+    ports: { kind: "list", value: "PORTS", summary: "Only these public ports: 2222,3000-3999" },
+    services: { kind: "list", value: "SERVICES", summary: "Only these kinds of service: http,tcp" },
+    expires: { kind: "text", value: "TIME", summary: "Not longer than this: 12h, 30d" },
+    ...dataFlag,
+    ...commonFlags,
+  },
+  examples: [
+    ["rdv token new laptop > laptop.token", "one that may do everything"],
+    ["rdv token new blog --names blog,blog-* --services http --expires 90d", "one that may do little"],
+  ],
+  run: (call) => withStore(call, (store) => make(call, store)),
+}
+
+export const tokenList: Command = {
+  name: "token ls",
+  summary: "Lists the tokens; never their text.",
+  usage: "[flags]",
+  words: [0, 0],
+  flags: { ...dataFlag, ...commonFlags },
+  examples: [["rdv token ls", "newest first, the revoked ones too"]],
+  run: (call) => withStore(call, (store) => list(call, store)),
+}
+
+export const tokenRemove: Command = {
+  name: "token rm",
+  summary: "Revokes a token: its sessions end within a second.",
+  usage: "ID|NAME [flags]",
+  words: [1, 1],
+  flags: { ...dataFlag, ...commonFlags },
+  examples: [["rdv token rm laptop", "the names that it claimed stay reserved"]],
+  run: (call) => withStore(call, (store) => remove(call, store)),
+}
+
+async function withStore(call: CommandCall, work: (store: Store) => number): Promise<number> {
+  const store = openSqliteStore({ path: relayStorePath(foldersOf(call)), clock: systemClock, log: silentLog })
+  try {
+    return work(store)
+  } finally {
+    store.close()
+  }
+}
+
+function make({ words, flags, output }: CommandCall, store: Store): number {
+  const expiresMs = flags.durationMs("expires")
+  const { token, record } = store.createToken({
+    name: words[0] as string,
+    scopes: scopesOf(flags),
+    ...(expiresMs !== undefined && { expiresAt: Date.now() + expiresMs }),
+  })
+  output.record({ token, ...shown(record) })
+  output.line(token)
+  if (!output.json) {
+    output.note(`rdv: this is the only time that the token of "${record.name}" is shown; it allows ${allowed(record)}`)
+  }
+  return exitCode.ok
+}
+
+function list({ output }: CommandCall, store: Store): number {
+  const tokens = store.listTokens()
+  for (const token of tokens) output.record(shown(token))
+  if (tokens.length === 0) {
+    output.note("rdv: there is no token yet; make one: rdv token new NAME")
+    return exitCode.ok
+  }
+  const rows = tokens.map((token) => [
+    token.id,
+    token.name,
+    stateOf(token),
+    token.lastUsedAt === null ? "never" : day(token.lastUsedAt),
+    allowed(token),
+  ])
+  for (const line of table([["ID", "NAME", "STATE", "USED", "ALLOWS"], ...rows])) output.line(line)
+  return exitCode.ok
+}
+
+function remove({ words, output }: CommandCall, store: Store): number {
+  const wanted = words[0] as string
+  const record = store.revokeToken(wanted)
+  if (record === undefined) {
+    throw new RdvError("no_route", `There is no living token ${JSON.stringify(wanted)}`, { mend: "see rdv token ls" })
+  }
+  output.record({ revoked: true, ...shown(record) })
+  output.line(`revoked ${record.name} (${record.id}); its sessions end within a second`)
+  return exitCode.ok
+}
+
+function scopesOf(flags: FlagReader): TokenScopes {
+  const names = flags.list("names")
+  const ports = flags.list("ports")
+  const services = flags.list("services")
+  return readScopes(
+    {
+      ...(flags.has("names") && { names: names.map((name) => name.toLowerCase()) }),
+      ...(flags.has("ports") && { ports: ports.map(readPorts) }),
+      ...(flags.has("services") && { services }),
+    },
+    "The token's scopes",
+  )
+}
+
+function readPorts(text: string): [number, number] {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text)
+  const from = Number(match?.[1])
+  const to = Number(match?.[2] ?? match?.[1])
+  if (match !== null && from >= 1 && from <= to && to <= 65_535) return [from, to]
+  throw new RdvError("usage", `--ports ${JSON.stringify(text)} is not a range of ports`, {
+    mend: "write 2222 or 3000-3999",
+  })
+}
+
+/** A record as JSON; times as ISO 8601. */
+function shown(record: TokenRecord): JsonObject {
+  const time = (at: number | null) => (at === null ? null : new Date(at).toISOString())
+  return {
+    id: record.id,
+    name: record.name,
+    state: stateOf(record),
+    scopes: JSON.parse(JSON.stringify(record.scopes)) as JsonObject,
+    createdAt: time(record.createdAt),
+    expiresAt: time(record.expiresAt),
+    revokedAt: time(record.revokedAt),
+    lastUsedAt: time(record.lastUsedAt),
+  }
+}
+
+function stateOf({ revokedAt, expiresAt }: TokenRecord): string {
+  if (revokedAt !== null) return "revoked"
+  if (expiresAt === null) return "valid"
+  return expiresAt <= Date.now() ? "expired" : `until ${day(expiresAt)}`
+}
+
+function allowed({ scopes: { names, ports, services } }: TokenRecord): string {
+  const parts = [
+    ...(services === undefined ? [] : [services.join(",") || "no service"]),
+    ...(names === undefined ? [] : [`names ${names.join(",") || "none"}`]),
+    ...(ports === undefined ? [] : [`ports ${ports.map(([a, b]) => (a === b ? a : `${a}-${b}`)).join(",") || "none"}`]),
+  ]
+  return parts.length === 0 ? "everything" : parts.join("; ")
+}
+
+function day(at: number): string {
+  return new Date(at).toISOString().slice(0, 10)
+}

@@ -1,0 +1,42 @@
+/** How a tunnel looks on a terminal: where it leads, and a line for each exchange. */
+
+import { printable } from "./output.ts"
+import type { Output } from "./output.ts"
+
+export interface Shown {
+  readonly url: string
+  readonly target: string
+  /** Undefined: the relay is in this process. */
+  readonly relay: string | undefined
+}
+
+/** A framed block on a terminal, plain lines elsewhere. */
+export function frame(output: Output, { url, target, relay }: Shown): string[] {
+  const rows: [string, string][] = [
+    ["public", url],
+    ["target", target],
+    ...(relay === undefined ? [] : [["relay", relay] as [string, string]]),
+    ["look", "rdv status"],
+    ["stop", "Ctrl+C"],
+  ]
+  const width = Math.max(...rows.map(([, value]) => value.length)) + 11
+  if (!output.interactive || width + 4 > output.columns) {
+    return rows.slice(0, output.interactive ? rows.length : -2).map(([label, value]) => `${label.padEnd(8)}${value}`)
+  }
+  const rule = "─".repeat(width + 2)
+  const body = rows.map(([label, value], at) => {
+    const shown = at === 0 ? output.paint("green", value) : value
+    return `│ ${output.paint("dim", label.padEnd(8))}   ${shown}${" ".repeat(width - 11 - value.length)} │`
+  })
+  return [`┌${rule}┐`, ...body, `└${rule}┘`]
+}
+
+/** `GET     /path  200  12 ms`, cut to the terminal's width. */
+export function exchangeLine(output: Output, method: string, path: string, status: number, ms: number): string {
+  const time = ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
+  const room = Math.max(10, output.columns - 24)
+  const clean = printable(path)
+  const shown = clean.length > room ? `${clean.slice(0, room - 1)}…` : clean
+  const style = status >= 500 ? "red" : status >= 400 ? "yellow" : "green"
+  return `${output.paint(style, String(status))}  ${method.padEnd(7)} ${shown}  ${output.paint("dim", time)}`
+}
