@@ -204,7 +204,10 @@ test("a proof that was overheard is worth nothing on another link", async () => 
   await settle()
   second.stranger.say(overheard)
   await second.done
-  assert.deepEqual(second.stranger.hellos.map(({ kind }) => kind), ["challenge", "refuse"])
+  assert.deepEqual(
+    second.stranger.hellos.map(({ kind }) => kind),
+    ["challenge", "refuse"],
+  )
   assert.equal(second.stranger.hellos[1]?.["code"], 7)
   assert.equal(second.desk.frozen, 0)
 })
@@ -430,7 +433,16 @@ test("messages of any content never resume a session without its secret", async 
       fc.constantFrom("new", "resume", "proof", "resumed", "challenge", "welcome", "refuse"),
       fc.dictionary(fc.constantFrom("session", "nonce", "proof", "received", "versions", "check", "token"), value),
     )
-    .map(([kind, fields]) => ({ versions: [1], session: "s1", nonce, check: false, received: 0, proof: "x", ...fields, kind }))
+    .map(([kind, fields]) => ({
+      versions: [1],
+      session: "s1",
+      nonce,
+      check: false,
+      received: 0,
+      proof: "x",
+      ...fields,
+      kind,
+    }))
   await fc.assert(
     fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 3 }), async (messages) => {
       const { clock, desk, done, stranger } = visit()

@@ -32,7 +32,8 @@ export class FakeClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Timer {
-    const due: Due = { at: this.#now + Math.max(0, delayMs), callback }
+    // A delay is never lost to rounding: who waits for the rest of a moment would wait for ever.
+    const due: Due = { at: this.#now + (delayMs > 0 ? Math.max(delayMs, 0.001) : 0), callback }
     // Stable: of two timers for one moment, the older one fires first.
     let at = this.#due.length
     while (at > 0 && (this.#due[at - 1] as Due).at > due.at) at--

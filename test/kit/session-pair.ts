@@ -7,6 +7,7 @@ import { silentLog } from "../../src/base/log.ts"
 import { emptyBytes } from "../../src/base/bytes.ts"
 import { defaultLimits } from "../../src/mux/limits.ts"
 import type { SessionLimits } from "../../src/mux/limits.ts"
+import type { Link } from "../../src/mux/link.ts"
 import { Session } from "../../src/mux/session.ts"
 import type { SessionRuntime } from "../../src/mux/session.ts"
 import type { SessionStream } from "../../src/mux/session-stream.ts"
@@ -26,6 +27,8 @@ export interface SessionPairOptions {
   readonly onDialled?: (stream: SessionStream) => void
   /** Puts a new link under both as soon as the old one is gone. */
   readonly relink?: boolean
+  /** Stands between a session and each of its links. */
+  readonly wrap?: (link: Link, side: "dialer" | "acceptor", pair: MemoryPair) => Link
 }
 
 export interface SessionPair {
@@ -85,8 +88,9 @@ export function sessionPair(options: SessionPairOptions = {}): SessionPair {
     acceptor.detachLink(gone)
     const [atDialer, atAcceptor] = [dialer.received, acceptor.received]
     link = memoryPair(clock, { name: "pair", ...options.memory })
-    dialer.attachLink(link.a, atAcceptor, checked, emptyBytes)
-    acceptor.attachLink(link.b, atDialer, checked, emptyBytes)
+    const wrap = options.wrap ?? ((plain: Link) => plain)
+    dialer.attachLink(wrap(link.a, "dialer", link), atAcceptor, checked, emptyBytes)
+    acceptor.attachLink(wrap(link.b, "acceptor", link), atDialer, checked, emptyBytes)
   }
   relink()
   return {
