@@ -30,11 +30,11 @@ export class HelloChannel {
   #waiting: PromiseWithResolvers<Hello> | undefined
   readonly #timer: { cancel(): void }
 
-  constructor(link: Link, checksum: Checksum, clock: Clock) {
+  constructor(link: Link, checksum: Checksum, clock: Clock, deadlineMs: number = handshakeMs) {
     this.link = link
     this.#checksum = checksum
-    this.#timer = clock.after(handshakeMs, () => {
-      this.abort(new RdvError("timeout", `No handshake within ${handshakeMs / 1000} s`))
+    this.#timer = clock.after(deadlineMs, () => {
+      this.abort(new RdvError("timeout", `No handshake within ${deadlineMs / 1000} s`))
     })
     link.attach({
       data: (bytes) => {

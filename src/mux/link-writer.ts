@@ -45,6 +45,8 @@ export class LinkWriter {
   /** PING and PONG for the next write; at most `maxPrefixFrames`. */
   #prefix: Uint8Array[] = []
   #drainDue = false
+  /** The position behind DRAIN; Infinity before it is sent. */
+  #drainEnd = Infinity
   #endDue: { readonly code: ErrorCode; readonly reason: string } | undefined
   #ackedIn = 0
   /** Enough time has passed for an ACK. */
@@ -64,6 +66,11 @@ export class LinkWriter {
   /** Everything before it is acknowledged. */
   get acknowledged(): number {
     return this.#log.start
+  }
+
+  /** The peer has read our DRAIN: what it opens from now on, it opens against our wish. */
+  get drainHeard(): boolean {
+    return this.#log.start >= this.#drainEnd
   }
 
   get flightLimitBytes(): number {
@@ -194,6 +201,7 @@ export class LinkWriter {
     if (this.#drainDue) {
       this.#drainDue = false
       batch.addEmpty(frameType.drain, 0)
+      this.#drainEnd = this.#log.end + batch.bytes
     }
     const room = this.#flight.limit - this.#log.bytes
     if (room > 0) this.#options.fill(batch, Math.min(room, batchBytes))

@@ -422,7 +422,8 @@ export class Session implements StreamOwner, LinkReaderSink {
     }
     this.#streams.set(id, stream)
     this.#theirs++
-    if (full || this.#draining) {
+    // A stream that was under way when DRAIN went out was opened in good faith.
+    if (full || (this.#draining && this.#writer.drainHeard)) {
       stream.reset(full ? "limit" : "draining", full ? `No more than ${streams} streams at once` : "")
       return
     }
