@@ -1,8 +1,12 @@
 /** `rdv relay`: runs a relay until it is told to stop. */
 
+import { networkInterfaces } from "node:os"
+import { join } from "node:path"
 import { RdvError } from "../base/error.ts"
 import { isLoopback, startRelay, version } from "../node.ts"
 import type { RunningRelay } from "../node.ts"
+import { devCertificate } from "../certificates/dev-authority.ts"
+import type { Folders } from "../store/paths.ts"
 import { parseAddress, printAddress } from "../transport/address.ts"
 import type { Address } from "../transport/address.ts"
 import { commonFlags, dataFlag, drainFlag, foldersOf, logFlags, logOf, readText, relayStorePath } from "./common-flags.ts"
@@ -83,7 +87,7 @@ async function run(call: CommandCall): Promise<number> {
   const at = foldersOf(call)
   const domain = (flags.text("domain") as string).toLowerCase()
   const open = flags.on("open")
-  const tls = await readTls(call, domain)
+  const tls = readTls(call, at, domain)
   const listen = flags.list("listen").map((text) => parseAddress(text, tls === undefined ? "tcp" : "tls"))
   const graceMs = flags.durationMs("grace") as number
   const deadAfterMs = flags.durationMs("dead-after") as number
@@ -147,8 +151,7 @@ function tell(call: CommandCall, relay: RunningRelay, domain: string, open: bool
 /** What an agent writes behind `--relay`. */
 function dialable(address: Address, domain: string): string {
   if (address.scheme !== "tcp" && address.scheme !== "tls") return printAddress(address)
-  const everywhere = address.host === "" || address.host === "0.0.0.0" || address.host === "::"
-  const host = everywhere || (address.scheme === "tls" && domain !== "localhost") ? domain : address.host
+  const host = isEverywhere(address.host) || (address.scheme === "tls" && domain !== "localhost") ? domain : address.host
   const text = printAddress({ ...address, host })
   return address.scheme === "tcp" ? text.slice("tcp://".length) : text
 }
@@ -160,15 +163,35 @@ interface RelayTls {
   readonly caFile?: string
 }
 
-async function readTls(call: CommandCall, _domain: string): Promise<RelayTls | undefined> {
-  const { flags } = call
+function readTls({ flags, output }: CommandCall, at: Folders, domain: string): RelayTls | undefined {
   const cert = flags.text("tls-cert")
   const key = flags.text("tls-key")
   if ((cert === undefined) !== (key === undefined)) {
     throw new RdvError("usage", "--tls-cert and --tls-key belong together", { mend: "give both files" })
   }
+  if (flags.choice("tls", ["dev"]) === "dev") {
+    if (cert !== undefined) {
+      throw new RdvError("usage", "--tls dev and --tls-cert exclude each other", { mend: "leave one out" })
+    }
+    if (!domain.includes(".")) {
+      output.warn(`no client takes a certificate for *.${domain}: use a longer --domain, such as dev.${domain}`)
+    }
+    const hosts = flags.list("listen").flatMap((text) => hostsOf(parseAddress(text, "tls")))
+    return devCertificate({ folder: join(at.data, "tls", domain), domain, hosts, now: new Date() })
+  }
   if (cert === undefined || key === undefined) return undefined
   return { cert: readText(cert, "--tls-cert"), key: readText(key, "--tls-key") }
+}
+
+/** What agents may dial us by: for every interface, its present addresses. */
+function hostsOf(address: Address): string[] {
+  if (!("host" in address)) return []
+  if (!isEverywhere(address.host)) return [address.host.toLowerCase()]
+  return Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map((found) => found.address))
+}
+
+function isEverywhere(host: string): boolean {
+  return host === "" || host === "0.0.0.0" || host === "::"
 }
 
 function readPublicUrl(text: string | undefined): string | undefined {

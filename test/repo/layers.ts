@@ -12,6 +12,8 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   sockets: ["base"],
   store: ["base"],
   observe: ["base", "host"],
+  // X.509 for development.
+  certificates: ["base"],
   mux: ["base", "wire"],
   transport: ["base", "sockets", "mux/link.ts"],
   host: ["base", "wire", "mux"],
