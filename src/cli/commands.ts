@@ -3,6 +3,15 @@
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
 import { relayCommand } from "./relay-command.ts"
+import { statusCommand } from "./status-command.ts"
 import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
 
-export const commands: readonly Command[] = [httpCommand, tcpCommand, relayCommand, tokenNew, tokenList, tokenRemove]
+export const commands: readonly Command[] = [
+  httpCommand,
+  tcpCommand,
+  relayCommand,
+  tokenNew,
+  tokenList,
+  tokenRemove,
+  statusCommand,
+]

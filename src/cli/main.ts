@@ -2,7 +2,6 @@
 /** The command `rdv`: finds the command, reads its flags, runs it, and turns what it throws into one line. */
 
 import { RdvError } from "../base/error.ts"
-import type { ErrorCode } from "../base/error.ts"
 import { version } from "../node.ts"
 import { nearest, readArgs } from "./args.ts"
 import { exitCode } from "./command.ts"
@@ -106,11 +105,10 @@ function report(thrown: unknown, output: Output): number {
   return exitCode.failure
 }
 
-const unreachable: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["unreachable", "timeout", "link_lost"])
-
-function codeOf(error: RdvError): number {
-  if (error.code === "usage" && error.origin === "local") return exitCode.usage
-  return unreachable.has(error.code) ? exitCode.unreachable : exitCode.failure
+function codeOf({ code, origin }: RdvError): number {
+  // What a relay finds wrong with our wishes is no mistake in the command's form.
+  if (code === "usage" && origin === "local") return exitCode.usage
+  return code === "unreachable" || code === "timeout" || code === "link_lost" ? exitCode.unreachable : exitCode.failure
 }
 
 function oneLine(text: string): string {

@@ -12,6 +12,7 @@ import type { Address } from "../transport/address.ts"
 import { commonFlags, dataFlag, drainFlag, foldersOf, logFlags, logOf, readText, relayStorePath } from "./common-flags.ts"
 import { exitCode, untilStopped } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
+import { tellStatus } from "./process-status.ts"
 
 export const relayCommand: Command = {
   name: "relay",
@@ -93,20 +94,23 @@ async function run(call: CommandCall): Promise<number> {
   const deadAfterMs = flags.durationMs("dead-after") as number
   const drainMs = flags.durationMs("drain") as number
   const publicUrl = readPublicUrl(flags.text("public-url"))
+  const log = logOf(call, "info")
   const relay = await startRelay({
     listen: listen.map(printAddress),
     domain,
     store: relayStorePath(at),
     open,
-    log: logOf(call, "info"),
+    log,
     sessionLimits: { graceMs, deadAfterMs },
     ...(publicUrl !== undefined && { publicUrl }),
     ...(tls !== undefined && { tls }),
   })
+  const quiet = await tellStatus(call.env, { command: "rdv relay", relay }, log)
   tell(call, relay, domain, open, tls?.caFile)
   await untilStopped(call.stopping)
   output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
   await relay.stop(drainMs)
+  await quiet()
   return exitCode.ok
 }
 

@@ -17,6 +17,7 @@ import {
 } from "../../cli/common-flags.ts"
 import type { Flags } from "../../cli/flags.ts"
 import { startLocalRelay } from "../../cli/local-relay.ts"
+import { tellStatus } from "../../cli/process-status.ts"
 import { exchangeLine, frame } from "../../cli/tunnel-lines.ts"
 import { UplinkLines } from "../../cli/uplink-lines.ts"
 import type { Exposed } from "../../host/host.ts"
@@ -130,9 +131,15 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
   const relay = local?.address ?? printAddress(parseAddress(relayAddress(relayText as string), "tcp"))
   const lines = new UplinkLines(output, relay)
   const over = Promise.withResolvers<never>()
+  let leaving = false
+  const fail = (error: Error) => {
+    leaving = true
+    over.reject(error)
+  }
   // Nobody waits for it before the tunnel stands.
   over.promise.catch(() => undefined)
   let agent
+  let quiet
   try {
     agent = startAgent({
       relay,
@@ -144,14 +151,16 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
       tokenInClear: flags.on("token-in-clear"),
       ...(local !== undefined && { connect: local.connect }),
       onEvent: (event) => {
-        // We are leaving: that the session ends is no news.
-        if (call.stopping.aborted) return
+        // When we leave, the end of the session is no news.
+        if (leaving || call.stopping.aborted) return
         if (local === undefined) lines.hear(event)
-        if (event.kind === "failed") over.reject(event.error)
-        if (event.kind === "retry" && flags.on("once") && !lines.wasUp) over.reject(event.error)
+        if (event.kind === "failed") fail(event.error)
+        if (event.kind === "retry" && flags.on("once") && !lines.wasUp) fail(event.error)
       },
     })
-    await startTunnel(agent.agent, settings, events(call, settings, relayText === undefined ? undefined : relay, over.reject))
+    await startTunnel(agent.agent, settings, events(call, settings, relayText === undefined ? undefined : relay, fail))
+    const command = `rdv ${settings.kind} ${settings.target}`
+    quiet = await tellStatus(call.env, { command, relay: local?.running, agent }, log)
     warnOfDeadTarget(call, settings)
     await Promise.race([untilStopped(call.stopping), over.promise])
     output.record({ event: "draining" })
@@ -160,6 +169,7 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
   } finally {
     await agent?.stop(call.stopping.aborted ? drainMs : 0)
     await local?.running.stop(0)
+    await quiet?.()
   }
 }
 

@@ -1,0 +1,143 @@
+/** The human form of a process's status, in 80 columns. Figures come as JSON from another process, maybe of another version. */
+
+import { isJsonObject } from "../base/json.ts"
+import type { Json, JsonObject } from "../base/json.ts"
+import type { FoundProcess } from "../observe/status-socket.ts"
+import type { Output } from "./output.ts"
+import { printable, table } from "./output.ts"
+import { span } from "./uplink-lines.ts"
+
+/** A relay may have thousands; `--json` tells all. */
+const shownSessions = 20
+
+export function processLines({ role, pid, status }: FoundProcess, output: Output): string[] {
+  if (status === undefined) {
+    return [`${output.paint("bold", role)}  pid ${pid}  ${output.paint("red", "does not answer: stopped or overloaded")}`]
+  }
+  const relay = branch(status, "relay")
+  const agent = branch(status, "agent")
+  const facts = [
+    `pid ${pid}`,
+    `up ${span(number(status, "uptimeMs"))}`,
+    `memory ${size(number(status, "memoryBytes"))}`,
+    `version ${text(status, "version")}`,
+  ]
+  return [
+    `${output.paint("bold", text(status, "command"))}  ${output.paint("dim", facts.join("  "))}`,
+    ...(relay === undefined ? [] : relayLines(relay, agent === undefined)),
+    ...(agent === undefined ? [] : agentLines(agent, relay === undefined)),
+  ].map((line) => line.trimEnd())
+}
+
+function relayLines(relay: JsonObject, withSessions: boolean): string[] {
+  const visitors = branch(relay, "visitors") ?? {}
+  const access = relay["open"] === true ? "open to agents without a token" : "agents need a token"
+  const sessions = list(relay, "sessions")
+  const routes = list(relay, "routes")
+  const addresses = relay["addresses"]
+  const places = Array.isArray(addresses) ? (addresses as Json[]).map((each) => printable(String(each))) : []
+  return [
+    ...(withSessions ? [`  listens   ${places.join("  ")}`, `  names     below ${text(relay, "domain")}; ${access}`] : []),
+    `  visitors  ${number(visitors, "visitors")} connected, ${number(visitors, "requests")} requests, ` +
+      `${number(visitors, "refused")} refused; ${number(visitors, "tcpConnections")} TCP connections`,
+    ...(withSessions ? [...sessionTable(sessions), ...routeTable(routes), ...limitLines(relay)] : []),
+  ]
+}
+
+function agentLines(agent: JsonObject, withRelay: boolean): string[] {
+  const session = branch(agent, "session")
+  const rows = list(agent, "services").map((service) => {
+    const name = text(service, "service")
+    const refused = service["refused"]
+    const where = typeof refused === "string" ? `refused: ${refused}` : (service["url"] ?? "not announced yet")
+    return [`  ${name.split("/")[0]}`, `${printable(String(where))}  →  ${text(branch(agent, name) ?? {}, "target")}`]
+  })
+  return [
+    ...(withRelay ? [`  relay     ${text(agent, "relay")}`] : []),
+    ...table(rows, Math.max(2, 12 - Math.max(...rows.map(([kind]) => kind?.length ?? 0), 0))),
+    ...(session === undefined ? ["  session   none: the relay is not reached"] : sessionTable([session])),
+    ...limitLines(agent),
+  ]
+}
+
+function sessionTable(sessions: readonly JsonObject[]): string[] {
+  if (sessions.length === 0) return ["  sessions  none"]
+  const head = ["  SESSION", "STATE", "LINK", "TRIP", "STREAMS", "IN", "OUT", "RESUMES", "RESENT"]
+  const rows = sessions.slice(0, shownSessions).map((session) => [
+    `  ${text(session, "id").slice(0, 8)}`,
+    text(session, "state"),
+    text(session, "link"),
+    `${number(session, "rttMs").toFixed(1)} ms`,
+    String(number(session, "streams")),
+    size(number(session, "bytesIn")),
+    size(number(session, "bytesOut")),
+    String(number(session, "resumes")),
+    size(number(session, "retransmittedBytes")),
+  ])
+  const more = sessions.length - rows.length
+  return [...table([head, ...rows], 1), ...(more > 0 ? [`  … and ${more} more sessions (--json shows all)`] : [])]
+}
+
+function routeTable(routes: readonly JsonObject[]): string[] {
+  if (routes.length === 0) return ["  routes    none"]
+  const rows = routes
+    .slice(0, shownSessions)
+    .map((route) => [`  ${text(route, "url")}`, text(route, "service"), text(route, "session").slice(0, 8)])
+  const more = routes.length - rows.length
+  return [
+    ...table([["  ROUTE", "SERVICE", "SESSION"], ...rows]),
+    ...(more > 0 ? [`  … and ${more} more routes (--json shows all)`] : []),
+  ]
+}
+
+function limitLines(of: JsonObject): string[] {
+  const limits = branch(of, "limits")
+  if (limits === undefined) return []
+  const parts = [
+    ...(limits["graceMs"] === undefined ? [] : [`grace ${span(number(limits, "graceMs"))}`]),
+    ...(limits["deadAfterMs"] === undefined ? [] : [`silent link dead after ${span(number(limits, "deadAfterMs"))}`]),
+    ...(limits["logBytes"] === undefined ? [] : [`replay log ${size(number(limits, "logBytes"))}`]),
+    ...["streams", "sessions", "visitors"]
+      .filter((name) => limits[name] !== undefined)
+      .map((name) => `${number(limits, name)} ${name}`),
+  ]
+  const lines: string[] = []
+  for (const part of parts) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + part.length > 64) lines.push(part)
+    else lines[lines.length - 1] = `${last}, ${part}`
+  }
+  return lines.map((line, at) => `  ${at === 0 ? "limits" : "      "}    ${line}`)
+}
+
+/** `1.2 KiB`. */
+export function size(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+  let value = bytes
+  let at = 0
+  while (value >= 1024 && at < units.length - 1) {
+    value /= 1024
+    at++
+  }
+  return `${value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${units[at]}`
+}
+
+function branch(of: JsonObject, key: string): JsonObject | undefined {
+  const value = of[key]
+  return isJsonObject(value) ? value : undefined
+}
+
+function list(of: JsonObject, key: string): JsonObject[] {
+  const value = of[key]
+  return Array.isArray(value) ? (value as Json[]).filter(isJsonObject) : []
+}
+
+function text(of: JsonObject, key: string): string {
+  const value = of[key]
+  return typeof value === "string" ? printable(value) : "?"
+}
+
+function number(of: JsonObject, key: string): number {
+  const value = of[key]
+  return typeof value === "number" ? value : 0
+}
