@@ -2,6 +2,7 @@
 
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
+import { doctorCommand } from "./doctor-command.ts"
 import { relayCommand } from "./relay-command.ts"
 import { statusCommand } from "./status-command.ts"
 import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
@@ -14,4 +15,5 @@ export const commands: readonly Command[] = [
   tokenList,
   tokenRemove,
   statusCommand,
+  doctorCommand,
 ]

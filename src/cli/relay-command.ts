@@ -155,7 +155,8 @@ function tell(call: CommandCall, relay: RunningRelay, domain: string, open: bool
 /** What an agent writes behind `--relay`. */
 function dialable(address: Address, domain: string): string {
   if (address.scheme !== "tcp" && address.scheme !== "tls") return printAddress(address)
-  const host = isEverywhere(address.host) || (address.scheme === "tls" && domain !== "localhost") ? domain : address.host
+  const named = address.scheme === "tls" && !isLoopback(address.host)
+  const host = isEverywhere(address.host) || named ? domain : address.host
   const text = printAddress({ ...address, host })
   return address.scheme === "tcp" ? text.slice("tcp://".length) : text
 }
