@@ -39,7 +39,7 @@ export interface Stream {
   /** Sets who receives; what arrived before is delivered at once. Set once; a later call replaces the receiver. */
   attach(sink: StreamSink): void
   /**
-   * Queues bytes by reference: the caller does not change them afterwards. False asks the caller to wait for `drain`;
+   * Sends or queues a copy of the bytes: the caller may use its memory again. False asks the caller to wait for `drain`;
    * the bytes are taken all the same. Ignored after `end` or once closed.
    */
   write(chunk: Uint8Array): boolean

@@ -1,78 +1,109 @@
 /**
- * Frames on their way to one write. Small frames are copied side by side into a slab; larger payloads become parts of
- * their own, by reference. The parts of sequenced frames are what the replay log keeps.
+ * Frames on their way to one write. They are copied side by side into segments: a copy of bytes that were just read costs
+ * a hundredth of what it costs to keep the memory they were read into, and one run of bytes is one system call, one
+ * checksum and one entry of the replay log.
  */
 
-import type { Checksum } from "../wire/crc32.ts"
-import { encodeCheck, writeHeader } from "../wire/encode.ts"
+import { segmentBytes } from "../base/segments.ts"
+import type { SegmentPool } from "../base/segments.ts"
+import { utf8Encode, utf8Write } from "../base/text.ts"
+import { writeHeader } from "../wire/encode.ts"
 import { frameType, headerBytes } from "../wire/frame.ts"
 import { openPayloadBound, writeOpenPayload } from "../wire/open.ts"
-import { copyBytes, slabBytes } from "./limits.ts"
 
 export class FrameBatch {
+  readonly #pool: SegmentPool
+  /** Called when a segment is full. At most the first `bytes` of the present batch are in it or in earlier ones. */
+  readonly #onLeft: (segment: Uint8Array, bytes: number) => void
   #parts: Uint8Array[] = []
   #bytes = 0
-  #slab: Uint8Array = new Uint8Array(0)
-  /** The run of the slab that is not yet a part. */
+  #segment: Uint8Array | undefined
+  /** The run that is not yet a part. */
   #runFrom = 0
   #at = 0
+
+  constructor(pool: SegmentPool, onLeft: (segment: Uint8Array, bytes: number) => void) {
+    this.#pool = pool
+    this.#onLeft = onLeft
+  }
 
   /** Bytes gathered since the last `take`. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** A frame with a payload that belongs to the caller and will not change. */
+  /** A frame; its payload is copied. */
   add(type: number, stream: number, payload: Uint8Array): void {
     const length = payload.length
-    if (length > copyBytes) {
-      this.#reserve(headerBytes)
-      writeHeader(type, length, stream, this.#slab, this.#at)
-      this.#at += headerBytes
-      this.#closeRun()
-      this.#parts.push(payload)
-    } else {
-      this.#reserve(headerBytes + length)
-      writeHeader(type, length, stream, this.#slab, this.#at)
-      this.#slab.set(payload, this.#at + headerBytes)
-      this.#at += headerBytes + length
-    }
+    let segment = this.#room(headerBytes)
+    writeHeader(type, length, stream, segment, this.#at)
+    this.#at += headerBytes
     this.#bytes += headerBytes + length
+    let from = 0
+    while (from < length) {
+      segment = this.#room(1)
+      const take = Math.min(length - from, segment.length - this.#at)
+      segment.set(take === length ? payload : payload.subarray(from, from + take), this.#at)
+      this.#at += take
+      from += take
+    }
   }
 
   /** A frame whose payload is one 32-bit number. */
   addU32(type: number, stream: number, value: number): void {
-    this.#reserve(headerBytes + 4)
+    const segment = this.#room(headerBytes + 4)
     const at = this.#at
-    writeHeader(type, 4, stream, this.#slab, at)
-    this.#slab[at + 8] = value >>> 24
-    this.#slab[at + 9] = value >>> 16
-    this.#slab[at + 10] = value >>> 8
-    this.#slab[at + 11] = value
+    writeHeader(type, 4, stream, segment, at)
+    segment[at + 8] = value >>> 24
+    segment[at + 9] = value >>> 16
+    segment[at + 10] = value >>> 8
+    segment[at + 11] = value
     this.#at = at + headerBytes + 4
     this.#bytes += headerBytes + 4
   }
 
   addEmpty(type: number, stream: number): void {
-    this.#reserve(headerBytes)
-    writeHeader(type, 0, stream, this.#slab, this.#at)
+    const segment = this.#room(headerBytes)
+    writeHeader(type, 0, stream, segment, this.#at)
     this.#at += headerBytes
     this.#bytes += headerBytes
   }
 
-  /** An OPEN frame without first bytes. Throws `limit` when the header is too long for a frame. */
-  addOpen(stream: number, window: number, service: string, headerJson: string): number {
-    this.#reserve(headerBytes + openPayloadBound(service, headerJson))
-    const payloadAt = this.#at + headerBytes
-    const end = writeOpenPayload(window, service, headerJson, this.#slab, payloadAt)
-    writeHeader(frameType.open, end - payloadAt, stream, this.#slab, this.#at)
-    const bytes = end - this.#at
-    this.#at = end
-    this.#bytes += bytes
-    return bytes
+  /** A frame of JSON text. Returns the length of its payload. */
+  addJson(type: number, stream: number, json: string): number {
+    if (3 * json.length > segmentBytes - headerBytes) {
+      const payload = utf8Encode(json)
+      this.add(type, stream, payload)
+      return payload.length
+    }
+    const segment = this.#room(headerBytes + 3 * json.length)
+    const length = utf8Write(json, segment, this.#at + headerBytes)
+    writeHeader(type, length, stream, segment, this.#at)
+    this.#at += headerBytes + length
+    this.#bytes += headerBytes + length
+    return length
   }
 
-  /** What was gathered, as parts in order; the batch is empty afterwards. */
+  /** An OPEN frame without first bytes. Throws `limit` when the header is too long for a frame. */
+  addOpen(stream: number, window: number, service: string, headerJson: string): void {
+    const bound = openPayloadBound(service, headerJson)
+    if (bound > segmentBytes - headerBytes) {
+      const payload = new Uint8Array(bound)
+      this.add(frameType.open, stream, payload.subarray(0, writeOpenPayload(window, service, headerJson, payload, 0)))
+      return
+    }
+    const segment = this.#room(headerBytes + bound)
+    const payloadAt = this.#at + headerBytes
+    const end = writeOpenPayload(window, service, headerJson, segment, payloadAt)
+    writeHeader(frameType.open, end - payloadAt, stream, segment, this.#at)
+    this.#bytes += end - this.#at
+    this.#at = end
+  }
+
+  /**
+   * What was gathered, as parts in order; the batch is empty afterwards. The parts stay as they are until `reuse` or until
+   * their segment was given back.
+   */
   take(): Uint8Array[] {
     this.#closeRun()
     const parts = this.#parts
@@ -81,23 +112,28 @@ export class FrameBatch {
     return parts
   }
 
-  #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#slab.length) return
-    this.#closeRun()
-    this.#slab = new Uint8Array(Math.max(slabBytes, bytes))
+  /** Everything that was ever taken is of no more interest: an idle session holds no memory. */
+  reuse(): void {
+    if (this.#segment === undefined || this.#bytes > 0) return
+    this.#pool.give(this.#segment)
+    this.#segment = undefined
+  }
+
+  /** The present segment, with room for so many bytes in a row. */
+  #room(bytes: number): Uint8Array {
+    const segment = this.#segment
+    if (segment !== undefined) {
+      if (this.#at + bytes <= segment.length) return segment
+      this.#closeRun()
+      this.#onLeft(segment, this.#bytes)
+    }
     this.#runFrom = this.#at = 0
+    return (this.#segment = this.#pool.take())
   }
 
   #closeRun(): void {
-    if (this.#at === this.#runFrom) return
-    this.#parts.push(this.#slab.subarray(this.#runFrom, this.#at))
+    if (this.#segment === undefined || this.#at === this.#runFrom) return
+    this.#parts.push(this.#segment.subarray(this.#runFrom, this.#at))
     this.#runFrom = this.#at
   }
-}
-
-/** The CHECK frame for these parts. */
-export function checkFrame(parts: readonly Uint8Array[], checksum: Checksum): Uint8Array {
-  let crc = 0
-  for (const part of parts) crc = checksum(part, crc)
-  return encodeCheck(crc)
 }

@@ -42,12 +42,6 @@ export const quantumBytes: number = 64 * 1024
 /** Frames are gathered up to this before a write: large enough for few system calls, small enough for fair turns. */
 export const batchBytes: number = 128 * 1024
 
-/** Payloads up to this are copied beside their header: cheaper than one more part of a `writev`. */
-export const copyBytes: number = 2 * 1024
-
-/** Memory from which small frames are cut; the replay log holds a slab until its last frame is acknowledged. */
-export const slabBytes: number = 32 * 1024
-
 /** An ACK is due after so many bytes, or after `ackDelayMs`. */
 export const ackEveryBytes: number = 128 * 1024
 export const ackDelayMs = 20

@@ -44,7 +44,12 @@ export class LinkReader implements FrameSink {
   /** A new link begins. */
   start(checked: boolean): void {
     const decoder = this.#decoder
-    this.#check = checked ? new CheckReader(this.#checksum, (bytes) => void decoder.push(bytes)) : undefined
+    const deliver = (bytes: Uint8Array) => {
+      this.#kept = false
+      decoder.push(bytes)
+      return this.#kept
+    }
+    this.#check = checked ? new CheckReader(this.#checksum, deliver) : undefined
   }
 
   /** The link is over, or the session: nothing more of it is applied, not even from within a call. */
@@ -68,7 +73,8 @@ export class LinkReader implements FrameSink {
       return true
     }
     const { progress } = check
-    if (check.push(bytes)) this.#kept = true
+    const kept = check.push(bytes)
+    this.#kept = kept
     return check.progress !== progress
   }
 

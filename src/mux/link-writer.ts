@@ -6,10 +6,13 @@
 import type { Clock, Timer } from "../base/clock.ts"
 import { asRdvError, codeNumber } from "../base/error.ts"
 import type { ErrorCode, RdvError } from "../base/error.ts"
+import { concat } from "../base/bytes.ts"
+import { Fifo } from "../base/fifo.ts"
+import type { SegmentPool } from "../base/segments.ts"
 import type { Checksum } from "../wire/crc32.ts"
-import { encodeU64Frame, resetPayload } from "../wire/encode.ts"
+import { encodeCheck, encodeU64Frame, resetPayload } from "../wire/encode.ts"
 import { frameType } from "../wire/frame.ts"
-import { checkFrame, FrameBatch } from "./batch.ts"
+import { FrameBatch } from "./batch.ts"
 import { FlightLimit } from "./flight.ts"
 import { ackDelayMs, ackEveryBytes, batchBytes, minFlightBytes } from "./limits.ts"
 import type { Link } from "./link.ts"
@@ -18,6 +21,8 @@ import { ReplayLog } from "./replay-log.ts"
 export interface LinkWriterOptions {
   readonly clock: Clock
   readonly checksum: Checksum
+  /** Where frames are kept until they are acknowledged. */
+  readonly segments: SegmentPool
   /** Runs a callback after the present round of input. */
   readonly defer: (callback: () => void) => void
   readonly logBytes: number
@@ -33,7 +38,9 @@ export interface LinkWriterOptions {
 
 export class LinkWriter {
   readonly #options: LinkWriterOptions
-  readonly #batch: FrameBatch = new FrameBatch()
+  readonly #batch: FrameBatch
+  /** Full segments in order; each is free when everything before `until` is acknowledged. */
+  readonly #filled: Fifo<{ readonly segment: Uint8Array; readonly until: number }> = new Fifo()
   readonly #log: ReplayLog = new ReplayLog()
   readonly #flight: FlightLimit
   #link: Link | undefined
@@ -56,6 +63,9 @@ export class LinkWriter {
   constructor(options: LinkWriterOptions) {
     this.#options = options
     this.#flight = new FlightLimit(minFlightBytes, options.logBytes)
+    this.#batch = new FrameBatch(options.segments, (segment, bytes) => {
+      this.#filled.push({ segment, until: this.#log.end + bytes })
+    })
   }
 
   /** Sent and not acknowledged, bytes. */
@@ -103,7 +113,26 @@ export class LinkWriter {
   end(): void {
     this.#stopped = true
     this.stop()
+    this.#batch.take()
     this.#log.clear()
+    // The segments are left to the collector: the link may still be writing from them.
+    this.#filled.clear()
+  }
+
+  /**
+   * The batch, when a frame that is added now goes out with the next write: nothing waits, the link has room, and so has
+   * the flight. Whoever adds to it calls `added`.
+   */
+  direct(): FrameBatch | undefined {
+    if (this.#link === undefined || this.#full || this.#stopped || this.#log.replaying) return undefined
+    const { bytes } = this.#batch
+    return bytes < batchBytes && this.#log.bytes + bytes < this.#flight.limit ? this.#batch : undefined
+  }
+
+  /** Frames were added to the batch. */
+  added(): void {
+    if (this.#batch.bytes >= batchBytes) this.#pump()
+    else this.schedule()
   }
 
   /** The link has room again. */
@@ -130,6 +159,7 @@ export class LinkWriter {
   acknowledge(position: number): void {
     this.#log.acknowledge(position)
     this.#flight.acknowledged(position, this.#options.clock.now())
+    this.#reuseSegments()
     if (this.#options.pending()) this.schedule()
   }
 
@@ -141,6 +171,15 @@ export class LinkWriter {
     else if (unacked > 0 && this.#ackTimer === undefined) {
       this.#ackTimer = this.#options.clock.after(ackDelayMs, this.#ackLate)
     }
+  }
+
+  #reuseSegments(): void {
+    const { start } = this.#log
+    for (let first = this.#filled.peek(); first !== undefined && first.until <= start; first = this.#filled.peek()) {
+      this.#filled.shift()
+      this.#options.segments.give(first.segment)
+    }
+    if (this.#log.bytes === 0) this.#batch.reuse()
   }
 
   drain(): void {
@@ -221,14 +260,21 @@ export class LinkWriter {
   }
 
   #send(link: Link, sequenced: readonly Uint8Array[]): void {
-    let parts = sequenced
     if (this.#ackedIn < this.#options.applied() && (sequenced.length > 0 || this.#ackWanted)) this.#takeAck()
+    let parts = sequenced
     if (this.#prefix.length > 0) {
       parts = [...this.#prefix, ...sequenced]
       this.#prefix = []
     }
-    if (this.#checked) parts = [...parts, checkFrame(parts, this.#options.checksum)]
+    if (this.#checked) parts = this.#withCheck(parts)
+    if (parts.length > 1 && totalBytes(parts) <= joinBytes) parts = [concat(parts)]
     if (!link.send(parts)) this.#full = true
+  }
+
+  #withCheck(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+    let crc = 0
+    for (const part of parts) crc = this.#options.checksum(part, crc)
+    return [...parts, encodeCheck(crc)]
   }
 
   get #ackWanted(): boolean {
@@ -243,6 +289,15 @@ export class LinkWriter {
     this.#prefix.push(encodeU64Frame(frameType.ack, this.#ackedIn))
   }
 }
+
+function totalBytes(parts: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const part of parts) bytes += part.length
+  return bytes
+}
+
+/** Up to this, one part is cheaper to write than several. */
+const joinBytes = 4096
 
 /** Two a beat are what honest peers need. */
 const maxPrefixFrames = 16

@@ -294,6 +294,8 @@ test("a peer that drains gets no new streams, and those that it opens after it r
 test("a stream that is cancelled before it was sent never existed for the peer", async () => {
   const peer = rawPeer({ role: "dialer" })
   const closed = Promise.withResolvers<RdvError | undefined>()
+  // Without a link nothing is sent at once.
+  peer.session.detachLink(new RdvError("link_lost"))
   const stream = peer.session.open("x", {})
   stream.attach({ data() {}, meta() {}, end() {}, drain() {}, closed: closed.resolve })
   stream.write(Buffer.from("x"))

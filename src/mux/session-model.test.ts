@@ -77,8 +77,8 @@ class End {
   }
 
   end(): void {
-    this.stream.end()
     if (this.closed === undefined) this.hasEnded = true
+    this.stream.end()
   }
 
   read(on: boolean): void {

@@ -13,7 +13,7 @@ import type { Json, JsonObject } from "../base/json.ts"
 import type { Stream, StreamSink } from "../base/stream.ts"
 import { utf8Encode } from "../base/text.ts"
 import { resetPayload } from "../wire/encode.ts"
-import { frameType } from "../wire/frame.ts"
+import { frameType, headerBytes } from "../wire/frame.ts"
 import type { FrameBatch } from "./batch.ts"
 import type { ReceiveWindow } from "./credit.ts"
 import { streamQueueBytes } from "./limits.ts"
@@ -23,7 +23,10 @@ import type { Scheduled, Turn } from "./scheduler.ts"
 export interface StreamOwner {
   readonly framePayload: number
   readonly startWindowBytes: number
-  /** The stream has something to send. */
+  /** The batch, when what is added to it now keeps its turn: nobody waits and the link has room. Then `added` follows. */
+  direct(): FrameBatch | undefined
+  added(bytes: number): void
+  /** The stream has something to send that has to wait. */
   ready(stream: SessionStream): void
   /** The stream is over in both directions and nothing more will be sent for it. */
   ended(stream: SessionStream): void
@@ -117,15 +120,60 @@ export class SessionStream implements Stream, Scheduled {
     if (this.#closed) this.#tellClosed()
   }
 
+  /** The peer hears of the stream: at once where possible, else with its first turn. */
+  start(): void {
+    const batch = this.#owner.direct()
+    if (batch === undefined) {
+      this.#owner.ready(this)
+      return
+    }
+    const before = batch.bytes
+    this.#emitOpen(batch)
+    this.#owner.added(batch.bytes - before)
+  }
+
   write(chunk: Uint8Array): boolean {
     if (this.#endQueued || this.#closed || chunk.length === 0) return !this.#full
-    this.#queue.push(chunk)
-    return this.#queued(chunk.length)
+    const sent = this.#queuedBytes === 0 ? this.#writeDirect(chunk) : 0
+    if (sent === chunk.length) return true
+    // What has to wait is copied: the caller's memory will not.
+    this.#queue.push(new Uint8Array(chunk.subarray(sent)))
+    return this.#queued(chunk.length - sent)
+  }
+
+  /** Sends what may go now, frame by frame. Returns how much that was. */
+  #writeDirect(chunk: Uint8Array): number {
+    const { length } = chunk
+    const framePayload = this.#owner.framePayload
+    let at = 0
+    while (at < length && this.#credit > 0) {
+      const batch = this.#owner.direct()
+      if (batch === undefined) break
+      const take = Math.min(length - at, framePayload, this.#credit)
+      batch.add(frameType.data, this.id, at === 0 && take === length ? chunk : chunk.subarray(at, at + take))
+      at += take
+      this.#credit -= take
+      this.#owner.added(headerBytes + take)
+      // The session may have ended in the write that this caused.
+      if (this.#closed) return length
+    }
+    return at
   }
 
   meta(block: { readonly [key: string]: Json | undefined }): boolean {
     if (this.#endQueued || this.#closed) return !this.#full
-    const bytes = utf8Encode(JSON.stringify(block))
+    const json = JSON.stringify(block)
+    // A character takes up to three bytes: where that might not fit, the length is found out first.
+    if (this.#queuedBytes === 0 && 3 * json.length <= Math.min(this.#credit, this.#owner.framePayload)) {
+      const batch = this.#owner.direct()
+      if (batch !== undefined) {
+        const before = batch.bytes
+        this.#credit -= batch.addJson(frameType.meta, this.id, json)
+        this.#owner.added(batch.bytes - before)
+        return true
+      }
+    }
+    const bytes = utf8Encode(json)
     if (bytes.length > this.#owner.framePayload) {
       throw new RdvError("limit", `A metadata block has ${bytes.length} bytes: over what one frame can carry`)
     }
@@ -143,7 +191,12 @@ export class SessionStream implements Stream, Scheduled {
   end(): void {
     if (this.#endQueued || this.#closed) return
     this.#endQueued = true
-    if (this.#queuedBytes === 0 || this.#credit > 0) this.#owner.ready(this)
+    const batch = this.#queuedBytes === 0 ? this.#owner.direct() : undefined
+    if (batch !== undefined) {
+      const before = batch.bytes
+      this.#emitEnd(batch)
+      this.#owner.added(batch.bytes - before)
+    } else if (this.#queuedBytes === 0 || this.#credit > 0) this.#owner.ready(this)
   }
 
   reset(code: ErrorCode, reason = ""): void {
@@ -246,10 +299,7 @@ export class SessionStream implements Stream, Scheduled {
   /** Puts frames into the batch, about `most` bytes. Returns the bytes added. */
   emit(batch: FrameBatch, most: number): number {
     const before = batch.bytes
-    if (this.#openJson !== undefined) {
-      batch.addOpen(this.id, this.#window.window, this.service, this.#openJson)
-      this.#openJson = undefined
-    }
+    if (this.#openJson !== undefined) this.#emitOpen(batch)
     if (this.#reset !== undefined) {
       const { code, reason } = this.#reset
       this.#reset = undefined
@@ -264,17 +314,24 @@ export class SessionStream implements Stream, Scheduled {
     while (this.#queuedBytes > 0 && this.#credit > 0 && batch.bytes - before < most) {
       if (!this.#emitItem(batch)) break
     }
-    if (this.#queuedBytes === 0 && this.#endQueued && !this.#endSent && !this.#closed) {
-      this.#endSent = true
-      batch.addEmpty(frameType.end, this.id)
-      if (this.#endReceived) this.#finishCleanly()
-    }
+    if (this.#queuedBytes === 0 && this.#endQueued && !this.#endSent && !this.#closed) this.#emitEnd(batch)
     const added = batch.bytes - before
     if (this.#full && this.#queuedBytes * 2 < streamQueueBytes && !this.#closed) {
       this.#full = false
       this.#sink?.drain()
     }
     return added
+  }
+
+  #emitOpen(batch: FrameBatch): void {
+    batch.addOpen(this.id, this.#window.window, this.service, this.#openJson as string)
+    this.#openJson = undefined
+  }
+
+  #emitEnd(batch: FrameBatch): void {
+    this.#endSent = true
+    batch.addEmpty(frameType.end, this.id)
+    if (this.#endReceived) this.#finishCleanly()
   }
 
   /** False when the next item needs more credit than there is. */
@@ -305,8 +362,14 @@ export class SessionStream implements Stream, Scheduled {
   }
 
   #giveCredit(bytes: number): void {
-    this.#creditOwed += bytes
-    this.#owner.ready(this)
+    const batch = this.#creditOwed === 0 && this.#openJson === undefined ? this.#owner.direct() : undefined
+    if (batch !== undefined) {
+      batch.addU32(frameType.credit, this.id, bytes)
+      this.#owner.added(headerBytes + 4)
+    } else {
+      this.#creditOwed += bytes
+      this.#owner.ready(this)
+    }
   }
 
   #finishCleanly(): void {

@@ -14,6 +14,7 @@ import { asRdvError, codeFromNumber, RdvError } from "../base/error.ts"
 import type { ErrorCode } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
+import type { SegmentPool } from "../base/segments.ts"
 import { utf8Decode } from "../base/text.ts"
 import type { Checksum } from "../wire/crc32.ts"
 import { readU32, readU64 } from "../wire/decode.ts"
@@ -46,6 +47,8 @@ export interface SessionRuntime {
   /** Runs a callback after the present round of input, before the process sleeps (Node: `setImmediate`). */
   readonly defer: (callback: () => void) => void
   readonly checksum: Checksum
+  /** Shared by all sessions of the process. */
+  readonly segments: SegmentPool
 }
 
 export interface SessionOptions {
@@ -94,11 +97,12 @@ export class Session implements StreamOwner, LinkReaderSink {
     this.#clock = options.runtime.clock
     this.#ids = new StreamIds(options.role === "dialer" ? 1 : 2)
     this.#budget = new WindowBudget(options.limits.sessionWindowBytes)
-    const { checksum, defer } = options.runtime
+    const { checksum, defer, segments } = options.runtime
     this.#reader = new LinkReader(this, checksum)
     this.#writer = new LinkWriter({
       clock: this.#clock,
       checksum,
+      segments,
       defer,
       logBytes: options.limits.logBytes,
       fill: (batch, most) => this.#fill(batch, most),
@@ -232,7 +236,7 @@ export class Session implements StreamOwner, LinkReaderSink {
     }
     this.#streams.set(id, stream)
     this.#stats.streamsOpened++
-    this.ready(stream)
+    stream.start()
     return stream
   }
 
@@ -283,6 +287,15 @@ export class Session implements StreamOwner, LinkReaderSink {
 
   get startWindowBytes(): number {
     return this.#options.limits.startWindowBytes
+  }
+
+  direct(): FrameBatch | undefined {
+    return this.#scheduler.empty ? this.#writer.direct() : undefined
+  }
+
+  added(bytes: number): void {
+    this.#stats.bytesOut += bytes
+    this.#writer.added()
   }
 
   ready(stream: SessionStream): void {

@@ -194,7 +194,8 @@ class MemoryEnd implements Link {
     if (this.#over || this.#closing) return false
     for (const part of parts) {
       if (part.length === 0) continue
-      this.#queue.push(part)
+      // The sender may reuse its memory as soon as the peer has acknowledged, and the peer may still look at it then.
+      this.#queue.push(new Uint8Array(part))
       this.#queued += part.length
     }
     this.schedule()

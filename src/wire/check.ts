@@ -13,11 +13,16 @@ import { maxFramePayload, maxUncheckedBytes } from "./limits.ts"
 
 export class CheckReader {
   readonly #checksum: Checksum
-  readonly #deliver: (bytes: Uint8Array) => void
-  /** Bytes that wait for their CHECK, and the sum over them. */
+  readonly #deliver: (bytes: Uint8Array) => boolean
+  /** Runs that wait for their CHECK, and the sum over them. Those before `#ownRuns` are copies that we own. */
   #waiting: Uint8Array[] = []
+  #ownRuns = 0
   #waitingBytes = 0
   #crc = 0
+  /** Memory for copies, filled up to `#scratchAt`; used again unless somebody kept what was delivered from it. */
+  #scratch: Uint8Array | undefined
+  #scratchAt = 0
+  #kept = false
   /** A header that did not arrive whole. */
   readonly #header: Uint8Array = new Uint8Array(headerBytes + 4)
   #headerHeld = 0
@@ -26,7 +31,8 @@ export class CheckReader {
   #progress = 0
   #progressAt = progressBytes
 
-  constructor(checksum: Checksum, deliver: (bytes: Uint8Array) => void) {
+  /** `deliver` answers whether references into its bytes are kept. */
+  constructor(checksum: Checksum, deliver: (bytes: Uint8Array) => boolean) {
     this.#checksum = checksum
     this.#deliver = deliver
   }
@@ -44,6 +50,7 @@ export class CheckReader {
     const end = bytes.length
     let at = 0
     let runFrom = 0
+    this.#kept = false
     while (at < end) {
       if (this.#left > 0) {
         const take = Math.min(this.#left, end - at)
@@ -68,7 +75,25 @@ export class CheckReader {
       runFrom = at
     }
     this.#hold(bytes, runFrom, end)
-    return this.#waiting.length > 0
+    if (this.#waiting.length > this.#ownRuns) this.#copyRuns()
+    else if (this.#waiting.length === 0 && end < quietBytes) this.#scratch = undefined
+    return this.#kept
+  }
+
+  /** What waits beyond this call is copied: keeping the whole chunk for the sake of its end costs more. */
+  #copyRuns(): void {
+    for (let index = this.#ownRuns; index < this.#waiting.length; index++) {
+      const run = this.#waiting[index] as Uint8Array
+      if (run.length <= quietBytes && this.#scratchAt === 0) {
+        this.#waiting[index] = new Uint8Array(run)
+        continue
+      }
+      this.#scratch ??= new Uint8Array(maxUncheckedBytes)
+      this.#scratch.set(run, this.#scratchAt)
+      this.#waiting[index] = this.#scratch.subarray(this.#scratchAt, this.#scratchAt + run.length)
+      this.#scratchAt += run.length
+    }
+    this.#ownRuns = this.#waiting.length
   }
 
   /** A header near the end of a chunk: gathered byte by byte, because a CHECK must not be summed. */
@@ -115,7 +140,17 @@ export class CheckReader {
     this.#crc = 0
     this.#progress++
     this.#progressAt = progressBytes
-    for (const run of verified) this.#deliver(run)
+    const { length } = verified
+    const ownRuns = this.#ownRuns
+    this.#ownRuns = 0
+    this.#scratchAt = 0
+    let ownKept = false
+    for (let index = 0; index < length; index++) {
+      if (!this.#deliver(verified[index] as Uint8Array)) continue
+      if (index < ownRuns) ownKept = true
+      else this.#kept = true
+    }
+    if (ownKept) this.#scratch = undefined
   }
 }
 
@@ -124,6 +159,9 @@ const checkHeader = frameType.check * 2 ** 24 + 4
 
 /** Four beats of PING, ACK and CHECK stay far below it; bulk on the slowest useful link does not. */
 const progressBytes = 4096
+
+/** Less than this in a chunk, and the link is not busy: small copies, and no memory held for the next one. */
+const quietBytes = 16 * 1024
 
 /** Refused before it is waited for: a flipped bit in a length must not stall the link. */
 function payloadLength(bytes: Uint8Array, at: number): number {

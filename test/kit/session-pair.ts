@@ -4,6 +4,7 @@ import { systemClock } from "../../src/base/clock.ts"
 import type { Clock } from "../../src/base/clock.ts"
 import { RdvError } from "../../src/base/error.ts"
 import { silentLog } from "../../src/base/log.ts"
+import { segmentPool } from "../../src/base/segments.ts"
 import { emptyBytes } from "../../src/base/bytes.ts"
 import { defaultLimits } from "../../src/mux/limits.ts"
 import type { SessionLimits } from "../../src/mux/limits.ts"
@@ -49,6 +50,7 @@ export const testRuntime: SessionRuntime = {
   log: silentLog,
   defer: (callback) => void setImmediate(callback),
   checksum: (bytes, seed) => crc32(bytes, seed),
+  segments: segmentPool(64),
 }
 
 export function sessionPair(options: SessionPairOptions = {}): SessionPair {
