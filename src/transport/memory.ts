@@ -195,7 +195,11 @@ class MemoryEnd implements Link {
     for (const part of parts) {
       if (part.length === 0) continue
       // The sender may reuse its memory as soon as the peer has acknowledged, and the peer may still look at it then.
-      this.#queue.push(new Uint8Array(part))
+      const copy = new Uint8Array(part)
+      // A slow wire delivers as it goes, not all at the end.
+      const rate = this.#options.bytesPerSecond
+      const piece = rate === undefined ? copy.length : Math.max(1, Math.floor(rate / 50))
+      for (let at = 0; at < copy.length; at += piece) this.#queue.push(copy.subarray(at, at + piece))
       this.#queued += part.length
     }
     this.schedule()
