@@ -129,8 +129,8 @@ export class Agent implements Host {
   async drain(graceMs: number): Promise<void> {
     const session = this.#uplink.session
     if (session === undefined) return
+    // The routes stay until the session ends: visitors who come now hear that it is shutting down, not that nobody is there.
     session.drain()
-    for (const { id } of this.#announcements.values()) this.#control?.meta({ do: "withdraw", id })
     const until = this.clock.now() + graceMs
     // The control stream itself stays open to the end.
     while (session.streamCount > 1 && this.clock.now() < until) {
@@ -146,7 +146,10 @@ export class Agent implements Host {
     this.#control = control
     control.attach({
       data: (chunk) => control.consumed(chunk.length),
-      meta: (block) => this.#hear(block),
+      meta: (block) => {
+        // What an older session has lost is no news for the present one.
+        if (this.#control === control) this.#hear(block)
+      },
       end: () => undefined,
       drain: () => undefined,
       closed: () => {

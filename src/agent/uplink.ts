@@ -11,7 +11,9 @@ import type { ErrorCode } from "../base/error.ts"
 import type { Scope } from "../base/scope.ts"
 import type { Stream } from "../base/stream.ts"
 import { dialNew, dialResume } from "../mux/handshake.ts"
+import type { HandshakeRuntime } from "../mux/handshake.ts"
 import type { SessionLimits } from "../mux/limits.ts"
+import { handshakeMs } from "../mux/limits.ts"
 import type { Link } from "../mux/link.ts"
 import { Session } from "../mux/session.ts"
 import type { SessionRuntime } from "../mux/session.ts"
@@ -50,15 +52,21 @@ const finalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["unauthorized", "
 
 export class Uplink {
   readonly #options: UplinkOptions
+  readonly #handshake: HandshakeRuntime
   #session: Session | undefined
   #secret: Uint8Array = new Uint8Array(0)
   /** Wakes the loop: the link is gone, the session is over, or the network changed. */
   #wake: PromiseWithResolvers<void> = Promise.withResolvers<void>()
   #refresh = false
+  /** The dial or handshake under way. */
+  #attempt: AbortController | undefined
   #downAt: number | undefined
 
   constructor(options: UplinkOptions) {
     this.#options = options
+    const { clock, checksum } = options.runtime
+    // A relay that is silent for the dead time is as dead in a handshake as afterwards.
+    this.#handshake = { clock, checksum, handshakeMs: Math.min(handshakeMs, options.limits.deadAfterMs) }
   }
 
   get session(): Session | undefined {
@@ -66,13 +74,16 @@ export class Uplink {
   }
 
   start(): void {
-    this.#options.scope.run("uplink", () => this.#run())
-    this.#options.scope.onEnd(() => this.#session?.close())
+    const { scope } = this.#options
+    scope.stopping.addEventListener("abort", () => this.#wake.resolve(), { once: true })
+    scope.run("uplink", () => this.#run())
+    scope.onEnd(() => this.#session?.close())
   }
 
   /** Dials a fresh link now, although the old one may live: the network under it has changed. */
   refresh(): void {
     this.#refresh = true
+    this.#attempt?.abort(new RdvError("link_lost", "The network has changed"))
     this.#wake.resolve()
   }
 
@@ -80,17 +91,19 @@ export class Uplink {
     const { scope, runtime } = this.#options
     const backoff = new Backoff({ firstMs: firstRetryMs, maxMs: maxRetryMs })
     while (!scope.stopping.aborted) {
-      const session = this.#session
-      if (session?.state === "live" && !this.#refresh) {
-        await this.#woken()
+      if (this.#session?.state === "live" && !this.#refresh) {
+        await this.#wake.promise
+        this.#wake = Promise.withResolvers<void>()
         continue
       }
       this.#wake = Promise.withResolvers<void>()
+      if (scope.stopping.aborted) return
+      const refreshed = this.#refresh
       this.#refresh = false
+      if (refreshed) backoff.reset()
       try {
         await this.#connect()
         backoff.reset()
-        this.#downAt = undefined
       } catch (thrown) {
         if (scope.stopping.aborted) return
         const error = asRdvError(thrown)
@@ -99,6 +112,8 @@ export class Uplink {
           this.#session?.close(error.code)
           return
         }
+        // The network changed in the middle of the attempt: it says nothing about the next one.
+        if (this.#refresh) continue
         const retryMs = backoff.next()
         this.#options.onEvent?.({ kind: "retry", error, retryMs })
         // A network that changed meanwhile ends the wait.
@@ -107,31 +122,49 @@ export class Uplink {
     }
   }
 
-  #woken(): Promise<void> {
-    const { stopping } = this.#options.scope
-    if (stopping.aborted) return Promise.resolve()
-    stopping.addEventListener("abort", () => this.#wake.resolve(), { once: true })
-    return this.#wake.promise.then(() => {
-      this.#wake = Promise.withResolvers<void>()
-    })
-  }
-
+  /** One attempt: the old session on a new link, or a new session. */
   async #connect(): Promise<void> {
-    const { runtime, limits, scope } = this.#options
-    const link = await this.#options.dial(scope.stopping)
     const session = this.#session
-    if (session !== undefined && session.state !== "closed" && !session.draining) {
+    if (session !== undefined && session.state !== "closed") {
       try {
-        await this.#resume(session, link)
+        await this.#onLink((link) => this.#resume(session, link))
         return
       } catch (thrown) {
         const error = asRdvError(thrown)
         if (error.code !== "unknown_session") throw error
+        // The relay has answered, so it is there: no reason to wait before the new session.
         session.close("expired", "The relay no longer knows the session")
-        throw error
       }
     }
-    const { welcome, ...ready } = await dialNew(link, runtime, {
+    await this.#onLink((link) => this.#begin(link))
+  }
+
+  /** Dials, and lets the handshake have the link; both end when the scope stops or the network changes. */
+  async #onLink(handshake: (link: Link) => Promise<void>): Promise<void> {
+    const { stopping } = this.#options.scope
+    const attempt = new AbortController()
+    const stop = () => attempt.abort(stopping.reason)
+    stopping.addEventListener("abort", stop)
+    this.#attempt = attempt
+    try {
+      const link = await this.#options.dial(attempt.signal)
+      const cut = () => link.abort(asRdvError(attempt.signal.reason))
+      if (attempt.signal.aborted) cut()
+      attempt.signal.addEventListener("abort", cut)
+      try {
+        await handshake(link)
+      } finally {
+        attempt.signal.removeEventListener("abort", cut)
+      }
+    } finally {
+      stopping.removeEventListener("abort", stop)
+      this.#attempt = undefined
+    }
+  }
+
+  async #begin(link: Link): Promise<void> {
+    const { runtime, limits } = this.#options
+    const { welcome, ...ready } = await dialNew(link, this.#handshake, {
       token: this.#options.token,
       agent: this.#options.agent,
       instance: this.#options.instance,
@@ -155,27 +188,32 @@ export class Uplink {
       },
     })
     this.#session = fresh
-    fresh.attachLink(ready.link, 0, ready.checked, ready.early)
+    // Told first: bytes that came behind the handshake may already end the link again.
     this.#up(false)
+    fresh.attachLink(ready.link, 0, ready.checked, ready.early)
     this.#options.onSession(fresh)
   }
 
   async #resume(session: Session, link: Link): Promise<void> {
     const gone = new RdvError("replaced", "A newer link took over")
-    const { peerReceived, checked, early } = await dialResume(link, this.#options.runtime, {
+    const { peerReceived, checked, early } = await dialResume(link, this.#handshake, {
       id: session.id,
       secret: this.#secret,
       freeze: () => {
+        this.#downAt ??= this.#options.runtime.clock.now()
         session.detachLink(gone)
         return session.received
       },
     })
-    session.attachLink(link, peerReceived, checked, early)
+    // The grace time may have ended during the handshake.
+    if (session.state === "closed") throw new RdvError("expired")
     this.#up(true)
+    session.attachLink(link, peerReceived, checked, early)
   }
 
   #up(again: boolean): void {
     const downMs = this.#downAt === undefined ? 0 : this.#options.runtime.clock.now() - this.#downAt
+    this.#downAt = undefined
     this.#options.onEvent?.({ kind: "up", again, downMs })
   }
 
@@ -189,5 +227,8 @@ export class Uplink {
 
 /** The first attempt after a cut is immediate; a relay that is away is asked again this soon, ms. */
 const firstRetryMs = 50
-/** A relay that comes back is found within this, ms; small enough for people, with jitter large enough for a thousand agents. */
-const maxRetryMs = 2_000
+/**
+ * A relay that comes back is found within this, ms: people wait for it. A thousand agents make it 1,300 attempts a second,
+ * each refused by the kernel while nobody listens.
+ */
+const maxRetryMs = 1_000

@@ -24,6 +24,8 @@ export interface Owner {
   /** The token's name; undefined for an anonymous session. */
   readonly name: string | undefined
   readonly scopes: TokenScopes
+  /** The installation that it comes from, as it says itself. */
+  readonly instance: string | undefined
 }
 
 export interface AdmissionOptions {
@@ -74,13 +76,13 @@ export class AdmissionDesk implements Acceptor {
   admit(hello: NewHello, link: Link): Admission {
     const { limits, sessionLimits } = this.#options
     if (this.#draining) throw new RdvError("draining", "The relay is shutting down")
-    const owner = this.#identify(hello, addressOf(link.peer))
+    const id = base64url(randomBytes(12))
+    const owner = this.#identify(hello, id, addressOf(link.peer))
     if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
     const most = Math.min(limits.sessionsPerOwner, owner.scopes.limits?.sessions ?? Infinity)
     if ((this.#perOwner.get(owner.id) ?? 0) >= most) {
       throw new RdvError("limit", `This token has ${most} sessions already`)
     }
-    const id = base64url(randomBytes(12))
     const secret = randomBytes(32)
     return {
       session: id,
@@ -132,10 +134,13 @@ export class AdmissionDesk implements Acceptor {
     }
   }
 
-  #identify(hello: NewHello, address: string): Owner {
+  #identify(hello: NewHello, sessionId: string, address: string): Owner {
     const { store, log } = this.#options
+    const { instance } = hello
     if (hello.token === undefined) {
-      if (this.#options.open) return { id: `anonymous/${hello.instance ?? ""}`, name: undefined, scopes: {} }
+      // Who does not say where it comes from shares nothing with others who do not.
+      const owner = instance === undefined ? `session/${sessionId}` : `anonymous/${instance}`
+      if (this.#options.open) return { id: owner, name: undefined, scopes: {}, instance }
       throw new RdvError("unauthorized", "This relay wants a token: make one there with `rdv token new`")
     }
     const waitMs = this.#attempts.waitMs(address)
@@ -146,7 +151,7 @@ export class AdmissionDesk implements Acceptor {
     if (verdict.ok) {
       this.#attempts.succeeded(address)
       const { id, name, scopes } = verdict.record
-      return { id, name, scopes }
+      return { id, name, scopes, instance }
     }
     this.#attempts.failed(address)
     log.warn("auth.refused", { address, reason: verdict.reason })

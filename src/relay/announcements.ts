@@ -27,6 +27,8 @@ export interface AnnouncementsOptions {
   readonly httpUrl: (name: string) => string
   readonly tcpUrl: (port: number) => string
   readonly routesPerSession: number
+  /** The agent that this session belonged to has come back with another one, which serves all that this one did. */
+  readonly onSuperseded: () => void
 }
 
 /** Attempts to find a free name; with two words and digits, the first nearly always is. */
@@ -94,14 +96,18 @@ export class Announcements {
       service,
       id,
       session: this.#session,
-      onWithdrawn: (error) => {
+      onReplaced: (by) => {
         this.#routes.delete(id)
-        this.#control?.meta({ do: "withdrawn", id, code: codeNumber(error.code), reason: error.message })
+        const reason = `A newer session of the same owner serves "${bound.name}"`
+        this.#control?.meta({ do: "withdrawn", id, code: codeNumber("replaced"), reason })
+        const isSameAgent = by.instance !== undefined && by.instance === this.#session.instance
+        if (isSameAgent && this.#routes.size === 0) this.#options.onSuperseded()
       },
       ...(bound.onRemoved === undefined ? {} : { onRemoved: bound.onRemoved }),
     }
-    registry.add(route)
+    // First the port, so that the older route of the same owner does not close it when it is replaced.
     bound.ready?.(route)
+    registry.add(route)
     this.#routes.set(id, route)
     log.info("route.bound", { kind: route.kind, name: route.name, session: this.#session.id })
     return { url: bound.url, name: bound.name }

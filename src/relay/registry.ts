@@ -17,6 +17,8 @@ export interface RouteSession {
   readonly draining: boolean
   /** Whom names belong to: a token's id, or an anonymous installation. */
   readonly ownerId: string
+  /** The installation of the agent, as it says itself. */
+  readonly instance: string | undefined
   open(service: string, header: JsonObject): Stream
 }
 
@@ -28,8 +30,8 @@ export interface Route {
   readonly session: RouteSession
   /** The agent's number for the announcement. */
   readonly id: number
-  /** Called when the route goes for another reason than its own session's wish. */
-  readonly onWithdrawn: (error: RdvError) => void
+  /** Called when the owner's newer session takes the name. */
+  readonly onReplaced: (by: RouteSession) => void
   /** Frees what stands behind the route, such as a listening port. */
   readonly onRemoved?: () => void
 }
@@ -61,7 +63,7 @@ export class Registry {
     this.#routes.set(key, route)
     if (old === undefined) return
     old.onRemoved?.()
-    old.onWithdrawn(new RdvError("replaced", `A newer session of the same owner serves "${route.name}"`))
+    old.onReplaced(route.session)
   }
 
   /** Takes a route back; a newer one of the same name stays. */

@@ -163,6 +163,11 @@ export class Relay implements Host {
 
   #start(id: string, owner: Owner, hello: NewHello, ready: ReadyLink, peer: Announced): Session {
     const caller = { peer: ready.link.peer, owner: owner.name }
+    let superseded = false
+    // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
+    const endSuperseded = () => {
+      if (superseded && session.state === "suspended") session.close("replaced", "The agent has started anew")
+    }
     const session: Session = new Session({
       id,
       role: "acceptor",
@@ -173,6 +178,7 @@ export class Relay implements Host {
         if (stream.service === controlService) announcements.serve(stream)
         else this.#services.serve(stream, caller)
       },
+      onSuspended: () => endSuperseded(),
       onClosed: (error) => {
         this.#registry.removeSession(id)
         this.#desk.forget(id)
@@ -182,6 +188,7 @@ export class Relay implements Host {
     const routeSession: RouteSession = {
       id,
       ownerId: owner.id,
+      instance: owner.instance,
       get state() {
         return session.state
       },
@@ -199,11 +206,20 @@ export class Relay implements Host {
         httpUrl: this.#options.httpUrl,
         tcpUrl: this.#options.tcpUrl,
         routesPerSession: this.#options.limits.routesPerSession,
+        onSuperseded: () => {
+          superseded = true
+          endSuperseded()
+        },
       },
       routeSession,
       owner,
     )
-    this.log.info("session.opened", { session: id, owner: owner.name ?? "anonymous", peer: caller.peer, agent: hello.agent })
+    this.log.info("session.opened", {
+      session: id,
+      owner: owner.name ?? "anonymous",
+      peer: caller.peer,
+      agent: hello.agent,
+    })
     // On its link only after the desk knows it: bytes that came behind the handshake may already open streams.
     queueMicrotask(() => session.attachLink(ready.link, 0, ready.checked, ready.early))
     return session

@@ -11,7 +11,15 @@ import { chaosOrigin } from "../kit/chaos-origin.ts"
 import type { ChaosOrigin } from "../kit/chaos-origin.ts"
 import { chaosProxy } from "../kit/chaos-proxy.ts"
 import type { ChaosProxy } from "../kit/chaos-proxy.ts"
-import { download, echoSocket, eventStream, quantile, randomFrom, smallRequests, upload } from "../kit/chaos-visitors.ts"
+import {
+  download,
+  echoSocket,
+  eventStream,
+  quantile,
+  randomFrom,
+  smallRequests,
+  upload,
+} from "../kit/chaos-visitors.ts"
 import type { VisitorTarget } from "../kit/chaos-visitors.ts"
 import { startAgentProcess, startRelayProcess, until } from "../kit/processes.ts"
 import type { RelayProcess, TestProcess } from "../kit/processes.ts"
@@ -62,7 +70,11 @@ async function flowing(proxy: ChaosProxy, accepted: number, deadlineMs: number):
 const handshakeBytes = 8_192
 
 /** Everything at once, until `disturb` and both large transfers are done; then nothing may be missing. */
-async function underLoad(t: TestContext, course: Course, disturb: (progress: () => number) => Promise<void>): Promise<void> {
+async function underLoad(
+  t: TestContext,
+  course: Course,
+  disturb: (progress: () => number) => Promise<void>,
+): Promise<void> {
   const { target, origin, relay, agent } = course
   const [socket, events] = await Promise.all([echoSocket(target, 10), eventStream(target, 50)])
   const small = smallRequests(target, 200)
@@ -93,43 +105,51 @@ async function underLoad(t: TestContext, course: Course, disturb: (progress: () 
   await until(async () => (await relay.sessions())[0]?.streams === 1, "only the control stream is left")
 }
 
-test("twenty cuts during transfers, requests, a WebSocket and events lose nothing", { timeout: full ? 600_000 : 90_000 }, async (t) => {
-  const course = await setUp()
-  const { proxy } = course
-  const seed = Number(process.env["RDV_CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31))
-  t.diagnostic(`RDV_CHAOS_SEED=${seed}`)
-  const random = randomFrom(seed)
-  const moments = Array.from({ length: 20 }, () => random() * 0.95).toSorted((a, b) => a - b)
-  const holes = new Map([
-    [Math.floor(random() * 6), 0],
-    [6 + Math.floor(random() * 7), 0],
-    // This one swallows new links too, for longer than the dead time.
-    [13 + Math.floor(random() * 7), deadAfterMs * 1.5],
-  ])
-  const resets: number[] = []
-  const silences: number[] = []
-  await underLoad(t, course, async (progress) => {
-    for (const [index, moment] of moments.entries()) {
-      await until(() => progress() >= moment, `${(moment * 100).toFixed(1)} % of the transfers`, full ? 300_000 : 60_000)
-      const { accepted } = proxy.stats
-      const heldMs = holes.get(index)
-      if (heldMs === undefined) {
-        proxy.cutAll(random() < 0.8 ? "rst" : "fin")
-        resets.push(await flowing(proxy, accepted, 10_000))
-      } else {
-        proxy.blackHole(true, { holdNew: heldMs > 0 })
-        await sleep(heldMs)
-        if (heldMs > 0) proxy.blackHole(false)
-        silences.push(await flowing(proxy, heldMs > 0 ? accepted - 1 : accepted, 3 * deadAfterMs))
-        proxy.blackHole(false)
+test(
+  "twenty cuts during transfers, requests, a WebSocket and events lose nothing",
+  { timeout: full ? 600_000 : 90_000 },
+  async (t) => {
+    const course = await setUp()
+    const { proxy } = course
+    const seed = Number(process.env["RDV_CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31))
+    t.diagnostic(`RDV_CHAOS_SEED=${seed}`)
+    const random = randomFrom(seed)
+    const moments = Array.from({ length: 20 }, () => random() * 0.95).toSorted((a, b) => a - b)
+    const holes = new Map([
+      [Math.floor(random() * 6), 0],
+      [6 + Math.floor(random() * 7), 0],
+      // This one swallows new links too, for longer than the dead time.
+      [13 + Math.floor(random() * 7), deadAfterMs * 1.5],
+    ])
+    const resets: number[] = []
+    const silences: number[] = []
+    await underLoad(t, course, async (progress) => {
+      for (const [index, moment] of moments.entries()) {
+        await until(
+          () => progress() >= moment,
+          `${(moment * 100).toFixed(1)} % of the transfers`,
+          full ? 300_000 : 60_000,
+        )
+        const { accepted } = proxy.stats
+        const heldMs = holes.get(index)
+        if (heldMs === undefined) {
+          proxy.cutAll(random() < 0.8 ? "rst" : "fin")
+          resets.push(await flowing(proxy, accepted, 10_000))
+        } else {
+          proxy.blackHole(true, { holdNew: heldMs > 0 })
+          await sleep(heldMs)
+          if (heldMs > 0) proxy.blackHole(false)
+          silences.push(await flowing(proxy, heldMs > 0 ? accepted - 1 : accepted, 3 * deadAfterMs))
+          proxy.blackHole(false)
+        }
       }
-    }
-  })
-  const print = (list: readonly number[]) => list.map((ms) => ms.toFixed(0)).join(" ")
-  t.diagnostic(`flowing again after a cut, ms: ${print(resets)} (median ${quantile(resets, 0.5).toFixed(0)})`)
-  t.diagnostic(`after a silence (dead after ${deadAfterMs}), ms: ${print(silences)}`)
-  assert.ok(quantile(resets, 0.5) < 250, `a link that can be made again is used within 250 ms: ${print(resets)}`)
-})
+    })
+    const print = (list: readonly number[]) => list.map((ms) => ms.toFixed(0)).join(" ")
+    t.diagnostic(`flowing again after a cut, ms: ${print(resets)} (median ${quantile(resets, 0.5).toFixed(0)})`)
+    t.diagnostic(`after a silence (dead after ${deadAfterMs}), ms: ${print(silences)}`)
+    assert.ok(quantile(resets, 0.5) < 250, `a link that can be made again is used within 250 ms: ${print(resets)}`)
+  },
+)
 
 test("an agent that was frozen loses nothing", { timeout: full ? 300_000 : 90_000 }, async (t) => {
   const course = await setUp()
@@ -143,7 +163,9 @@ test("an agent that was frozen loses nothing", { timeout: full ? 300_000 : 90_00
     agent.signal("SIGCONT")
     const continuedAt = performance.now()
     await agent.event("up", { from })
-    t.diagnostic(`frozen for ${frozenMs} ms; resumed ${(performance.now() - continuedAt).toFixed(0)} ms after it went on`)
+    t.diagnostic(
+      `frozen for ${frozenMs} ms; resumed ${(performance.now() - continuedAt).toFixed(0)} ms after it went on`,
+    )
   })
 })
 

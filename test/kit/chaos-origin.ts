@@ -89,7 +89,8 @@ export async function chaosOrigin(): Promise<ChaosOrigin> {
       case "/echo": {
         const parts: Buffer[] = []
         for await (const bytes of request) parts.push(bytes as Buffer)
-        setTimeout(() => response.end(Buffer.concat(parts)), number("ms"))
+        const timer = setTimeout(() => response.end(Buffer.concat(parts)), number("ms"))
+        response.once("close", () => clearTimeout(timer))
         return
       }
       case "/events": {

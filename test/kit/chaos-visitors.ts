@@ -44,7 +44,11 @@ export async function bodyOf(response: http.IncomingMessage): Promise<Buffer> {
 }
 
 /** Downloads and hashes. `progress` hears how many bytes came so far. */
-export async function download(target: VisitorTarget, bytes: number, progress: (bytes: number) => void): Promise<string> {
+export async function download(
+  target: VisitorTarget,
+  bytes: number,
+  progress: (bytes: number) => void,
+): Promise<string> {
   const response = await request(target, `/download?bytes=${bytes}`)
   assert.equal(response.statusCode, 200)
   const hash = createHash("sha256")

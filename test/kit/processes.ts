@@ -21,7 +21,10 @@ export interface TestProcess {
   readonly pid: number
   readonly events: readonly ProcessEvent[]
   /** The first event since `from` (an index of `events`) that matches; rejects after `deadlineMs`. */
-  event(match: string | ((event: ProcessEvent) => boolean), options?: { from?: number; deadlineMs?: number }): Promise<ProcessEvent>
+  event(
+    match: string | ((event: ProcessEvent) => boolean),
+    options?: { from?: number; deadlineMs?: number },
+  ): Promise<ProcessEvent>
   ask(what: "status" | "memory" | "refresh"): Promise<unknown>
   /** The sessions that the process has, as `rdv status` shows them. */
   sessions(): Promise<SessionStatus[]>
@@ -135,7 +138,10 @@ class ChildOfTest implements TestProcess {
   }
 
   async sessions(): Promise<SessionStatus[]> {
-    const { sessions, session } = (await this.ask("status")) as { sessions?: SessionStatus[]; session?: SessionStatus | null }
+    const { sessions, session } = (await this.ask("status")) as {
+      sessions?: SessionStatus[]
+      session?: SessionStatus | null
+    }
     return sessions ?? (session == null ? [] : [session])
   }
 

@@ -76,7 +76,8 @@ async function start(settings: ProcessSettings): Promise<Running> {
   for (const [at, tunnel] of settings.tunnels.entries()) {
     await startTunnel(running.agent, tunnel, {
       onExposed: ({ url, name }) => say({ event: "exposed", tunnel: at, url, name }),
-      onRefused: (error) => say({ event: "refused", tunnel: at, reason: error.message, code: Reflect.get(error, "code") }),
+      onRefused: (error) =>
+        say({ event: "refused", tunnel: at, reason: error.message, code: Reflect.get(error, "code") }),
     })
   }
   say({ event: "ready" })
