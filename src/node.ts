@@ -12,6 +12,7 @@ import type { Scope } from "./base/scope.ts"
 import { defaultLimits } from "./mux/limits.ts"
 import type { SessionLimits } from "./mux/limits.ts"
 import type { Link } from "./mux/link.ts"
+import { watchNetwork } from "./observe/network-watch.ts"
 import { openDoor } from "./relay/front-door.ts"
 import type { DoorTls } from "./relay/front-door.ts"
 import { defaultRelayLimits } from "./relay/limits.ts"
@@ -155,6 +156,14 @@ export function startAgent(options: StartAgentOptions): RunningAgent {
     ...(options.onEvent !== undefined && { onEvent: options.onEvent }),
   })
   agent.start()
+  const unwatch = watchNetwork({
+    clock: systemClock,
+    onChange: (reason) => {
+      log.info("network.changed", { reason })
+      agent.refresh()
+    },
+  })
+  scope.onEnd(unwatch)
   return {
     agent,
     scope,

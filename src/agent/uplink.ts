@@ -53,11 +53,14 @@ const finalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["unauthorized", "
 export class Uplink {
   readonly #options: UplinkOptions
   readonly #handshake: HandshakeRuntime
+  readonly #backoff: Backoff = new Backoff({ firstMs: firstRetryMs, maxMs: maxRetryMs })
   #session: Session | undefined
   #secret: Uint8Array = new Uint8Array(0)
   /** Wakes the loop: the link is gone, the session is over, or the network changed. */
   #wake: PromiseWithResolvers<void> = Promise.withResolvers<void>()
   #refresh = false
+  /** A new network may need a moment before it carries anything: until then a refresh that failed is tried again. */
+  #refreshUntil = 0
   /** The dial or handshake under way. */
   #attempt: AbortController | undefined
   #downAt: number | undefined
@@ -83,13 +86,15 @@ export class Uplink {
   /** Dials a fresh link now, although the old one may live: the network under it has changed. */
   refresh(): void {
     this.#refresh = true
+    const { runtime, limits } = this.#options
+    this.#refreshUntil = runtime.clock.now() + limits.deadAfterMs
+    this.#backoff.reset()
     this.#attempt?.abort(new RdvError("link_lost", "The network has changed"))
     this.#wake.resolve()
   }
 
   async #run(): Promise<void> {
     const { scope, runtime } = this.#options
-    const backoff = new Backoff({ firstMs: firstRetryMs, maxMs: maxRetryMs })
     while (!scope.stopping.aborted) {
       if (this.#session?.state === "live" && !this.#refresh) {
         await this.#wake.promise
@@ -100,10 +105,9 @@ export class Uplink {
       if (scope.stopping.aborted) return
       const refreshed = this.#refresh
       this.#refresh = false
-      if (refreshed) backoff.reset()
       try {
         await this.#connect()
-        backoff.reset()
+        this.#backoff.reset()
       } catch (thrown) {
         if (scope.stopping.aborted) return
         const error = asRdvError(thrown)
@@ -114,10 +118,12 @@ export class Uplink {
         }
         // The network changed in the middle of the attempt: it says nothing about the next one.
         if (this.#refresh) continue
-        const retryMs = backoff.next()
+        const retryMs = this.#backoff.next()
         this.#options.onEvent?.({ kind: "retry", error, retryMs })
         // A network that changed meanwhile ends the wait.
         await Promise.race([delay(runtime.clock, retryMs, scope.stopping).catch(() => undefined), this.#wake.promise])
+        // What is alive after so long was not on the network that went.
+        if (refreshed && runtime.clock.now() < this.#refreshUntil) this.#refresh = true
       }
     }
   }

@@ -39,9 +39,13 @@ export interface TestProcess {
 
 const runner = fileURLToPath(new URL("run-process.ts", import.meta.url))
 
-/** Starts the process and waits until it is ready. Whoever starts it kills it. */
-export async function startProcess(settings: ProcessSettings): Promise<TestProcess> {
-  const child = spawn(process.execPath, ["--expose-gc", runner, JSON.stringify(settings)], {
+/**
+ * Starts the process and waits until it is ready. Whoever starts it kills it. `through` is a command that becomes the
+ * given one, such as `ip netns exec NAME`.
+ */
+export async function startProcess(settings: ProcessSettings, through: readonly string[] = []): Promise<TestProcess> {
+  const words = [...through, process.execPath, "--expose-gc", runner, JSON.stringify(settings)]
+  const child = spawn(words[0] as string, words.slice(1), {
     stdio: ["pipe", "pipe", "inherit"],
   })
   const started = new ChildOfTest(child)
@@ -64,8 +68,11 @@ export async function startRelayProcess(
 }
 
 /** Waits until every tunnel has its public name. */
-export async function startAgentProcess(settings: Omit<AgentProcessSettings, "role">): Promise<TestProcess> {
-  const started = await startProcess({ role: "agent", ...settings })
+export async function startAgentProcess(
+  settings: Omit<AgentProcessSettings, "role">,
+  through: readonly string[] = [],
+): Promise<TestProcess> {
+  const started = await startProcess({ role: "agent", ...settings }, through)
   for (const at of settings.tunnels.keys()) {
     await started.event(({ event, tunnel }) => (event === "exposed" || event === "refused") && tunnel === at)
   }
