@@ -200,7 +200,7 @@ export class Agent implements Host {
         this.log.info("session.draining")
         return
       case "failed":
-        this.log.error("session.refused", { code: event.error.code, reason: event.error.message })
+        this.log.warn("session.refused", { code: event.error.code, reason: event.error.message })
     }
   }
 }

@@ -9,6 +9,7 @@ import { connectLocal } from "../capabilities/tunnel/connect.ts"
 import { endpointText, readHttpTarget } from "../capabilities/tunnel/target.ts"
 import type { Endpoint } from "../capabilities/tunnel/target.ts"
 import type { RdvError } from "../base/error.ts"
+import { isLoopback } from "../node.ts"
 import type { Folders } from "../store/paths.ts"
 import type { Environment } from "./command.ts"
 
@@ -52,8 +53,9 @@ export function checkFolders(at: Folders): Finding {
 }
 
 /** Variables that other programs obey and this one does not: they hint at a network that lets nothing else out. */
-export function checkProxy(env: Environment, proxy: URL | undefined): Finding {
+export function checkProxy(env: Environment, proxy: URL | undefined, host: string): Finding {
   const check = "proxy"
+  if (proxy === undefined && isLoopback(host)) return { check, verdict: "ok", text: "none is needed on this machine" }
   if (proxy !== undefined) return { check, verdict: "ok", text: `through ${proxy.host}` }
   const names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"]
   const set = names.find((name) => env[name] !== undefined && env[name] !== "")

@@ -42,7 +42,7 @@ async function* findings(call: CommandCall): AsyncGenerator<Finding> {
   yield checkNode()
   yield checkFolders(foldersOf(call))
   if (address !== undefined) {
-    yield checkProxy(call.env, dial.proxy)
+    if ("host" in address) yield checkProxy(call.env, dial.proxy, address.host)
     const tokenInClear = flags.on("token-in-clear")
     yield* checkRelay({ address, relay: printAddress(address), token, tokenInClear, dial })
   } else yield await checkLocalhost()

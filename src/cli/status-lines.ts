@@ -23,7 +23,8 @@ export function processLines({ role, pid, status }: FoundProcess, output: Output
     `version ${text(status, "version")}`,
   ]
   return [
-    `${output.paint("bold", text(status, "command"))}  ${output.paint("dim", facts.join("  "))}`,
+    output.paint("bold", cut(text(status, "command"), 80)),
+    `  process   ${facts.join("  ")}`,
     ...(relay === undefined ? [] : relayLines(relay, agent === undefined)),
     ...(agent === undefined ? [] : agentLines(agent, relay === undefined)),
   ].map((line) => line.trimEnd())
@@ -46,15 +47,16 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
 
 function agentLines(agent: JsonObject, withRelay: boolean): string[] {
   const session = branch(agent, "session")
-  const rows = list(agent, "services").map((service) => {
+  const services = list(agent, "services").flatMap((service) => {
     const name = text(service, "service")
     const refused = service["refused"]
     const where = typeof refused === "string" ? `refused: ${refused}` : (service["url"] ?? "not announced yet")
-    return [`  ${name.split("/")[0]}`, `${printable(String(where))}  →  ${text(branch(agent, name) ?? {}, "target")}`]
+    const target = text(branch(agent, name) ?? {}, "target")
+    return [`  ${(name.split("/")[0] ?? "").padEnd(8)}  ${printable(String(where))}`, `            → ${cut(target, 66)}`]
   })
   return [
     ...(withRelay ? [`  relay     ${text(agent, "relay")}`] : []),
-    ...table(rows, Math.max(2, 12 - Math.max(...rows.map(([kind]) => kind?.length ?? 0), 0))),
+    ...services,
     ...(session === undefined ? ["  session   none: the relay is not reached"] : sessionTable([session])),
     ...limitLines(agent),
   ]
@@ -108,6 +110,11 @@ function limitLines(of: JsonObject): string[] {
     else lines[lines.length - 1] = `${last}, ${part}`
   }
   return lines.map((line, at) => `  ${at === 0 ? "limits" : "      "}    ${line}`)
+}
+
+/** The end of a long path says more than its beginning. */
+function cut(text: string, most: number): string {
+  return text.length <= most ? text : `…${text.slice(text.length - most + 1)}`
 }
 
 /** `1.2 KiB`. */

@@ -23,6 +23,7 @@ import { UplinkLines } from "../../cli/uplink-lines.ts"
 import type { Exposed } from "../../host/host.ts"
 import { isLoopback, startAgent, startTunnel } from "../../node.ts"
 import type { TunnelEvents, TunnelSettings } from "../../node.ts"
+import { checkName } from "../../relay/names.ts"
 import { agentIdentity } from "../../store/agent-identity.ts"
 import { parseAddress, printAddress } from "../../transport/address.ts"
 import { tunnel } from "./capability.ts"
@@ -79,10 +80,11 @@ export const httpCommand: Command = {
   ],
   run: (call) => {
     const { flags } = call
+    const name = flags.text("name")
     return run(call, {
       kind: "http",
       target: call.words[0],
-      name: flags.text("name"),
+      name: name === undefined ? undefined : checkName(name),
       hostHeader: flags.text("host-header"),
       ...(flags.on("insecure") && { insecure: true }),
     })
@@ -153,9 +155,9 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
       onEvent: (event) => {
         // When we leave, the end of the session is no news.
         if (leaving || call.stopping.aborted) return
-        if (local === undefined) lines.hear(event)
-        if (event.kind === "failed") fail(event.error)
         if (event.kind === "retry" && flags.on("once") && !lines.wasUp) fail(event.error)
+        else if (local === undefined) lines.hear(event)
+        if (event.kind === "failed") fail(event.error)
       },
     })
     await startTunnel(agent.agent, settings, events(call, settings, relayText === undefined ? undefined : relay, fail))
