@@ -226,8 +226,9 @@ export class Relay implements Host {
   }
 
   /** A request whose host is no route: sessions come in at one path, whatever the host is called. */
-  #own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean {
+  #own(visitor: Visitor, head: RequestHead, borrowed: Uint8Array): boolean {
     if (head.method !== "GET" || head.target !== sessionPath) return false
+    const rest = new Uint8Array(borrowed)
     if (asksForSession(head.headers)) {
       visitor.release()
       this.takeLink(acceptUpgrade(visitor.socket, head.headers, rest))

@@ -30,6 +30,8 @@ const spares: Buffer[] = []
 export class SocketReader {
   /** Takes the bytes and tells whether it kept them; set before the socket starts to read. */
   receive: (bytes: Uint8Array) => boolean = () => true
+  /** True promises that `receive` never keeps what it gets: then small reads need no copy either. */
+  borrows = false
   #buffer: Buffer = shared
   #quiet = 0
 
@@ -56,10 +58,10 @@ export class SocketReader {
         this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
         this.#quiet = 0
       }
-      this.receive(copyOf(buffer, length))
+      this.receive(this.borrows ? plainBytes(buffer, length) : copyOf(buffer, length))
     } else if (length <= copyBytes) {
       if (++this.#quiet >= quietReads) this.release()
-      this.receive(copyOf(buffer, length))
+      this.receive(this.borrows ? plainBytes(buffer, length) : copyOf(buffer, length))
     } else {
       this.#quiet = 0
       if (!this.receive(plainBytes(buffer, length))) return

@@ -31,6 +31,8 @@ export function connectLocal(
   failed: (error: RdvError) => void,
 ): () => void {
   const reader = new SocketReader()
+  // What reads from a local service hands it to a stream, which copies.
+  reader.borrows = true
   const socket = openSocket(endpoint, options, reader)
   const timer = setTimeout(() => fail(new RdvError("timeout", `${endpointText(endpoint)} does not answer`)), connectMs)
   let settled = false

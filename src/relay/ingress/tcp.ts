@@ -68,6 +68,7 @@ export class TcpIngress {
       return
     }
     const reader = new SocketReader()
+    reader.borrows = true
     const adopted = adoptSocket(accepted, reader)
     const socket = adopted ?? accepted
     if (adopted === undefined) socket.on("data", (bytes) => void reader.receive(bytes))
