@@ -62,7 +62,10 @@ function greet(relay: Relay, accepted: net.Socket): void {
       return true
     }
     if (bytes[0] === tlsHandshake) {
-      socket.end(tlsOnPlainPort)
+      reader.receive = () => false
+      socket.on("error", giveUp)
+      socket.write(tlsOnPlainPort)
+      socket.destroySoon()
       return false
     }
     relay.http.take(socket, reader, "http", bytes)

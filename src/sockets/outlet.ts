@@ -33,14 +33,15 @@ export class SocketOutlet {
   /** After other writes to the socket: reports `counted` bytes as soon as nothing waits any more. */
   settle(counted: number): void {
     this.#owed += counted
-    if (this.#socket.writableLength === 0) {
+    if (this.#socket.writableLength === 0 || this.#socket.destroyed) {
       this.#report()
     } else if (!this.#waiting) {
       this.#waiting = true
       // An empty write ends behind all others; most writes are taken at once and never come here.
       this.#socket.write(nothing, () => {
         this.#waiting = false
-        if (this.#socket.writableLength === 0) this.#report()
+        // What a dead socket did not take, nobody will.
+        if (this.#socket.writableLength === 0 || this.#socket.destroyed) this.#report()
         else this.settle(0)
       })
     }

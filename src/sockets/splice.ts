@@ -6,6 +6,7 @@
 import type { Socket } from "node:net"
 import type { RdvError } from "../base/error.ts"
 import type { Stream } from "../base/stream.ts"
+import { cutSocket } from "./cut.ts"
 import { SocketOutlet } from "./outlet.ts"
 import type { SocketReader } from "./socket-reader.ts"
 
@@ -27,7 +28,8 @@ export function splice(stream: Stream, socket: Socket, reader: SocketReader, onC
   reader.receive = (bytes) => {
     if (over) return false
     if (!stream.write(bytes)) socket.pause()
-    return true
+    // The stream has copied them.
+    return false
   }
   socket.on("end", () => {
     socketEnded = true
@@ -53,24 +55,17 @@ export function splice(stream: Stream, socket: Socket, reader: SocketReader, onC
     closed(error: RdvError | undefined) {
       over = true
       if (error === undefined) return
-      if (outlet.owed === 0 || socket.destroyed) cut(socket)
+      if (outlet.owed === 0 || socket.destroyed) cutSocket(socket)
       else {
-        const timer = setTimeout(() => cut(socket), flushMs)
+        const timer = setTimeout(() => cutSocket(socket), flushMs)
         // Without a FIN: the peer must not take what it has for all there is.
         socket.write(nothing, () => {
           clearTimeout(timer)
-          cut(socket)
+          cutSocket(socket)
         })
         socket.on("close", () => clearTimeout(timer))
       }
     },
   })
   socket.resume()
-}
-
-function cut(socket: Socket): void {
-  if (socket.destroyed) return
-  // A pipe has no reset; it is closed.
-  if (socket.remoteFamily === undefined) socket.destroy()
-  else socket.resetAndDestroy()
 }

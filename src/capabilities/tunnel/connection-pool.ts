@@ -117,7 +117,11 @@ export class ConnectionPool {
   }
 
   #takeIdle(repeatable: boolean): LocalConnection | undefined {
-    const latest = this.#idle[this.#idle.length - 1]
+    let latest = this.#idle[this.#idle.length - 1]
+    while (latest?.connection.alive === false) {
+      this.#idle.pop()
+      latest = this.#idle[this.#idle.length - 1]
+    }
     if (latest === undefined) return undefined
     if (!repeatable && this.#options.clock.now() - latest.since > freshMs) return undefined
     this.#idle.pop()

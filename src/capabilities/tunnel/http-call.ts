@@ -37,12 +37,14 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
   readonly #target: string
   readonly #headBytes: Uint8Array
   readonly #chunked: boolean
-  readonly #upgrades: boolean
+  /** The head is the whole request. */
+  readonly #headOnly: boolean
   readonly #startedAt: number
   #connection: LocalConnection | undefined
   /** What the relay sent before there was a connection. */
   #early: Uint8Array[] = []
-  #earlyEnd = false
+  /** The relay's side has ended. */
+  #ended = false
   #sentBody = false
   #trailers: string[] = []
   #status = 0
@@ -58,8 +60,8 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
     this.method = head.method
     this.#target = head.target
     this.#chunked = body === "chunked"
-    this.#upgrades = hasToken(head.headers, "connection", "upgrade")
-    this.repeatable = body === "none" && idempotent.has(head.method) && !this.#upgrades
+    this.#headOnly = body === "none" && !hasToken(head.headers, "connection", "upgrade")
+    this.repeatable = this.#headOnly && idempotent.has(head.method)
     this.#headBytes = requestHeadBytes(rewritten(head, this.#chunked, options.hostHeader))
     this.#startedAt = options.onDone === undefined ? 0 : options.nowMs()
   }
@@ -79,11 +81,11 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
       return
     }
     this.#connection = connection
-    connection.begin(this, this.#headBytes, false)
+    connection.begin(this, this.#headBytes, this.#headOnly)
     const early = this.#early
     this.#early = []
     for (const chunk of early) this.#send(connection, chunk)
-    if (this.#earlyEnd) this.#sendEnd(connection)
+    if (this.#ended) this.#sendEnd(connection)
   }
 
   failed(error: RdvError): void {
@@ -106,8 +108,8 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
   }
 
   end(): void {
+    this.#ended = true
     if (this.#connection !== undefined) this.#sendEnd(this.#connection)
-    else this.#earlyEnd = true
   }
 
   drain(): void {
@@ -121,7 +123,7 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
     this.#connection = undefined
     if (connection === undefined) return
     // A visitor that left is told to the service at once; a clean end of an upgraded connection is a clean end here.
-    if (error === undefined) connection.destroy()
+    if (error === undefined) connection.finish()
     else connection.cut()
   }
 

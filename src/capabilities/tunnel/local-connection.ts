@@ -10,6 +10,7 @@ import { persists, responseFraming } from "../../http1/framing.ts"
 import type { ResponseHead } from "../../http1/head.ts"
 import { badResponse } from "../../http1/http-error.ts"
 import { ResponseReader } from "../../http1/response-reader.ts"
+import { cutSocket } from "../../sockets/cut.ts"
 import { SocketOutlet } from "../../sockets/outlet.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
 
@@ -49,6 +50,8 @@ export class LocalConnection {
   #untouched = true
   /** The request has been written to its end. */
   #requestDone = false
+  /** The service has ended its side of an upgraded connection. */
+  #rawEnded = false
   /** It has carried an exchange before. */
   used = false
 
@@ -56,14 +59,27 @@ export class LocalConnection {
     this.#socket = socket
     this.#home = home
     this.#outlet = new SocketOutlet(socket, (bytes) => this.#sink?.taken(bytes))
-    reader.receive = (bytes) => this.#receive(bytes)
+    reader.receive = (bytes) => {
+      this.#receive(bytes)
+      // The stream has copied what it took.
+      return false
+    }
     socket.on("end", () => this.#onEnd())
     socket.on("error", (error: NodeJS.ErrnoException) => this.#break(lost(error)))
     socket.on("close", () => {
+      // An upgraded connection that both sides have ended is complete, however long the stream still takes.
+      if (this.#state === "raw" && this.#rawEnded && socket.writableFinished) this.#state = "over"
       this.#break(lost(undefined))
       reader.release()
       home.closed(this)
     })
+    // Also at rest it is read: that is how a service's good-bye is heard.
+    socket.resume()
+  }
+
+  /** False from the moment that the service has left. */
+  get alive(): boolean {
+    return this.#state !== "over"
   }
 
   /** Starts an exchange. */
@@ -73,7 +89,6 @@ export class LocalConnection {
     this.#untouched = true
     this.#requestDone = requestDone
     this.#socket.write(head)
-    this.#socket.resume()
   }
 
   /** More of the request, or of a raw connection. `counted` bytes of it come back by `taken`. */
@@ -98,6 +113,13 @@ export class LocalConnection {
     this.#socket.resume()
   }
 
+  /** Ends the connection when everything is written; the sink hears no more. */
+  finish(): void {
+    this.#state = "over"
+    this.#sink = undefined
+    this.#socket.destroySoon()
+  }
+
   /** Ends the connection; the sink hears no more. */
   destroy(): void {
     this.#state = "over"
@@ -109,65 +131,62 @@ export class LocalConnection {
   cut(): void {
     this.#state = "over"
     this.#sink = undefined
-    if (this.#socket.remoteFamily === undefined) this.#socket.destroy()
-    else this.#socket.resetAndDestroy()
+    cutSocket(this.#socket)
   }
 
-  #receive(bytes: Uint8Array): boolean {
+  #receive(bytes: Uint8Array): void {
     try {
-      return this.#read(bytes, 0)
+      this.#read(bytes, 0)
     } catch (thrown) {
       this.#break(thrown instanceof RdvError ? thrown : new RdvError("bad_response", String(thrown)))
-      return true
     }
   }
 
-  /** True when bytes were passed on, and so are kept. */
-  #read(bytes: Uint8Array, from: number): boolean {
+  #read(bytes: Uint8Array, from: number): void {
     switch (this.#state) {
       case "head":
-        return this.#readHead(bytes, from)
+        this.#readHead(bytes, from)
+        return
       case "length": {
         const end = Math.min(bytes.length, from + this.#left)
         this.#left -= end - from
         this.#pass(bytes, from, end)
         if (this.#left === 0) this.#done([], end < bytes.length)
-        return true
+        return
       }
       case "chunked": {
         const chunked = this.#chunked as ChunkedDecoder
-        const used = chunked.push(
-          bytes,
-          {
-            data: (sub) => this.#pass(sub, 0, sub.length),
-            end: (trailers) => this.#done(trailers, false),
-          },
-          from,
-        )
-        if (used < bytes.length) this.#unasked()
-        return true
+        let trailers: readonly string[] | undefined
+        const sink = {
+          data: (sub: Uint8Array) => this.#pass(sub, 0, sub.length),
+          end: (fields: string[]) => void (trailers = fields),
+        }
+        const used = chunked.push(bytes, sink, from)
+        if (trailers !== undefined) this.#done(trailers, used < bytes.length)
+        return
       }
       case "close":
       case "raw":
         this.#pass(bytes, from, bytes.length)
-        return true
+        return
       case "idle":
         this.#unasked()
-        return false
+        return
       case "over":
-        return false
+        return
     }
   }
 
-  #readHead(bytes: Uint8Array, from: number): boolean {
+  #readHead(bytes: Uint8Array, from: number): void {
     this.#untouched = false
     const read = this.#responses.push(bytes, from)
-    if (read === undefined) return false
+    if (read === undefined) return
     const sink = this.#sink as AnswerSink
     const { head, used } = read
     if (head.status < 200 && head.status !== 101) {
       sink.answerHead(head)
-      return used < bytes.length && this.#read(bytes, used)
+      if (used < bytes.length) this.#read(bytes, used)
+      return
     }
     const framing = responseFraming(sink.method, head)
     this.#persists = persists(head) && framing.kind !== "close"
@@ -191,12 +210,12 @@ export class LocalConnection {
     }
     sink.answerHead(head)
     // The sink may have left meanwhile.
-    if (this.#sink !== sink) return true
+    if (this.#sink !== sink) return
     if (framing.kind === "none" || (framing.kind === "length" && framing.length === 0)) {
       this.#done([], used < bytes.length)
-      return true
+      return
     }
-    return used < bytes.length ? this.#read(bytes, used) : false
+    if (used < bytes.length) this.#read(bytes, used)
   }
 
   #pass(bytes: Uint8Array, from: number, to: number): void {
@@ -214,8 +233,10 @@ export class LocalConnection {
     this.#state = reusable ? "idle" : "over"
     this.used = true
     sink?.answerEnd(trailers)
-    if (reusable) this.#home.release(this)
-    else if (!this.#requestDone) this.cut()
+    if (reusable) {
+      this.#socket.resume()
+      this.#home.release(this)
+    } else if (!this.#requestDone) this.cut()
     else this.#socket.destroySoon()
   }
 
@@ -227,6 +248,7 @@ export class LocalConnection {
     if (this.#state === "close") {
       this.#done([], false)
     } else if (this.#state === "raw") {
+      this.#rawEnded = true
       this.#sink?.answerEnd([])
     } else {
       this.#break(lost(undefined))

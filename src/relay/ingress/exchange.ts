@@ -8,13 +8,16 @@ import type { JsonObject } from "../../base/json.ts"
 import type { Stream, StreamSink } from "../../base/stream.ts"
 import { chunkHeader } from "../../http1/chunked.ts"
 import { responseFraming } from "../../http1/framing.ts"
+import { isName } from "../../http1/head.ts"
+import type { ResponseHead } from "../../http1/head.ts"
 import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
 import { readHeaders, readResponseHead } from "../../http1/read-head.ts"
 import { lastChunkBytes, responseHeadBytes } from "../../http1/write-head.ts"
-import type { ResponseHead } from "../../http1/head.ts"
 
 /** The connection that an exchange answers on. */
 export interface AnswerOutlet {
+  /** The connection ends behind this exchange, whatever the visitor would like. */
+  readonly retiring: boolean
   /** Writes; `counted` bytes of it are the stream's and are given back when the kernel took them. */
   write(bytes: Uint8Array, counted: number): void
   /** Several parts as one write. */
@@ -43,7 +46,10 @@ export interface ExchangeRequest {
   readonly upgrades: boolean
 }
 
-type Body = { readonly kind: "none" } | { kind: "length"; left: number } | { readonly kind: "chunked" | "close" | "raw" }
+type Body =
+  | { readonly kind: "none" }
+  | { kind: "length"; left: number }
+  | { readonly kind: "chunked" | "close" | "raw" }
 
 /** A head and a chunk up to this are copied into one write: cheaper than two parts. */
 const joinBytes = 16 * 1024
@@ -106,15 +112,18 @@ export class Exchange implements StreamSink {
   #answer(head: ResponseHead): void {
     const { minor, method, persists } = this.request
     const raw = head.status === 101
-    if (raw && !this.request.upgrades) throw new RdvError("bad_response", "The target upgrades what nobody asked to upgrade")
+    if (raw && !this.request.upgrades)
+      throw new RdvError("bad_response", "The target upgrades what nobody asked to upgrade")
     const headers = withoutHopByHop(head.headers, { keepUpgrade: raw })
+    // RFC 9110 section 8.6: these have no body, and some readers would wait for one.
+    if (head.status < 200 || head.status === 204) removeField(headers, "content-length")
     if (head.status < 200 && !raw) {
       // HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
       if (minor === 1) this.#outlet.write(responseHeadBytes({ ...head, headers }), 0)
       return
     }
     const framing = responseFraming(method, { ...head, headers })
-    let keep = persists
+    let keep = persists && !this.#outlet.retiring
     if (framing.kind === "tunnel") this.#body = { kind: "raw" }
     else if (framing.kind === "close") {
       this.#body = { kind: minor === 1 ? "chunked" : "close" }
@@ -220,6 +229,10 @@ export class Exchange implements StreamSink {
     }
     this.#outlet.broken(this, error)
   }
+}
+
+function removeField(headers: string[], lowerName: string): void {
+  for (let at = headers.length - 2; at >= 0; at -= 2) if (isName(headers[at] as string, lowerName)) headers.splice(at, 2)
 }
 
 /** Head, chunk header, chunk and CRLF as one piece. */

@@ -66,6 +66,7 @@ export class HttpIngress {
     const count = this.#perAddress.get(address) ?? 0
     if (this.#visitors.size >= limits.visitors || count >= limits.visitorsPerAddress) {
       this.#refused++
+      reader.receive = () => false
       refuse(socket, count >= limits.visitorsPerAddress)
       return
     }
@@ -150,12 +151,18 @@ export class HttpIngress {
   }
 }
 
-/** Without reading the request: it costs one write. */
+/** A refused connection is let go after this, ms. */
+const refusedMs = 500
+
+/** Without understanding the request: it costs one write. */
 function refuse(socket: Socket, byAddress: boolean): void {
   const answer = errorAnswer({ reason: byAddress ? "rate_limited" : "limit", retryAfterSeconds: 5 })
   const headers = [...answer.headers, "Connection", "close"]
   const head = responseHeadBytes({ status: answer.status, reason: answer.reasonPhrase, minor: 1, headers })
   socket.on("error", () => undefined)
-  socket.write(head)
-  socket.write(answer.body, () => socket.destroySoon())
+  socket.end(Buffer.concat([head, answer.body]))
+  // What was still on its way is read for a moment, so that no reset overtakes the answer.
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), refusedMs)
+  socket.once("close", () => clearTimeout(timer))
 }

@@ -19,6 +19,7 @@ import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
 import { badRequest, HttpError } from "../../http1/http-error.ts"
 import { RequestReader } from "../../http1/request-reader.ts"
 import { responseHeadBytes } from "../../http1/write-head.ts"
+import { cutSocket } from "../../sockets/cut.ts"
 import { SocketOutlet } from "../../sockets/outlet.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
 import type { RelayLimits } from "../limits.ts"
@@ -65,6 +66,9 @@ export class Visitor implements AnswerOutlet {
   #deadline: number
   /** The visitor has ended its side. */
   #ended = false
+  /** Since when the request waits for a session that has lost its link. */
+  #waitsSince: number | undefined
+  #retiring = false
   requests = 0
 
   constructor(host: VisitorHost, socket: Socket, reader: SocketReader) {
@@ -74,7 +78,11 @@ export class Visitor implements AnswerOutlet {
     this.#reader = reader
     this.#outlet = new SocketOutlet(socket, (bytes) => this.#exchange?.stream.consumed(bytes))
     this.#deadline = host.nowMs + host.limits.headMs
-    reader.receive = (bytes) => this.#receive(bytes)
+    reader.borrows = true
+    reader.receive = (bytes) => {
+      this.#receive(bytes)
+      return false
+    }
     socket.on("end", this.#onEnd)
     socket.on("error", this.#onError)
     socket.on("close", this.#onClose)
@@ -104,6 +112,11 @@ export class Visitor implements AnswerOutlet {
   /** Called now and then with the present time: ends what waited too long. */
   sweep(nowMs: number): void {
     const exchange = this.#exchange
+    if (exchange !== undefined && this.#waitedTooLong(exchange, nowMs)) {
+      exchange.cancel()
+      this.#refuse("suspended", undefined)
+      return
+    }
     if (nowMs < this.#deadline) return
     switch (this.#state) {
       case "head":
@@ -115,7 +128,9 @@ export class Visitor implements AnswerOutlet {
         this.#sweepExchange(exchange, nowMs)
         return
       case "leaving":
-        this.socket.destroy()
+        // A slow reader still gets what it was promised.
+        if (this.socket.writableLength > 0) this.#deadline = nowMs + lingerMs
+        else this.socket.destroy()
         return
       case "raw":
       case "over":
@@ -123,18 +138,32 @@ export class Visitor implements AnswerOutlet {
     }
   }
 
+  #waitedTooLong(exchange: Exchange, nowMs: number): boolean {
+    if (exchange.answering || this.#route?.session.state !== "suspended") {
+      this.#waitsSince = undefined
+      return false
+    }
+    this.#waitsSince ??= nowMs
+    return nowMs - this.#waitsSince >= this.#host.limits.waitMs
+  }
+
   #sweepExchange(exchange: Exchange | undefined, nowMs: number): void {
     if (this.#ended) {
+      if (this.socket.writableLength > 0) {
+        this.#deadline = nowMs + halfClosedMs
+        return
+      }
       exchange?.cancel()
       this.socket.destroy()
-    } else if (exchange !== undefined && !exchange.answering && this.#route?.session.state === "suspended") {
-      exchange.cancel()
-      this.#refuse("suspended", undefined)
     } else if (this.#state === "body" && !this.#paused && this.#route?.session.state === "live") {
       exchange?.cancel()
       if (exchange?.answering === true) this.socket.destroy()
       else this.#refuse("request_timeout", "the body of the request stood still")
-    } else this.#deadline = nowMs + this.#host.limits.waitMs
+    } else this.#deadline = nowMs + this.#host.limits.bodyMs
+  }
+
+  get retiring(): boolean {
+    return this.#retiring
   }
 
   /** Finishes the present exchange and takes no further one. */
@@ -142,63 +171,64 @@ export class Visitor implements AnswerOutlet {
     if (this.#state === "head" && !this.#requests.started) this.#leave()
     else this.#retiring = true
   }
-  #retiring = false
 
   // Reading.
 
-  #receive(bytes: Uint8Array): boolean {
-    switch (this.#state) {
-      case "head":
-        return this.#readHead(bytes, 0)
-      case "body":
-        return this.#readBody(bytes, 0)
-      case "answer":
-        return this.#hold(bytes)
-      case "raw":
-        this.#write(bytes)
-        return true
-      case "leaving":
-      case "over":
-        return false
+  /** Keeps nothing of `bytes`: the memory is the reader's. A loop, because one chunk may hold thousands of requests. */
+  #receive(bytes: Uint8Array): void {
+    let at = 0
+    while (at < bytes.length) {
+      switch (this.#state) {
+        case "head":
+          at = this.#readHead(bytes, at)
+          break
+        case "body":
+          at = this.#chunked === undefined ? this.#readBody(bytes, at) : this.#readChunked(this.#chunked, bytes, at)
+          break
+        case "answer":
+          this.#hold(at === 0 ? bytes : bytes.subarray(at))
+          return
+        case "raw":
+          this.#write(at === 0 ? bytes : bytes.subarray(at))
+          return
+        case "leaving":
+          return
+        case "over":
+          return
+      }
     }
   }
 
-  #readHead(bytes: Uint8Array, from: number): boolean {
+  /** Returns the offset behind what was read. */
+  #readHead(bytes: Uint8Array, from: number): number {
     const started = this.#requests.started
     let read
     try {
       read = this.#requests.push(bytes, from)
     } catch (thrown) {
       this.#refuseHttp(thrown as HttpError)
-      return false
+      return bytes.length
     }
     if (read === undefined) {
       if (!started) this.#deadline = this.#host.nowMs + this.#host.limits.headMs
-      return false
+      return bytes.length
     }
     this.requests++
     const { head, framing, used } = read
     this.#head = head
     const route = this.#host.route(headerValue(head.headers, "host") ?? "")
-    if (route === undefined) {
-      if (this.#host.own(this, head, bytes.subarray(used))) return true
-      this.#refuse("no_route", undefined, framing)
-      return this.#rest(bytes, used)
-    }
-    this.#begin(head, framing, route)
-    return this.#rest(bytes, used)
-  }
-
-  /** What stands behind a head in the same chunk. */
-  #rest(bytes: Uint8Array, from: number): boolean {
-    if (from === bytes.length) return false
-    return this.#receive(bytes.subarray(from))
+    if (route !== undefined) this.#begin(head, framing, route)
+    else if (!this.#host.own(this, head, bytes.subarray(used))) this.#refuse("no_route", undefined, framing)
+    return used
   }
 
   #begin(head: RequestHead, framing: RequestFraming, route: Route): void {
     const { limits, scheme, nowMs } = this.#host
-    const upgrades = head.minor === 1 && hasToken(head.headers, "connection", "upgrade")
-    const headers = withForwarded(withoutHopByHop(head.headers, { keepUpgrade: upgrades }), {
+    const bodyless = framing.kind === "none" || (framing.kind === "length" && framing.length === 0)
+    // An upgrade behind a body, or asked for in HTTP/1.0, is one that a server may overlook (RFC 9110 section 7.8).
+    const endToEnd = withoutHopByHop(head.headers, { keepUpgrade: bodyless && head.minor === 1 })
+    const upgrades = hasToken(endToEnd, "connection", "upgrade")
+    const headers = withForwarded(endToEnd, {
       peer: this.address,
       scheme,
       host: headerValue(head.headers, "host"),
@@ -217,8 +247,8 @@ export class Visitor implements AnswerOutlet {
     const request = { method, minor, persists: persists(head) && !this.#retiring, upgrades }
     const exchange = new Exchange(stream, request, this)
     this.#exchange = exchange
-    this.#deadline = nowMs + (route.session.state === "live" ? limits.bodyMs : limits.waitMs)
-    if (framing.kind === "none" || (framing.kind === "length" && framing.length === 0)) {
+    this.#deadline = nowMs + limits.bodyMs
+    if (bodyless) {
       this.#state = "answer"
       // An upgraded connection goes on in both directions, so the request is not at its end yet.
       if (!upgrades) stream.end()
@@ -230,45 +260,35 @@ export class Visitor implements AnswerOutlet {
     stream.attach(exchange)
   }
 
-  #readBody(bytes: Uint8Array, from: number): boolean {
+  #readBody(bytes: Uint8Array, from: number): number {
     this.#deadline = this.#host.nowMs + this.#host.limits.bodyMs
-    const chunked = this.#chunked
-    if (chunked !== undefined) return this.#readChunked(chunked, bytes, from)
     const end = Math.min(bytes.length, from + this.#bodyLeft)
     this.#bodyLeft -= end - from
     this.#write(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end))
     if (this.#bodyLeft === 0) this.#bodyDone([])
-    if (end < bytes.length) this.#rest(bytes, end)
-    return true
+    return end
   }
 
-  #readChunked(chunked: ChunkedDecoder, bytes: Uint8Array, from: number): boolean {
-    let used: number
+  #readChunked(chunked: ChunkedDecoder, bytes: Uint8Array, from: number): number {
+    this.#deadline = this.#host.nowMs + this.#host.limits.bodyMs
+    const sink = { data: (sub: Uint8Array) => this.#write(sub), end: (trailers: string[]) => this.#bodyDone(trailers) }
     try {
-      used = chunked.push(
-        bytes,
-        { data: (sub) => this.#write(sub), end: (trailers) => this.#bodyDone(trailers) },
-        from,
-      )
+      return chunked.push(bytes, sink, from)
     } catch (thrown) {
       const answering = this.#exchange?.answering === true
       this.#exchange?.cancel()
-      if (answering) this.socket.destroy()
+      if (answering) cutSocket(this.socket)
       else this.#refuseHttp(thrown as HttpError)
-      return true
+      return bytes.length
     }
-    if (chunked.done && used < bytes.length) this.#rest(bytes, used)
-    return true
   }
 
   #bodyDone(trailers: string[]): void {
-    const exchange = this.#exchange as Exchange
+    const { stream } = this.#exchange as Exchange
     this.#chunked = undefined
     this.#state = "answer"
-    if (trailers.length > 0) exchange.stream.meta({ trailers })
-    if (!exchange.request.upgrades || exchange.answering) exchange.stream.end()
-    // An answer that was complete before its request was: only now the next one may come.
-    if (exchange.over) this.#next(exchange.request.persists)
+    if (trailers.length > 0) stream.meta({ trailers })
+    stream.end()
   }
 
   #write(bytes: Uint8Array): void {
@@ -277,10 +297,9 @@ export class Visitor implements AnswerOutlet {
   }
 
   /** The next request came before the answer to this one. */
-  #hold(bytes: Uint8Array): boolean {
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes])
+  #hold(bytes: Uint8Array): void {
+    this.#held = this.#held === undefined ? new Uint8Array(bytes) : Buffer.concat([this.#held, bytes])
     if (this.#held.length > heldBytes) this.#pause()
-    return true
   }
 
   #pause(): void {
@@ -301,6 +320,7 @@ export class Visitor implements AnswerOutlet {
 
   write(bytes: Uint8Array, counted: number): void {
     this.#outlet.write(bytes, counted)
+    this.#progressed()
   }
 
   writeAll(parts: readonly Uint8Array[], counted: number): void {
@@ -308,6 +328,12 @@ export class Visitor implements AnswerOutlet {
     for (const part of parts) this.socket.write(part)
     this.socket.uncork()
     this.#outlet.settle(counted)
+    this.#progressed()
+  }
+
+  /** Who has ended its side gets the rest as long as it flows: a connection that is gone answers bytes by a reset. */
+  #progressed(): void {
+    if (this.#ended) this.#deadline = this.#host.nowMs + halfClosedMs
   }
 
   flushSoon(exchange: Exchange): void {
@@ -349,7 +375,7 @@ export class Visitor implements AnswerOutlet {
     this.#deadline = this.#host.nowMs + this.#host.limits.idleMs
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) this.#readHead(held, 0)
+    if (held !== undefined) this.#receive(held)
     this.resumeReading()
   }
 
@@ -361,9 +387,7 @@ export class Visitor implements AnswerOutlet {
 
   broken(_exchange: Exchange, _error: RdvError): void {
     this.#state = "over"
-    const cut = () => {
-      if (!this.socket.destroyed) this.socket.resetAndDestroy()
-    }
+    const cut = () => cutSocket(this.socket)
     // What came before the break is the visitor's; a visitor that does not take it waits no longer than this.
     if (this.socket.writableLength === 0) cut()
     else {
@@ -396,7 +420,9 @@ export class Visitor implements AnswerOutlet {
       retryAfterSeconds: retryAfterSeconds ?? (reason === "suspended" ? suspendedRetrySeconds : undefined),
     })
     const bodyless = this.#state === "answer" || framing?.kind === "none"
-    const keep = head !== undefined && bodyless && persists(head) && !this.#retiring
+    // Who sends on without reading the answers is not listened to any longer.
+    const reads = this.socket.writableLength <= heldBytes
+    const keep = head !== undefined && bodyless && persists(head) && !this.#retiring && reads
     const headers = keep ? answer.headers : [...answer.headers, "Connection", "close"]
     const bytes = responseHeadBytes({ status: answer.status, reason: answer.reasonPhrase, minor: 1, headers })
     this.#exchange = undefined
@@ -430,14 +456,25 @@ export class Visitor implements AnswerOutlet {
         this.#exchange?.stream.end()
         return
       case "body":
+        this.#cutShort()
+        return
       case "answer":
         // Most who end here have left; a few only have nothing more to say, and a quick answer still reaches them.
-        this.#deadline = Math.min(this.#deadline, this.#host.nowMs + halfClosedMs)
+        this.#deadline = this.#host.nowMs + halfClosedMs
         return
       case "leaving":
       case "over":
         return
     }
+  }
+
+  /** The visitor ended before its request was complete. */
+  #cutShort(): void {
+    const exchange = this.#exchange as Exchange
+    const { answering } = exchange
+    exchange.cancel()
+    if (answering) this.socket.destroy()
+    else this.#refuse("bad_request", "the connection ended before the body of the request")
   }
 
   readonly #onError = (): void => {
@@ -446,11 +483,11 @@ export class Visitor implements AnswerOutlet {
   }
 
   readonly #onClose = (): void => {
+    const raw = this.#state === "raw"
     this.#state = "over"
     const exchange = this.#exchange
     this.#exchange = undefined
     if (exchange !== undefined && !exchange.over) {
-      const raw = exchange.answering && exchange.request.upgrades
       if (raw && this.#ended && this.socket.writableFinished) exchange.stream.end()
       else exchange.cancel()
     }
@@ -465,8 +502,8 @@ const nothing = Buffer.alloc(0)
 const heldBytes = 64 * 1024
 /** A connection that was told goodbye may still send for so long, ms. */
 const lingerMs = 2_000
-/** A visitor that ended its side gets an answer that comes within this, ms. */
-const halfClosedMs = 500
+/** A visitor that ended its side and is sent nothing for so long has left, ms; the coarse clock takes up to 250 off. */
+const halfClosedMs = 750
 /** When a suspended session is worth another look, seconds. */
 const suspendedRetrySeconds = 5
 
