@@ -1,0 +1,71 @@
+/** `npm run bench -- NAME …`: one file per benchmark; without a name it lists them. */
+
+import { parseOptions } from "./options.ts"
+import type { Options } from "./options.ts"
+import { benchFair } from "./fair.ts"
+import { benchIdle } from "./idle.ts"
+import { benchLink } from "./link.ts"
+import { benchProfile } from "./profile.ts"
+import { benchTunnel } from "./tunnel.ts"
+import { Children } from "./children.ts"
+
+interface Bench {
+  readonly summary: string
+  readonly run: (options: Options, children: Children) => Promise<void>
+}
+
+const benches: { readonly [name: string]: Bench } = {
+  tunnel: {
+    summary: "requests, bulk, CPU, memory and fairness: rdv, direct nginx and peers in one run",
+    run: benchTunnel,
+  },
+  fair: { summary: "small requests beside bulk downloads, a slow visitor and a slow service", run: benchFair },
+  idle: { summary: "memory of idle visitor connections and of idle sessions", run: benchIdle },
+  link: { summary: "links and sessions alone, per transport, with and without checksums", run: benchLink },
+  profile: { summary: "where relay and agent spend their time at 64 connections", run: benchProfile },
+}
+
+const usage = `npm run bench -- NAME [options]
+
+${Object.entries(benches)
+  .map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`)
+  .join("\n")}
+
+  --quick               one round of 1 s each, fewer connections: to see that it works, not to read figures
+  --seconds N           length of one measurement (default 2)
+  --rounds N            rounds, interleaved over all systems; the median is shown (default 3)
+  --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports
+  --systems a,b         of the systems that would run
+  --link tcp|tls|unix   between relay and agent (default tcp)
+  --peers               fetches the peers that come from npm into a folder for temporary files
+  --peer 'NAME=COMMAND' one more system: the command serves {url} (also {host}, {port}) and forwards to {target}
+  --json FILE           all figures, every round
+  --source              runs relay and agent without the command line
+
+Read docs/benchmarks.md before you quote a figure.
+`
+
+const [name, ...rest] = process.argv.slice(2)
+if (name === undefined || name === "--help" || rest.includes("--help")) process.stdout.write(usage)
+else await start(name)
+
+async function start(name: string): Promise<void> {
+  const bench = benches[name]
+  const children = new Children()
+  const quit = (): void => {
+    void children.stop().then(() => process.exit(130))
+  }
+  process.on("SIGINT", quit)
+  process.on("SIGTERM", quit)
+  try {
+    if (bench === undefined) throw new Error(`There is no benchmark "${name}": ${Object.keys(benches).join(", ")}`)
+    await bench.run(parseOptions(rest), children)
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  } finally {
+    await children.stop()
+    process.off("SIGINT", quit)
+    process.off("SIGTERM", quit)
+  }
+}
