@@ -86,6 +86,15 @@ class Stranger {
     this.link.send(bytes.map((each) => each.slice()))
   }
 
+  /** The message with this number; proofs are made on other threads and take real time. */
+  async hello(index: number): Promise<{ readonly kind: string; readonly [key: string]: unknown }> {
+    for (const until = performance.now() + 5000; performance.now() < until; await settle(1)) {
+      const message = this.hellos[index]
+      if (message !== undefined) return message
+    }
+    throw new Error(`no message ${index} within 5 s`)
+  }
+
   get hellos(): { readonly kind: string; readonly [key: string]: unknown }[] {
     return readFrames([this.got])
       .filter(({ type }) => type === frameType.hello)
@@ -192,9 +201,12 @@ test("a dialer with the wrong secret is refused, and the session is not touched"
 test("a proof that was overheard is worth nothing on another link", async () => {
   const first = visit()
   first.stranger.say(helloOf({ kind: "resume", versions: [1], session: "s1", nonce, check: false }))
-  await settle()
-  const challenge = first.stranger.hellos[0] as unknown as { nonce: string }
-  const overheard = helloOf({ kind: "proof", proof: proofOf("dial", `${nonce}.${challenge.nonce}`, 10), received: 10 })
+  const challenge = await first.stranger.hello(0)
+  const overheard = helloOf({
+    kind: "proof",
+    proof: proofOf("dial", `${nonce}.${challenge["nonce"] as string}`, 10),
+    received: 10,
+  })
   first.stranger.say(overheard)
   await first.done
   assert.equal(first.desk.resumes.length, 1)
@@ -215,9 +227,8 @@ test("a proof that was overheard is worth nothing on another link", async () => 
 test("a proof does not stand for another count", async () => {
   const { desk, done, stranger } = visit()
   stranger.say(helloOf({ kind: "resume", versions: [1], session: "s1", nonce, check: false }))
-  await settle()
-  const { nonce: theirs } = stranger.hellos[0] as unknown as { nonce: string }
-  stranger.say(helloOf({ kind: "proof", proof: proofOf("dial", `${nonce}.${theirs}`, 10), received: 11 }))
+  const { nonce: theirs } = await stranger.hello(0)
+  stranger.say(helloOf({ kind: "proof", proof: proofOf("dial", `${nonce}.${theirs as string}`, 10), received: 11 }))
   await done
   assert.equal(desk.frozen, 0)
   assert.equal(stranger.hellos[1]?.["code"], 7)
@@ -228,8 +239,7 @@ test("an acceptor cannot answer with the dialer's own proof", async () => {
     dialResume(link, runtime, { id: "s1", secret, freeze: () => 3 }),
   )
   stranger.say(helloOf({ kind: "challenge", nonce, check: false }))
-  await settle()
-  const proof = stranger.hellos[1] as { kind: string }
+  const proof = await stranger.hello(1)
   assert.equal(proof.kind, "proof")
   stranger.say(helloOf({ ...proof, kind: "resumed" }))
   const error = await outcome
@@ -241,7 +251,7 @@ test("an acceptor without the secret cannot take a session over", async () => {
     dialResume(link, runtime, { id: "s1", secret, freeze: () => 3 }),
   )
   stranger.say(helloOf({ kind: "challenge", nonce, check: false }))
-  await settle()
+  await stranger.hello(1)
   stranger.say(helloOf({ kind: "resumed", proof: proofOf("accept", "a.b", 0, new Uint8Array(32)), received: 0 }))
   const error = await outcome
   assert.ok(error instanceof RdvError && error.code === "unauthorized")
