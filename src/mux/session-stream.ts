@@ -76,6 +76,8 @@ export class SessionStream implements Stream, Scheduled {
   #held: Held[] | undefined
   /** Delivered and not yet consumed. */
   #unconsumed = 0
+  /** The newest chunk is a piece of the link's memory, not a copy. */
+  #lent = true
   #endReceived = false
   #closed = false
   #closedWith: RdvError | undefined
@@ -221,19 +223,24 @@ export class SessionStream implements Stream, Scheduled {
   receive(chunk: Uint8Array): boolean {
     if (this.#closed) return true
     if (this.#endReceived || !this.#window.received(chunk.length)) return false
+    const isBehind = this.#unconsumed > 0 || this.#sink === undefined
     this.#unconsumed += chunk.length
     if (this.#window.window < this.#owner.startWindowBytes) {
       const credit = this.#window.raise(this.#owner.startWindowBytes)
       if (credit > 0) this.#giveCredit(credit)
     }
-    if (this.#sink === undefined) (this.#held ??= []).push(chunk)
-    else this.#sink.data(chunk)
+    // Who is behind keeps what comes for long: a small piece must not hold the large memory that it was read into.
+    const isSmall = chunk.length * pinFactor < chunk.buffer.byteLength
+    this.#lent = !(isBehind && isSmall)
+    const bytes = this.#lent ? chunk : new Uint8Array(chunk)
+    if (this.#sink === undefined) (this.#held ??= []).push(bytes)
+    else this.#sink.data(bytes)
     return true
   }
 
   /** True while the newest bytes are still referenced: consumption is in order, so anything open includes them. */
   get keeps(): boolean {
-    return this.#unconsumed > 0
+    return this.#lent && this.#unconsumed > 0
   }
 
   receiveMeta(block: JsonObject, bytes: number): boolean {
@@ -397,3 +404,6 @@ export class SessionStream implements Stream, Scheduled {
     this.#sink.closed(this.#closedWith)
   }
 }
+
+/** What a stream holds back takes at most so many times its bytes in memory. */
+const pinFactor = 8
