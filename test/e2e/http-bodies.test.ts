@@ -15,7 +15,10 @@ const mebibyte = 1024 * 1024
 
 test("every method passes as it was sent, known to Node or not", async () => {
   await using origin = await rawOrigin(({ socket, received }) => {
-    const method = received.slice(received.lastIndexOf("\r\n\r\n", received.length - 5) + 1).trimStart().split(" ")[0]
+    const method = received
+      .slice(received.lastIndexOf("\r\n\r\n", received.length - 5) + 1)
+      .trimStart()
+      .split(" ")[0]
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${method?.length}\r\n\r\n${method === "HEAD" ? "" : method}`)
   })
   await using tunnel = await localTunnel({ target: origin.target })
@@ -236,7 +239,7 @@ async function upload(tunnel: LocalTunnel, path: string, size: number, chunked: 
 /** Resolves when the count has not changed for a while. */
 async function standsStill(count: () => number): Promise<void> {
   const until = performance.now() + 10_000
-  for (let before = -1; before !== count() || before === 0; ) {
+  for (let before = -1; before !== count() || before === 0;) {
     if (performance.now() > until) throw new Error(`It still moves at ${count()}`)
     before = count()
     await new Promise((resolve) => setTimeout(resolve, 300))

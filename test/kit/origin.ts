@@ -184,7 +184,7 @@ const period = makePeriod()
 /** Bytes that tell their place: part of one endless sequence that repeats after a prime number of bytes. */
 export function pattern(from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length;) {
     const start = (from + at) % period.length
     at += period.copy(bytes, at, start, start + length - at)
   }

@@ -232,7 +232,8 @@ export class Exchange implements StreamSink {
 }
 
 function removeField(headers: string[], lowerName: string): void {
-  for (let at = headers.length - 2; at >= 0; at -= 2) if (isName(headers[at] as string, lowerName)) headers.splice(at, 2)
+  for (let at = headers.length - 2; at >= 0; at -= 2)
+    if (isName(headers[at] as string, lowerName)) headers.splice(at, 2)
 }
 
 /** Head, chunk header, chunk and CRLF as one piece. */

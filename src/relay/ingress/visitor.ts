@@ -284,16 +284,17 @@ export class Visitor implements AnswerOutlet {
   }
 
   #bodyDone(trailers: string[]): void {
-    const { stream } = this.#exchange as Exchange
     this.#chunked = undefined
+    const stream = this.#exchange?.stream
+    if (stream === undefined) return
     this.#state = "answer"
     if (trailers.length > 0) stream.meta({ trailers })
     stream.end()
   }
 
   #write(bytes: Uint8Array): void {
-    const exchange = this.#exchange as Exchange
-    if (!exchange.stream.write(bytes)) this.#pause()
+    // The session may end in the write of an earlier piece, and the exchange with it.
+    if (this.#exchange?.stream.write(bytes) === false) this.#pause()
   }
 
   /** The next request came before the answer to this one. */
