@@ -55,7 +55,7 @@ export function rdv(kind: "http" | "tcp", options: RdvOptions): System {
 
 export async function startRelayProcess(children: Children, options: RdvOptions): Promise<RunningRelay> {
   const folder = children.folder()
-  const listen = ["127.0.0.1:0"]
+  const listen = ["tcp://127.0.0.1:0"]
   const secrets: string[] = []
   if (options.link === "unix") listen.push(`unix:${join(folder, "relay.sock")}`)
   if (options.link === "tls") {
@@ -92,13 +92,15 @@ export async function startAgentProcess(
   target: Place,
   options: RdvOptions,
 ): Promise<{ readonly child: Child; readonly place: Place; readonly hostHeader: string }> {
-  const own = usesCommandLine(options) ? [commandLine] : [join(import.meta.dirname, "programs", "agent.ts")]
+  const program = usesCommandLine(options) ? commandLine : join(import.meta.dirname, "programs", "agent.ts")
+  // A line for each exchange costs the agent a fifth of its time, and us the reading.
+  const output = usesCommandLine(options) ? ["--json", "--quiet"] : []
   const name = kind === "http" ? ["--name", "bench"] : []
   const trust = relay.ca === undefined ? [] : ["--ca", relay.ca]
   const flags = options.nodeFlags?.("agent") ?? []
   const child = children.node(
     "agent",
-    [...flags, ...own, kind, `${target.host}:${target.port}`, "--relay", relay.address, ...name, ...trust, "--json"],
+    [...flags, program, kind, `${target.host}:${target.port}`, "--relay", relay.address, ...name, ...trust, ...output],
     { env: homeIn(children.folder()) },
   )
   if (kind === "http") {
@@ -109,9 +111,8 @@ export async function startAgentProcess(
   return { child, place: { host: "127.0.0.1", port: Number(match[1]) }, hostHeader: "localhost" }
 }
 
-/** The command line takes a certificate by flags of its own; TLS runs from source until it is settled. */
 function usesCommandLine(options: RdvOptions): boolean {
-  return !options.source && options.link !== "tls" && existsSync(commandLine)
+  return !options.source && existsSync(commandLine)
 }
 
 /** Nothing of the user's configuration and data plays in. */

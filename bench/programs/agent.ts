@@ -10,7 +10,6 @@ const { values, positionals } = parseArgs({
     relay: { type: "string", default: "" },
     name: { type: "string" },
     ca: { type: "string" },
-    json: { type: "boolean" },
   },
 })
 const [kind = "http", target = ""] = positionals
