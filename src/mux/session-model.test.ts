@@ -240,7 +240,7 @@ for (const checked of [false, true]) {
       fc.asyncProperty(steps, fc.constantFrom(Infinity, 1000, 7777), (script, splitBytes) =>
         play(script, checked, splitBytes),
       ),
-      { numRuns: 120, interruptAfterTimeLimit: 5000 },
+      { numRuns: 120 },
     )
   })
 }

@@ -35,6 +35,7 @@ export class SessionStats {
   streamsAccepted = 0
 
   read(): SessionCounts {
-    return { ...this }
+    const { links, resumes, bytesIn, bytesOut, retransmittedBytes, streamsOpened, streamsAccepted } = this
+    return { links, resumes, bytesIn, bytesOut, retransmittedBytes, streamsOpened, streamsAccepted }
   }
 }
