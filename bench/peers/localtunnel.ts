@@ -48,7 +48,6 @@ export const localtunnel: System = {
       name,
       "--port",
       String(target.port),
-      "--local-host",
       target.host,
     ])
     await client.until(/your url is/)
