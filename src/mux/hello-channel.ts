@@ -71,6 +71,7 @@ export class HelloChannel {
     this.#waiting = Promise.withResolvers<Hello>()
     const { promise } = this.#waiting
     this.#parse()
+    if (this.#waiting !== undefined) this.link.resume()
     return promise
   }
 
@@ -130,6 +131,8 @@ export class HelloChannel {
       this.#earlyBytes = this.#bytes.length
       const waiting = this.#waiting
       this.#waiting = undefined
+      // While a proof is checked, a peer that goes on at once feels it instead of filling our memory.
+      this.link.pause()
       if (hello.kind === "refuse") {
         const code = codeFromNumber(hello.code)
         const refusal = new RdvError(code, hello.reason === "" ? undefined : hello.reason, { origin: "remote" })
