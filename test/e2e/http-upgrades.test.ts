@@ -28,7 +28,7 @@ test("a WebSocket echoes messages of all sizes, in order", async () => {
   let next = 0
   const all = new Promise<void>((resolve) => {
     socket.on("message", (message) => {
-      assert.equal(String(message), `message ${next++}`)
+      assert.equal(String(message as Buffer), `message ${next++}`)
       if (next === count) resolve()
     })
   })
@@ -162,7 +162,7 @@ async function webSocketEcho(): Promise<WebSocketEcho> {
   const server = new WebSocketServer({ server: origin.server, handleProtocols: () => "chat" })
   server.on("connection", (socket) => {
     socket.on("message", (message, binary) => {
-      if (!binary && String(message) === "please close") socket.close(4002, "as you wish")
+      if (!binary && String(message as Buffer) === "please close") socket.close(4002, "as you wish")
       else socket.send(message as Buffer, { binary })
     })
     socket.on("close", (code, reason) => server.emit("closing", code, String(reason)))

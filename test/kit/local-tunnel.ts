@@ -4,6 +4,7 @@ import { silentLog } from "../../src/base/log.ts"
 import type { JsonObject } from "../../src/base/json.ts"
 import type { Exposed } from "../../src/host/host.ts"
 import type { SessionLimits } from "../../src/mux/limits.ts"
+import type { DoorTls } from "../../src/relay/front-door.ts"
 import { startAgent, startRelay, startTunnel } from "../../src/node.ts"
 import type { RelayLimits, RunningAgent, RunningRelay, TunnelSettings } from "../../src/node.ts"
 import { eventually } from "./raw-http.ts"
@@ -16,6 +17,8 @@ export interface LocalTunnelOptions {
   readonly sessionLimits?: Partial<SessionLimits>
   /** Where the agent dials, for who stands between it and the relay. */
   readonly between?: (relayPort: number) => Promise<number>
+  /** Visitors may come by TLS, too. */
+  readonly tls?: DoorTls
   readonly onExchange?: (method: string, target: string, status: number, ms: number) => void
 }
 
@@ -24,6 +27,8 @@ export interface LocalTunnel extends AsyncDisposable {
   readonly agent: RunningAgent
   /** Where visitors connect: the relay's port, or the public port of a TCP tunnel. */
   readonly port: number
+  /** The same by TLS, where it was asked for. */
+  readonly tlsPort: number
   /** What visitors send as Host. */
   readonly host: string
   /** Open connections of visitors, and streams of the session beside its control stream. */
@@ -34,14 +39,15 @@ export interface LocalTunnel extends AsyncDisposable {
 
 export async function localTunnel(options: LocalTunnelOptions): Promise<LocalTunnel> {
   const relay = await startRelay({
-    listen: ["127.0.0.1:0"],
+    listen: ["127.0.0.1:0", ...(options.tls === undefined ? [] : ["tls://127.0.0.1:0"])],
+    ...(options.tls !== undefined && { tls: options.tls }),
     store: ":memory:",
     open: true,
     log: silentLog,
     ...(options.limits !== undefined && { limits: options.limits }),
     ...(options.sessionLimits !== undefined && { sessionLimits: options.sessionLimits }),
   })
-  const [address] = relay.addresses
+  const [address, secure] = relay.addresses
   if (address === undefined || !("port" in address)) throw new Error("The relay has no port")
   const dialled = (await options.between?.(address.port)) ?? address.port
   const agent = startAgent({
@@ -70,6 +76,7 @@ export async function localTunnel(options: LocalTunnelOptions): Promise<LocalTun
     relay,
     agent,
     port: settings.kind === "tcp" ? Number(exposed.name) : address.port,
+    tlsPort: secure !== undefined && "port" in secure ? secure.port : 0,
     host: `${exposed.name}.localhost`,
     held,
     quiet: () =>

@@ -31,8 +31,8 @@ export interface RawConnection {
 
 /** A service on bare sockets; `onData` is called with each piece. */
 export async function rawOrigin(
-  onData: (connection: RawConnection, bytes: Buffer) => void = () => undefined,
-  onConnection: (connection: RawConnection) => void = () => undefined,
+  onData: (connection: RawConnection, bytes: Buffer) => unknown = () => undefined,
+  onConnection: (connection: RawConnection) => unknown = () => undefined,
 ): Promise<RawOrigin> {
   const connections: RawConnection[] = []
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -83,7 +83,7 @@ export interface HttpOrigin extends Origin {
   readonly requests: readonly string[]
 }
 
-export type OriginHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void | Promise<void>
+export type OriginHandler = (request: http.IncomingMessage, response: http.ServerResponse) => unknown
 
 /** A service through `node:http`. */
 export async function httpOrigin(
@@ -94,7 +94,9 @@ export async function httpOrigin(
   let accepted = 0
   const server = http.createServer({ keepAliveTimeout: 30_000, ...options }, (request, response) => {
     requests.push(`${request.method} ${request.url}`)
-    void handler(request, response)
+    // A handler fails when its visitor leaves within the body.
+    const run = async () => handler(request, response)
+    run().catch(() => response.destroy())
   })
   server.on("connection", () => accepted++)
   const port = await listen(server)

@@ -95,12 +95,12 @@ export class HttpIngress {
   }
 
   #hostFor(scheme: "http" | "https"): VisitorHost {
-    const ingress = this
+    const now = () => this.#nowMs
     return {
       limits: this.#options.limits,
       scheme,
       get nowMs() {
-        return ingress.#nowMs
+        return now()
       },
       route: (host) => this.#route(host),
       own: (visitor, head, rest) => this.#own(visitor, head, rest),

@@ -57,7 +57,7 @@ export class TcpIngress {
   }
 
   close(): void {
-    for (const port of [...this.#ports.values()]) port.close()
+    for (const port of this.#ports.values()) port.close()
     for (const socket of this.#sockets) socket.destroy()
   }
 
