@@ -17,7 +17,7 @@ MAX_REASON = 512
 MAX_BETWEEN_CHECKS = 262144  # section 5
 MIN_WINDOW = 131072  # sections 3 and 6
 MAX_CREDIT = 2**30  # section 6
-SERVICE_NAME = re.compile(r"[a-z0-9._/-]{1,100}", re.ASCII)
+SERVICE_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")
 
 
 class Kind(enum.IntEnum):
@@ -122,13 +122,16 @@ def encode_frame(kind: Kind, stream: int, payload: bytes = b"") -> bytes:
 
 
 def decode_header(octets: bytes | bytearray) -> Header:
-    """Reads 8 bytes; refuses what section 2 says must be refused before the payload is stored."""
+    """Reads 8 bytes. What it raises for must be refused before the payload is stored (section 2)."""
     word, stream = _header.unpack(octets)
-    length = word & 0xFFFFFF
+    return _allowed(word >> 24, word & 0xFFFFFF, stream)
+
+
+def _allowed(number: int, length: int, stream: int) -> Header:
     try:
-        kind = Kind(word >> 24)
+        kind = Kind(number)
     except ValueError:
-        raise Violation(f"unknown frame type {word >> 24:#04x}") from None
+        raise Violation(f"unknown frame type {number:#04x}") from None
     rule = _RULES[kind]
     if not rule.smallest <= length <= rule.largest:
         raise Violation(f"{kind.name} with a payload of {length} bytes")
@@ -142,13 +145,13 @@ class Open(NamedTuple):
 
     window: int
     service: str
-    header: dict
+    header: dict | None  # None: there is no header, not even an empty one
     first: bytes
 
 
 def encode_open(opening: Open) -> bytes:
     service = opening.service.encode("ascii")
-    header = encode_json(opening.header) if opening.header else b""
+    header = b"" if opening.header is None else encode_json(opening.header)
     parts = (struct.pack(">IB", opening.window, len(service)), service, struct.pack(">H", len(header)), header)
     return b"".join(parts) + opening.first
 
@@ -171,7 +174,7 @@ def decode_open(payload: bytes) -> Open:
         raise Violation("OPEN with a service name that is none")
     if not MIN_WINDOW <= window <= MAX_CREDIT:
         raise Violation(f"OPEN with a window of {window} bytes")
-    header = decode_json(payload[header_at:first_at]) if header_size else {}
+    header = decode_json(payload[header_at:first_at]) if header_size else None
     return Open(window, service, header, payload[first_at:])
 
 
@@ -229,19 +232,20 @@ class Incoming:
     """
     Cuts the bytes of one direction of one link into frames.
 
-    While `checked`, frames come out only after the CHECK behind them has matched (section 5). Else the payload of DATA
-    comes out as it arrives. Every link starts checked, because HELLO frames always are.
+    While `checked`, frames come out only after the CHECK behind them has matched, and so do violations: before that,
+    the link may have made them (section 5). Else the payload of DATA comes out as it arrives. Every link starts
+    checked, because HELLO frames always are.
     """
 
     def __init__(self) -> None:
         self.checked = True
         self._buffer = bytearray()
-        self._header: Header | None = None
+        self._frame: Header | _Bad | None = None  # whose payload is due
         self._offset = 0  # bytes of the current DATA payload that are out already
         self._crc = 0
         self._span = 0  # bytes since the last CHECK
-        self._held: list[Piece] = []
-        self._ready: deque[Piece] = deque()
+        self._held: list[Piece | Violation] = []
+        self._ready: deque[Piece | Violation] = deque()
 
     @property
     def idle(self) -> bool:
@@ -252,59 +256,79 @@ class Incoming:
         self._buffer += octets
 
     def pull(self) -> Piece | None:
-        """The next piece, or None until more bytes are pushed."""
+        """The next piece, or None until more bytes are pushed. Raises Violation, and Corrupt on a checked link."""
         while not self._ready:
             piece = self._next()
             if piece is None:
                 return None
-            if not self.checked:
-                if piece.kind is Kind.CHECK:
-                    raise Violation("CHECK on a link where neither side wanted any")
-                return piece
-            if piece.kind is not Kind.CHECK:
+            if isinstance(piece, Piece) and piece.kind is Kind.CHECK:
+                self._verify(piece.data)
+            elif self.checked:
                 self._held.append(piece)
-                continue
-            if int.from_bytes(piece.data, "big") != self._crc:
-                raise Corrupt("a CHECK does not match the bytes before it")
-            self._ready.extend(self._held)
-            self._held.clear()
-            self._crc = self._span = 0
-        return self._ready.popleft()
+            else:
+                self._ready.append(piece)
+        piece = self._ready.popleft()
+        if isinstance(piece, Violation):
+            raise piece
+        return piece
 
-    def _next(self) -> Piece | None:
-        if self._header is None:
+    def _verify(self, sum_of_sender: bytes) -> None:
+        if not self.checked:
+            raise Violation("CHECK on a link where neither side wanted any")
+        if int.from_bytes(sum_of_sender, "big") != self._crc:
+            raise Corrupt("a CHECK does not match the bytes before it")
+        self._ready.extend(self._held)
+        self._held.clear()
+        self._crc = self._span = 0
+
+    def _next(self) -> Piece | Violation | None:
+        if self._frame is None:
             if len(self._buffer) < HEADER_SIZE:
                 return None
-            self._header = self._read_header()
-        kind, length, stream = self._header
-        offset = self._offset
-        available = min(length - offset, len(self._buffer))
-        if offset + available < length and (self.checked or kind is not Kind.DATA or available == 0):
+            self._frame = self._read_header()
+        frame, offset = self._frame, self._offset
+        available = min(frame.length - offset, len(self._buffer))
+        if offset + available < frame.length and (self.checked or frame.kind is not Kind.DATA or available == 0):
             return None
         data = bytes(self._buffer[:available])
         del self._buffer[:available]
         self._offset += available
-        if self._offset == length:
-            self._header, self._offset = None, 0
-        if self.checked and kind is not Kind.CHECK:
+        if self._offset == frame.length:
+            self._frame, self._offset = None, 0
+        if self.checked and frame.kind is not Kind.CHECK:
             self._crc = zlib.crc32(data, self._crc)
-        return Piece(kind, stream, length, offset, data)
+        if isinstance(frame, _Bad):
+            return frame.violation
+        return Piece(frame.kind, frame.stream, frame.length, offset, data)
 
-    def _read_header(self) -> Header:
+    def _read_header(self) -> Header | _Bad:
         octets = self._buffer[:HEADER_SIZE]
+        word, stream = _header.unpack(octets)
+        number, length = word >> 24, word & 0xFFFFFF
         del self._buffer[:HEADER_SIZE]
+        if not self.checked:
+            return _allowed(number, length, stream)
+        frame: Header | _Bad
         try:
-            header = decode_header(octets)
-            if header.kind is not Kind.CHECK:
-                self._span += HEADER_SIZE + header.length
-                if self.checked and self._span > MAX_BETWEEN_CHECKS:
-                    raise Violation("too many bytes without a CHECK")
+            frame = _allowed(number, length, stream)
         except Violation as violation:
-            # No CHECK has vouched for this header yet, so the link is to blame before the peer is.
-            raise Corrupt(str(violation)) if self.checked else violation from None
-        if self.checked and header.kind is not Kind.CHECK:
+            if number == Kind.CHECK or length > MAX_PAYLOAD:
+                raise Corrupt(str(violation)) from None
+            frame = _Bad(None, length, violation)
+        if number != Kind.CHECK:
             self._crc = zlib.crc32(octets, self._crc)
-        return header
+            self._span += HEADER_SIZE + length
+            if self._span > MAX_BETWEEN_CHECKS:
+                raise Corrupt("too many bytes without a CHECK")
+        return frame
+
+
+class _Bad(NamedTuple):
+    """A frame on a checked link whose header is a violation, if the CHECK behind it matches."""
+
+    kind: None
+    length: int
+    violation: Violation
 
 
 class Outgoing:

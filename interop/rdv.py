@@ -162,6 +162,8 @@ async def _redial(session: Session, connect: Connect) -> Wire | None:
                     pause = min(pause * 2, LAST_PAUSE_SECONDS)
     except TimeoutError:
         session.finish(Code.EXPIRED, "the link stayed away longer than the grace time")
+    except Violation as violation:
+        session.finish(Code.PROTOCOL, str(violation))
     except Refused as refused:
         # Section 3: streams of a session that is not known any more end with code 10.
         code = Code.EXPIRED if refused.code is Code.UNKNOWN_SESSION else refused.code
@@ -187,10 +189,14 @@ async def _resume(session: Session, link: Link) -> Wire:
         resumed = _expect(await wire.hear(), "resumed")
         if not _proves(resumed, session.secret, "accept", nonce, accept_nonce):
             raise Violation("the acceptor's proof is wrong")
-        session.rewind(_number(resumed, "received"))
     except BaseException as error:
         link.cut()
         raise LinkLost(f"bad handshake: {error}") if isinstance(error, Violation) else error
+    try:
+        session.rewind(_number(resumed, "received"))
+    except (LinkLost, Violation):
+        link.cut()
+        raise
     wire.end_handshake(check or challenge.get("check") is True)
     session.attach(wire)
     return wire
@@ -290,7 +296,12 @@ class Acceptor:
         if session.ended is not None:
             raise Refused(Code.UNKNOWN_SESSION, "the session is not known here any more")
         session.detach()
-        session.rewind(_number(message, "received"))
+        try:
+            session.rewind(_number(message, "received"))
+        except Violation as violation:
+            self.sessions.pop(session.identity, None)
+            session.finish(Code.PROTOCOL, str(violation))
+            raise
         if session.keeper is not None:
             session.keeper.cancel()
         mine = proof(session.secret, "accept", dial_nonce, accept_nonce, session.applied)

@@ -41,7 +41,8 @@ DEAD_SECONDS = 10.0  # section 7
 MAX_KEPT = 16 * 2**20  # section 4: sequenced bytes that are not acknowledged
 MAX_UNSENT = 256 * 1024  # what waits for the link, so that no stream queues far ahead of the others
 MAX_BATCH = 128 * 1024  # bytes per write, and so per CHECK
-MAX_PROMPT = 1024  # PONGs that wait; then reading waits too
+MAX_PROMPT = 16  # section 7: PINGs beyond may go unanswered
+LIFE_BYTES = 4096  # section 5: fewer bytes that wait for their CHECK are no sign of life
 ACK_BYTES = 32 * 1024  # section 4 asks for 131072 at most
 ACK_SECONDS = 0.02  # section 4 asks for 25 ms at most
 MAX_BAD_LINKS = 5  # links in a row that end with Corrupt and bring nothing; then the session ends
@@ -85,15 +86,24 @@ class Wire:
         self.ack_timer: asyncio.TimerHandle | None = None
         self.out = Outgoing()
         self._in = Incoming()
+        self._unverified = 0  # bytes that arrived since the last sign of life
 
     async def read(self) -> Piece:
         while (piece := self._in.pull()) is None:
             octets = await self.link.read()
             if not octets:
                 raise LinkLost("the peer ended the link")
-            self.heard = time.monotonic()
+            self._unverified += len(octets)
+            if self._unverified >= LIFE_BYTES or not self._in.checked:
+                self._note_life()
             self._in.push(octets)
+        if self._unverified > 0:
+            self._note_life()
         return piece
+
+    def _note_life(self) -> None:
+        self.heard = time.monotonic()
+        self._unverified = 0
 
     async def flush(self) -> None:
         self.link.write(self.out.take())
@@ -144,7 +154,7 @@ class Session:
         self.options = options
         self._peer_limits = peer_limits
         self._services = services
-        self._draining = False
+        self._drained_at: int | None = None  # the position behind our DRAIN
         self.wire: Wire | None = None
         self.keeper: asyncio.Task[None] | None = None
         self._handlers: set[asyncio.Task[None]] = set()
@@ -174,21 +184,21 @@ class Session:
             raise self.ended
         if self.peer_drains:
             raise StreamEnded(Code.DRAINING, "the peer takes no new streams")
-        opening = Open(self.options.limits.window, service, header or {}, first)
+        opening = Open(self.options.limits.window, service, header, first)
         payload = encode_open(opening)
         if not SERVICE_NAME.fullmatch(service) or len(payload) > MAX_PAYLOAD:
             raise ValueError("the service's name is none, or header and first bytes are too long")
         credit = self._peer_limits.window - len(first)
-        stream = Stream(self, self._take_number(), service, opening.header, credit, opening.window)
+        stream = Stream(self, self._take_number(), service, header or {}, credit, opening.window)
         self._streams[stream.number] = stream
         self.emit(Kind.OPEN, stream.number, payload)
         return stream
 
     def drain(self) -> None:
         """Asks the peer to open no more streams."""
-        if not self._draining:
-            self._draining = True
+        if self._drained_at is None:
             self.emit(Kind.DRAIN, 0)
+            self._drained_at = self._made
 
     async def close(self, code: Code = Code.CLOSED, reason: str = "") -> None:
         """Ends the session with its streams, and tells the peer if there is a link."""
@@ -228,19 +238,22 @@ class Session:
     def _acknowledge(self, position: int) -> None:
         """The peer has applied our sequenced bytes up to `position`."""
         if position > self._sent:
-            raise Violation("ACK beyond what was sent")
+            raise Violation("more is acknowledged than was sent")
         if position <= self._acked:
             return
         while self._kept and self._kept[0][0] <= position:
             self._acked, _ = self._kept.popleft()
         if self._acked != position:
-            raise Violation("ACK within a frame")
+            raise Violation("a part of a frame is acknowledged")
         self._changed.set()
 
     def rewind(self, received: int) -> None:
-        """For a new link: everything behind what the peer has received is to be sent again (section 3, step 4)."""
+        """
+        For a new link: everything behind what the peer has received is to be sent again (section 3, step 4). Raises
+        LinkLost for a count from the past, Violation for one that cannot be (step 6).
+        """
         if received < self._acked:
-            raise Violation("the peer states less than it acknowledged")
+            raise LinkLost("the peer states less than it acknowledged; its link was too slow")
         replay_end = self._sent
         self._acknowledge(received)
         self._unsent.extendleft(reversed(self._kept))
@@ -289,8 +302,6 @@ class Session:
         try:
             while self.ended is None:
                 piece = await wire.read()
-                while len(wire.prompt) > MAX_PROMPT:
-                    await self._change()
                 if self.wire is not wire:
                     return
                 self._apply(wire, piece)
@@ -329,9 +340,10 @@ class Session:
 
     async def _beat(self, wire: Wire) -> None:
         """Section 7: a PING four times in the dead time; returns when the link is dead."""
+        dead = self.options.dead_seconds
         count = 0
-        while time.monotonic() - wire.heard < self.options.dead_seconds:
-            await asyncio.sleep(self.options.dead_seconds / 4)
+        while (left := wire.heard + dead - time.monotonic()) > 0:
+            await asyncio.sleep(min(dead / 4, left))
             count += 1
             wire.prompt.append(encode_frame(Kind.PING, 0, struct.pack(">Q", count)))
             self._work.set()
@@ -345,7 +357,7 @@ class Session:
             self._plan_ack(wire)
         elif kind is Kind.ACK:
             self._acknowledge(int.from_bytes(piece.data, "big"))
-        elif kind is Kind.PING:
+        elif kind is Kind.PING and len(wire.prompt) < MAX_PROMPT:
             wire.prompt.append(encode_frame(Kind.PONG, 0, piece.data))
             self._work.set()
         elif kind is Kind.HELLO:
@@ -399,11 +411,11 @@ class Session:
         self._peer_wrapped = self._peer_wrapped or number < self._last_peer_number
         self._last_peer_number = number
         limits = self.options.limits
-        stream = Stream(self, number, opening.service, opening.header, opening.window, limits.window)
+        stream = Stream(self, number, opening.service, opening.header or {}, opening.window, limits.window)
         handler = self._services(opening.service)
         if len(self._streams) - self._count_ours() >= limits.streams:
             return stream.reset(Code.LIMIT, "too many streams")
-        if self._draining:
+        if self._drained_at is not None and self._acked >= self._drained_at:
             return stream.reset(Code.DRAINING, "nothing new is taken")
         if handler is None:
             return stream.reset(Code.NO_SERVICE, f"no service {opening.service} here")
