@@ -385,10 +385,9 @@ test("what a stranger sends while it is looked up stays on its side", async () =
   }
   await settle()
   assert.equal(stranger.closed, false)
-  assert.ok(pair.a.queuedBytes >= 4_000, "the link does not take more than a read or two")
   admit.resolve()
   await done
-  assert.equal(desk.started.length, 1)
+  assert.equal(desk.started[0]?.early.length, 0, "nothing was taken that nobody waited for")
   assert.equal(clock.pending, 0)
 })
 

@@ -26,7 +26,10 @@ import type { RelayProcess, TestProcess } from "../kit/processes.ts"
 
 const full = process.env["RDV_CHAOS_FULL"] === "1"
 const deadAfterMs = 2_000
-const bulkBytes = (full ? 1024 : 256) * 1024 * 1024
+const mebibyte = 1024 * 1024
+/** Each way, MiB. */
+const bulk = full ? 1024 : 256
+const shorter = full ? 1024 : 64
 
 const cleanUps: (() => unknown)[] = []
 afterEach(async () => {
@@ -73,6 +76,7 @@ const handshakeBytes = 8_192
 async function underLoad(
   t: TestContext,
   course: Course,
+  bulkBytes: number,
   disturb: (progress: () => number) => Promise<void>,
 ): Promise<void> {
   const { target, origin, relay, agent } = course
@@ -91,10 +95,12 @@ async function underLoad(
   const [atRelay] = await relay.sessions()
   const [atAgent] = await agent.sessions()
   t.diagnostic(
-    `${(bulkBytes / 2 ** 20) * 2} MiB in ${seconds.toFixed(1)} s, ${small.done} requests, ${socket.done} messages, ` +
+    `${(bulkBytes / mebibyte) * 2} MiB in ${seconds.toFixed(1)} s, ${small.done} requests, ${socket.done} messages, ` +
       `${events.done} events; ${atRelay?.resumes} resumes, retransmitted ` +
-      `${(((atRelay?.retransmittedBytes ?? 0) + (atAgent?.retransmittedBytes ?? 0)) / 2 ** 20).toFixed(1)} MiB`,
+      `${(((atRelay?.retransmittedBytes ?? 0) + (atAgent?.retransmittedBytes ?? 0)) / mebibyte).toFixed(1)} MiB`,
   )
+  const retries = agent.events.filter(({ event }) => event === "retry").map(({ code, reason }) => `${code}: ${reason}`)
+  if (retries.length > 0) t.diagnostic(`attempts that failed: ${retries.join("; ")}`)
   assert.deepEqual(small.failures, [])
   assert.deepEqual(socket.failures, [])
   assert.deepEqual(events.failures, [])
@@ -123,7 +129,7 @@ test(
     ])
     const resets: number[] = []
     const silences: number[] = []
-    await underLoad(t, course, async (progress) => {
+    await underLoad(t, course, bulk * mebibyte, async (progress) => {
       for (const [index, moment] of moments.entries()) {
         await until(
           () => progress() >= moment,
@@ -155,7 +161,7 @@ test("an agent that was frozen loses nothing", { timeout: full ? 300_000 : 90_00
   const course = await setUp()
   const { agent } = course
   const frozenMs = full ? 30_000 : 12_000
-  await underLoad(t, course, async (progress) => {
+  await underLoad(t, course, shorter * mebibyte, async (progress) => {
     await until(() => progress() > 0.2, "the transfers are under way", 60_000)
     agent.signal("SIGSTOP")
     await sleep(frozenMs)
@@ -172,7 +178,7 @@ test("an agent that was frozen loses nothing", { timeout: full ? 300_000 : 90_00
 test("a changed byte on plain TCP costs the link and never the data", { timeout: 90_000 }, async (t) => {
   const course = await setUp()
   const { proxy, agent } = course
-  await underLoad(t, course, async (progress) => {
+  await underLoad(t, course, bulk * mebibyte, async (progress) => {
     for (const direction of ["toTarget", "toClient", "toTarget", "toClient"] as const) {
       const from = agent.events.length
       const start = progress()
@@ -194,7 +200,7 @@ test("a slow, distant path that is cut again and again loses nothing", { timeout
   const { proxy, target, origin } = course
   proxy.delayMs = 40
   proxy.bytesPerSecond = 8 * 1024 * 1024
-  const bytes = 12 * 1024 * 1024
+  const bytes = 12 * mebibyte
   const small = smallRequests(target, 20)
   const [socket, events] = await Promise.all([echoSocket(target, 10), eventStream(target, 50)])
   let done = false

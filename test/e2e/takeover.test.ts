@@ -84,14 +84,16 @@ for (const owner of ["a token", "an anonymous installation"] as const) {
       await first.kill()
       const restartedAt = performance.now()
       const second = owned(await startAgentProcess(settings))
-      const bound = performance.now()
+      const [ready, exposed] = ["ready", "exposed"].map((name) => second.events.find(({ event }) => event === name))
       await until(() => answers(relay.port, "mine.localhost"), "the route is back", 1_000)
+      const namedMs = (exposed?.at ?? Infinity) - (ready?.at ?? 0)
       t.diagnostic(
         `back ${(performance.now() - restartedAt).toFixed(0)} ms after the start of the process, ` +
-          `${(performance.now() - bound).toFixed(0)} ms after it was told its name`,
+          `${namedMs.toFixed(0)} ms after it was ready to dial`,
       )
-      assert.ok(performance.now() - restartedAt < 1_000)
-      assert.equal(second.events.find(({ event }) => event === "exposed")?.["name"], "mine")
+      // Node's own start takes its time where everything runs at once; ours does not.
+      assert.ok(namedMs < 500)
+      assert.equal(exposed?.["name"], "mine")
 
       if (silent) proxy.cutAll("rst")
       const left = await waiting

@@ -32,8 +32,11 @@ export function* patternBytes(length: number): Generator<Buffer> {
   }
 }
 
+const zeros = Buffer.alloc(262_144)
+
 /**
  * - `GET /download?bytes=N`: N bytes, with Content-Length
+ * - `GET /flood?bytes=N`: N zeros, as fast as they are taken and at little cost here
  * - `POST /upload`: answers with the SHA-256 of the body
  * - `POST /slow-upload?rate=N`: reads N bytes per second
  * - `POST /echo?ms=N`: the body, after N ms
@@ -73,6 +76,21 @@ export async function chaosOrigin(): Promise<ChaosOrigin> {
         }
         await pipeline(Readable.from(hashed()), response)
         digests.set(length, hash.digest("hex"))
+        return
+      }
+      case "/flood": {
+        let left = number("bytes")
+        response.setHeader("Content-Length", left)
+        const flow = () => {
+          while (left > 0 && !response.destroyed) {
+            const piece = left >= zeros.length ? zeros : zeros.subarray(0, left)
+            left -= piece.length
+            if (!response.write(piece)) return
+          }
+          response.end()
+        }
+        response.on("drain", flow)
+        flow()
         return
       }
       case "/upload": {

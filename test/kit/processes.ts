@@ -14,6 +14,8 @@ import type { AgentProcessSettings, ProcessSettings, RelayProcessSettings } from
 
 export interface ProcessEvent {
   readonly event: string
+  /** Since the start of the process, ms. */
+  readonly at: number
   readonly [key: string]: unknown
 }
 

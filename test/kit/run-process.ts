@@ -32,7 +32,8 @@ export interface AgentProcessSettings {
 
 export type ProcessSettings = RelayProcessSettings | AgentProcessSettings
 
-const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
+/** `at` counts from the start of the process, ms. */
+const say = (line: object) => void process.stdout.write(`${JSON.stringify({ ...line, at: performance.now() })}\n`)
 
 const log = createLog({
   level: process.env["RDV_TEST_LOG"] === undefined ? "silent" : "info",
