@@ -6,7 +6,19 @@
 import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { isIP } from "node:net"
-import { bitString, boolean, der, integer, objectId, octetString, sequence, set, tagged, time, utf8String } from "./der.ts"
+import {
+  bitString,
+  boolean,
+  der,
+  integer,
+  objectId,
+  octetString,
+  sequence,
+  set,
+  tagged,
+  time,
+  utf8String,
+} from "./der.ts"
 
 /** Both PEM. */
 export interface Certified {
@@ -64,7 +76,10 @@ export function makeServerCertificate(options: ServerOptions, authority: Certifi
     extension(oid.authorityKeyId, sequence(der(0x80, keyId(issuerSpki)))),
   ]
   const signer = createPrivateKey(authority.key)
-  return { cert: certificate(options, issuer, name(options.title), spki, extensions, signer), key: pem(keys.privateKey) }
+  return {
+    cert: certificate(options, issuer, name(options.title), spki, extensions, signer),
+    key: pem(keys.privateKey),
+  }
 }
 
 const oid = {
@@ -107,7 +122,10 @@ function certificate(
     tagged(3, sequence(...extensions)),
   )
   const signed = sequence(body, algorithm, bitString(sign("sha256", body, signer)))
-  const lines = Buffer.from(signed).toString("base64").match(/.{1,64}/g) ?? []
+  const lines =
+    Buffer.from(signed)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? []
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`
 }
 

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict"
 import { X509Certificate } from "node:crypto"
-import { mkdtempSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { createServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
 import * as tls from "node:tls"
-import { readFileSync } from "node:fs"
 import { devCertificate } from "./dev-authority.ts"
 import { makeServerCertificate } from "./certificate.ts"
 import type { Certified } from "./certificate.ts"
@@ -60,7 +59,10 @@ async function verdict(shown: Certified, ca: string, name: string): Promise<stri
     host: "127.0.0.1",
     ca,
     ...(isAddress
-      ? { checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) => tls.checkServerIdentity(name, certificate) }
+      ? {
+          checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) =>
+            tls.checkServerIdentity(name, certificate),
+        }
       : { servername: name }),
   })
   const result = await new Promise<string>((resolve) => {

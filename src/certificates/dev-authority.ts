@@ -52,7 +52,11 @@ export function devCertificate(options: DevCertificateOptions): DevCertificate {
       )
     const issuer = new X509Certificate(authority.cert)
     const server =
-      read(folder, "server", (found) => livesOn(found, now) && found.verify(issuer.publicKey) && covers(found, names)) ??
+      read(
+        folder,
+        "server",
+        (found) => livesOn(found, now) && found.verify(issuer.publicKey) && covers(found, names),
+      ) ??
       keep(folder, "server", () =>
         makeServerCertificate(
           {
@@ -105,6 +109,10 @@ function livesOn(found: X509Certificate, now: Date): boolean {
 }
 
 function covers(found: X509Certificate, names: readonly string[]): boolean {
-  const held = (found.subjectAltName ?? "").split(", ").map((entry) => entry.replace(/^(DNS|IP Address):/, "").toLowerCase())
-  return names.every((name) => (isIP(name) === 6 ? found.checkIP(name) !== undefined : held.includes(name.toLowerCase())))
+  const held = (found.subjectAltName ?? "")
+    .split(", ")
+    .map((entry) => entry.replace(/^(DNS|IP Address):/, "").toLowerCase())
+  return names.every((name) =>
+    isIP(name) === 6 ? found.checkIP(name) !== undefined : held.includes(name.toLowerCase()),
+  )
 }

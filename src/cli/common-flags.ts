@@ -41,6 +41,19 @@ export const drainFlag: Flags = {
   },
 }
 
+/** Four pings have to fit in, ms. */
+export const leastDeadAfterMs = 1_000
+
+export const deadAfterFlag: Flags = {
+  "dead-after": {
+    kind: "text",
+    value: "TIME",
+    env: "RDV_DEAD_AFTER",
+    summary: "A link that is silent for so long is dead",
+    default: "10s",
+  },
+}
+
 /** How to reach a relay and who we are there. */
 export const relayFlags: Flags = {
   relay: {
@@ -113,7 +126,9 @@ export function dialOf({ flags }: { flags: FlagReader }): Partial<TlsDialLimits>
   const pin = flags.text("pin")
   const proxy = flags.text("proxy")
   if (pin !== undefined && !/^(sha256:)?([0-9a-f]{64}|[0-9a-f]{2}(:[0-9a-f]{2}){31})$/i.test(pin)) {
-    throw new RdvError("usage", "--pin is not the SHA-256 of a certificate", { mend: "write sha256: and 64 hex digits" })
+    throw new RdvError("usage", "--pin is not the SHA-256 of a certificate", {
+      mend: "write sha256: and 64 hex digits",
+    })
   }
   return {
     ...(ca !== undefined && { ca: readText(ca, "--ca") }),

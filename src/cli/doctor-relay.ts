@@ -37,7 +37,11 @@ export async function* checkRelay(walk: RelayWalk): AsyncGenerator<Finding> {
   const { address } = walk
   const dial = { timeoutMs: stepMs, ...walk.dial }
   if ("host" in address) {
-    const steps = [() => checkName(address.host, dial), () => checkConnection(address, dial), () => checkTls(address, dial)]
+    const steps = [
+      () => checkName(address.host, dial),
+      () => checkConnection(address, dial),
+      () => checkTls(address, dial),
+    ]
     for (const step of steps) {
       const finding = await step()
       if (finding === undefined) continue
@@ -121,7 +125,11 @@ function dateOf({ scheme, host, port }: NetAddress, dial: TlsDialLimits): Promis
     const options = { host: host === "" ? "localhost" : host, port, path: "/", agent: false as const, timeout: 3_000 }
     // Trust was judged before; here only a time is read.
     const asking = secure
-      ? secureRequest({ ...options, rejectUnauthorized: false, ...(dial.servername && { servername: dial.servername }) })
+      ? secureRequest({
+          ...options,
+          rejectUnauthorized: false,
+          ...(dial.servername && { servername: dial.servername }),
+        })
       : request(options)
     asking.on("response", (answer) => {
       const date = Date.parse(answer.headers.date ?? "")

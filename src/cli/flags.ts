@@ -64,7 +64,10 @@ export class FlagReader {
   list(name: string): readonly string[] {
     const found = this.#read(name)
     const values = found?.values ?? [this.#flag(name).default ?? ""]
-    return values.flatMap((value) => value.split(",")).map((value) => value.trim()).filter((value) => value !== "")
+    return values
+      .flatMap((value) => value.split(","))
+      .map((value) => value.trim())
+      .filter((value) => value !== "")
   }
 
   /** One of the given words. */
@@ -75,11 +78,12 @@ export class FlagReader {
   }
 
   /** A duration with its unit, in ms. */
-  durationMs(name: string): number | undefined {
+  durationMs(name: string, leastMs = 0): number | undefined {
     const value = this.text(name)
     if (value === undefined) return undefined
     const ms = readDuration(value)
     if (ms === undefined) throw wrong(this.#from(name), value, "is not a duration", "write 500ms, 10s, 5m, 2h or 30d")
+    if (ms < leastMs) throw wrong(this.#from(name), value, "is too short", `give at least ${leastMs}ms`)
     return ms
   }
 

@@ -43,6 +43,12 @@ async function start(args: readonly string[], output: Output): Promise<number> {
     return exitCode.ok
   }
   const asksForHelp = first === "help"
+  const [group = "", after] = asksForHelp ? args.slice(1) : args
+  const family = commands.filter(({ name }) => name.startsWith(`${group} `))
+  if (family.length > 0 && (after === "--help" || after === "-h" || (asksForHelp && after === undefined))) {
+    stdout.write(`${family.map(commandHelp).join("\n\n\n")}\n`)
+    return exitCode.ok
+  }
   const { command, rest } = findCommand(asksForHelp ? args.slice(1) : args)
   const end = rest.indexOf("--")
   const flagsEnd = end < 0 ? rest.length : end
@@ -86,7 +92,7 @@ function findCommand(args: readonly string[]): { command: Command; rest: readonl
   const one = commands.find(({ name }) => name === first)
   if (one !== undefined) return { command: one, rest: args.slice(1) }
   const verbs = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name.split(" ")[1])
-  if (verbs.length > 0 && (second === "" || second === "--help" || second === "-h")) {
+  if (verbs.length > 0 && second === "") {
     throw new RdvError("usage", `"rdv ${first}" is not complete`, { mend: `use rdv ${first} ${verbs.join("|")}` })
   }
   const wanted = verbs.length > 0 ? `${first} ${second}` : first

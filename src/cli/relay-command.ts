@@ -1,18 +1,26 @@
 /** `rdv relay`: runs a relay until it is told to stop. */
 
-import { networkInterfaces } from "node:os"
-import { join } from "node:path"
 import { RdvError } from "../base/error.ts"
 import { isLoopback, startRelay, version } from "../node.ts"
 import type { RunningRelay } from "../node.ts"
-import { devCertificate } from "../certificates/dev-authority.ts"
-import type { Folders } from "../store/paths.ts"
 import { parseAddress, printAddress } from "../transport/address.ts"
 import type { Address } from "../transport/address.ts"
-import { commonFlags, dataFlag, drainFlag, foldersOf, logFlags, logOf, readText, relayStorePath } from "./common-flags.ts"
+import {
+  commonFlags,
+  dataFlag,
+  deadAfterFlag,
+  drainFlag,
+  foldersOf,
+  leastDeadAfterMs,
+  logFlags,
+  logOf,
+  relayStorePath,
+} from "./common-flags.ts"
 import { exitCode, untilStopped } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import { tellStatus } from "./process-status.ts"
+import { isEverywhere, readRelayTls } from "./relay-tls.ts"
+import type { RelayTls } from "./relay-tls.ts"
 
 export const relayCommand: Command = {
   name: "relay",
@@ -60,13 +68,7 @@ export const relayCommand: Command = {
       summary: "How long a session may be without a link",
       default: "60s",
     },
-    "dead-after": {
-      kind: "text",
-      value: "TIME",
-      env: "RDV_DEAD_AFTER",
-      summary: "A link that is silent for so long is dead",
-      default: "10s",
-    },
+    ...deadAfterFlag,
     ...drainFlag,
     ...dataFlag,
     ...logFlags,
@@ -86,12 +88,12 @@ export const relayCommand: Command = {
 async function run(call: CommandCall): Promise<number> {
   const { flags, output } = call
   const at = foldersOf(call)
-  const domain = (flags.text("domain") as string).toLowerCase()
+  const domain = readDomain(flags.text("domain") as string)
   const open = flags.on("open")
-  const tls = readTls(call, at, domain)
+  const tls = readRelayTls(call, at, domain)
   const listen = flags.list("listen").map((text) => parseAddress(text, tls === undefined ? "tcp" : "tls"))
   const graceMs = flags.durationMs("grace") as number
-  const deadAfterMs = flags.durationMs("dead-after") as number
+  const deadAfterMs = flags.durationMs("dead-after", leastDeadAfterMs) as number
   const drainMs = flags.durationMs("drain") as number
   const publicUrl = readPublicUrl(flags.text("public-url"))
   const log = logOf(call, "info")
@@ -106,7 +108,7 @@ async function run(call: CommandCall): Promise<number> {
     ...(tls !== undefined && { tls }),
   })
   const quiet = await tellStatus(call.env, { command: "rdv relay", relay }, log)
-  tell(call, relay, domain, open, tls?.caFile)
+  tell(call, relay, domain, open, tls)
   await untilStopped(call.stopping)
   output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
   await relay.stop(drainMs)
@@ -114,8 +116,9 @@ async function run(call: CommandCall): Promise<number> {
   return exitCode.ok
 }
 
-function tell(call: CommandCall, relay: RunningRelay, domain: string, open: boolean, caFile: string | undefined): void {
+function tell(call: CommandCall, relay: RunningRelay, domain: string, open: boolean, tls: RelayTls | undefined): void {
   const { output, flags } = call
+  const caFile = tls?.caFile
   const addresses = relay.addresses.map(printAddress)
   const now = Date.now()
   const tokens = relay.store
@@ -129,11 +132,14 @@ function tell(call: CommandCall, relay: RunningRelay, domain: string, open: bool
     tokens,
     pid: process.pid,
     version,
-    ...(caFile !== undefined && { ca: caFile }),
+    ...(caFile !== undefined && { ca: caFile, pin: `sha256:${tls?.sha256}` }),
   })
   output.line(`${output.paint("bold", `rendezvous relay ${version}`)}, names below ${domain}`)
   for (const address of addresses) output.line(`  listens  ${output.paint("green", address)}`)
-  if (caFile !== undefined) output.line(`  trust    --ca ${caFile}`)
+  if (caFile !== undefined) {
+    output.line(`  trust    --ca ${caFile}`)
+    output.line(`           or --pin sha256:${tls?.sha256}`)
+  }
   const [first] = relay.addresses
   if (first !== undefined) {
     const trust = caFile === undefined ? "" : ` --ca ${caFile}`
@@ -161,42 +167,14 @@ function dialable(address: Address, domain: string): string {
   return address.scheme === "tcp" ? text.slice("tcp://".length) : text
 }
 
-interface RelayTls {
-  readonly key: string
-  readonly cert: string
-  /** What agents have to trust, when the authority is our own. */
-  readonly caFile?: string
-}
-
-function readTls({ flags, output }: CommandCall, at: Folders, domain: string): RelayTls | undefined {
-  const cert = flags.text("tls-cert")
-  const key = flags.text("tls-key")
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new RdvError("usage", "--tls-cert and --tls-key belong together", { mend: "give both files" })
-  }
-  if (flags.choice("tls", ["dev"]) === "dev") {
-    if (cert !== undefined) {
-      throw new RdvError("usage", "--tls dev and --tls-cert exclude each other", { mend: "leave one out" })
-    }
-    if (!domain.includes(".")) {
-      output.warn(`no client takes a certificate for *.${domain}: use a longer --domain, such as dev.${domain}`)
-    }
-    const hosts = flags.list("listen").flatMap((text) => hostsOf(parseAddress(text, "tls")))
-    return devCertificate({ folder: join(at.data, "tls", domain), domain, hosts, now: new Date() })
-  }
-  if (cert === undefined || key === undefined) return undefined
-  return { cert: readText(cert, "--tls-cert"), key: readText(key, "--tls-key") }
-}
-
-/** What agents may dial us by: for every interface, its present addresses. */
-function hostsOf(address: Address): string[] {
-  if (!("host" in address)) return []
-  if (!isEverywhere(address.host)) return [address.host.toLowerCase()]
-  return Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map((found) => found.address))
-}
-
-function isEverywhere(host: string): boolean {
-  return host === "" || host === "0.0.0.0" || host === "::"
+/** Lower case. It also names a folder. */
+function readDomain(text: string): string {
+  const domain = text.toLowerCase()
+  const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+  if (domain.length <= 190 && domain.split(".").every((each) => label.test(each))) return domain
+  throw new RdvError("usage", `--domain ${JSON.stringify(text)} is not a domain`, {
+    mend: "write it without scheme and port: tunnels.example.test",
+  })
 }
 
 function readPublicUrl(text: string | undefined): string | undefined {

@@ -14,7 +14,12 @@ export const statusCommand: Command = {
   usage: "[flags]",
   words: [0, 0],
   flags: {
-    data: { kind: "text", value: "DIR", env: "RDV_DATA", summary: "Looks for processes that were started with this RDV_DATA" },
+    data: {
+      kind: "text",
+      value: "DIR",
+      env: "RDV_DATA",
+      summary: "Looks for processes that were started with this RDV_DATA",
+    },
     ...commonFlags,
   },
   examples: [

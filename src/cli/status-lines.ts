@@ -12,7 +12,9 @@ const shownSessions = 20
 
 export function processLines({ role, pid, status }: FoundProcess, output: Output): string[] {
   if (status === undefined) {
-    return [`${output.paint("bold", role)}  pid ${pid}  ${output.paint("red", "does not answer: stopped or overloaded")}`]
+    return [
+      `${output.paint("bold", role)}  pid ${pid}  ${output.paint("red", "does not answer: stopped or overloaded")}`,
+    ]
   }
   const relay = branch(status, "relay")
   const agent = branch(status, "agent")
@@ -36,9 +38,11 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
   const sessions = list(relay, "sessions")
   const routes = list(relay, "routes")
   const addresses = relay["addresses"]
-  const places = Array.isArray(addresses) ? (addresses as Json[]).map((each) => printable(String(each))) : []
+  const places = Array.isArray(addresses) ? (addresses as Json[]).filter((each) => typeof each === "string") : []
   return [
-    ...(withSessions ? [`  listens   ${places.join("  ")}`, `  names     below ${text(relay, "domain")}; ${access}`] : []),
+    ...(withSessions
+      ? [`  listens   ${printable(places.join("  "))}`, `  names     below ${text(relay, "domain")}; ${access}`]
+      : []),
     `  visitors  ${number(visitors, "visitors")} connected, ${number(visitors, "requests")} requests, ` +
       `${number(visitors, "refused")} refused; ${number(visitors, "tcpConnections")} TCP connections`,
     ...(withSessions ? [...sessionTable(sessions), ...routeTable(routes), ...limitLines(relay)] : []),
@@ -50,9 +54,10 @@ function agentLines(agent: JsonObject, withRelay: boolean): string[] {
   const services = list(agent, "services").flatMap((service) => {
     const name = text(service, "service")
     const refused = service["refused"]
-    const where = typeof refused === "string" ? `refused: ${refused}` : (service["url"] ?? "not announced yet")
+    const url = typeof service["url"] === "string" ? service["url"] : "not announced yet"
+    const where = typeof refused === "string" ? `refused: ${refused}` : url
     const target = text(branch(agent, name) ?? {}, "target")
-    return [`  ${(name.split("/")[0] ?? "").padEnd(8)}  ${printable(String(where))}`, `            → ${cut(target, 66)}`]
+    return [`  ${(name.split("/")[0] ?? "").padEnd(8)}  ${printable(where)}`, `            → ${cut(target, 66)}`]
   })
   return [
     ...(withRelay ? [`  relay     ${text(agent, "relay")}`] : []),
@@ -65,17 +70,19 @@ function agentLines(agent: JsonObject, withRelay: boolean): string[] {
 function sessionTable(sessions: readonly JsonObject[]): string[] {
   if (sessions.length === 0) return ["  sessions  none"]
   const head = ["  SESSION", "STATE", "LINK", "TRIP", "STREAMS", "IN", "OUT", "RESUMES", "RESENT"]
-  const rows = sessions.slice(0, shownSessions).map((session) => [
-    `  ${text(session, "id").slice(0, 8)}`,
-    text(session, "state"),
-    text(session, "link"),
-    `${number(session, "rttMs").toFixed(1)} ms`,
-    String(number(session, "streams")),
-    size(number(session, "bytesIn")),
-    size(number(session, "bytesOut")),
-    String(number(session, "resumes")),
-    size(number(session, "retransmittedBytes")),
-  ])
+  const rows = sessions
+    .slice(0, shownSessions)
+    .map((session) => [
+      `  ${text(session, "id").slice(0, 8)}`,
+      text(session, "state"),
+      text(session, "link"),
+      `${number(session, "rttMs").toFixed(1)} ms`,
+      String(number(session, "streams")),
+      size(number(session, "bytesIn")),
+      size(number(session, "bytesOut")),
+      String(number(session, "resumes")),
+      size(number(session, "retransmittedBytes")),
+    ])
   const more = sessions.length - rows.length
   return [...table([head, ...rows], 1), ...(more > 0 ? [`  … and ${more} more sessions (--json shows all)`] : [])]
 }

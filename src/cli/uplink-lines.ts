@@ -8,6 +8,7 @@ export class UplinkLines {
   readonly #output: Output
   readonly #relay: string
   #wasUp = false
+  #isDown = false
   #retryReason = ""
 
   constructor(output: Output, relay: string) {
@@ -30,12 +31,15 @@ export class UplinkLines {
         else if (this.#wasUp) this.#say("green", `connected again with a new session, after ${span(downMs)}`)
         else if (this.#retryReason !== "") this.#say("green", "connected")
         this.#wasUp = true
+        this.#isDown = false
         this.#retryReason = ""
         return
       }
       case "down":
         output.record({ event: "link.lost", relay: this.#relay, code: event.error.code, reason: event.error.message })
-        this.#say("yellow", `link lost: ${event.error.message}; reconnecting`)
+        // The session of a link that is gone may end as well.
+        if (!this.#isDown) this.#say("yellow", `link lost: ${event.error.message}; reconnecting`)
+        this.#isDown = true
         return
       case "retry": {
         const { code, message, mend } = event.error

@@ -100,7 +100,8 @@ export async function readStatuses(stateFolder: string, waitMs: number = answerM
 /** Below the state folder, or where its path would be too long for a socket, in the system's folder for such things. */
 function runFolder(stateFolder: string): string {
   const folder = join(stateFolder, "run")
-  if (process.platform === "win32" || Buffer.byteLength(folder) + "/relay-4194304.sock".length <= maxPathBytes) return folder
+  if (process.platform === "win32" || Buffer.byteLength(folder) + "/relay-4194304.sock".length <= maxPathBytes)
+    return folder
   const hash = createHash("sha256").update(folder).digest("hex").slice(0, 12)
   return join(tmpdir(), `rdv-${userInfo().uid}-${hash}`)
 }
@@ -114,10 +115,14 @@ function makePrivate(folder: string): void {
     if (!lstatSync(folder).isDirectory() || uid !== userInfo().uid) throw new Error("it belongs to somebody else")
     chmodSync(folder, 0o700)
   } catch (error) {
-    throw new RdvError("usage", `The folder ${folder} for status sockets cannot be used (${(error as Error).message})`, {
-      cause: error,
-      mend: "check that it is yours, or set RDV_DATA to another folder",
-    })
+    throw new RdvError(
+      "usage",
+      `The folder ${folder} for status sockets cannot be used (${(error as Error).message})`,
+      {
+        cause: error,
+        mend: "check that it is yours, or set RDV_DATA to another folder",
+      },
+    )
   }
 }
 

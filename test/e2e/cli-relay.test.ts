@@ -102,6 +102,16 @@ test("a token gives what its scopes say", async () => {
   assertOneLine(tcp, 1, /The token does not allow tcp services/)
 })
 
+test("a newer process of the same owner takes the name over, and the older one ends with one line", async () => {
+  const token = await newToken("moving", data)
+  const older = agent(token, "--name", "moved")
+  await older.event("exposed")
+  await using newer = agent(token, "--name", "moved")
+  const { url } = await newer.event("exposed")
+  assertOneLine(await older.ended, 1, /newer session of the same owner serves "moved"/)
+  assert.equal((await visit(String(url))).status, 200)
+})
+
 test("the picked name stays with the agent and the target over a restart", async () => {
   const token = await newToken("steady", data)
   const names = []
@@ -193,9 +203,15 @@ test("--tls dev makes an authority that agents trust by file or by fingerprint",
   assertOneLine(stranger, 3, /certificate of 127\.0\.0\.1:\d+ is not accepted/i)
   await using tunnel = new RunningCommand([...args, "--ca", ca], { data: other, env })
   assert.match(String((await tunnel.event("exposed"))["url"]), /^https:\/\/[a-z-]+\.dev\.localhost:\d+$/)
+  const { pin } = JSON.parse(secure.relay.stdout.split("\n")[0] as string) as { pin: string }
+  await using pinned = new RunningCommand([...args, "--pin", pin], { data: other, env })
+  await pinned.event("exposed")
   const doctor = await runCommand(["doctor", "--relay", secure.address, "--ca", ca, "--json"], { data: other, env })
   assert.equal(doctor.code, 0, doctor.stdout)
-  assert.match(doctor.stdout, /"check":"certificate","verdict":"ok","text":"TLSv1\.3, trusted, valid for 39\d more days"/)
+  assert.match(
+    doctor.stdout,
+    /"check":"certificate","verdict":"ok","text":"TLSv1\.3, trusted, valid for 39\d more days"/,
+  )
 })
 
 test("rdv status finds relay and agents, with figures that add up", async () => {
@@ -263,7 +279,10 @@ test("rdv doctor judges each step to a tunnel, and fails when one does", async (
   })
   const alone = await verdicts(["1"])
   assert.equal(alone.code, 1)
-  assert.deepEqual({ ...alone, localhost: "any" }, { code: 1, node: "ok", data: "ok", localhost: "any", target: "fail" })
+  assert.deepEqual(
+    { ...alone, localhost: "any" },
+    { code: 1, node: "ok", data: "ok", localhost: "any", target: "fail" },
+  )
   const unknown = await verdicts(["--relay", address], { RDV_TOKEN: await newToken("stranger", other) })
   assert.deepEqual([unknown.code, unknown["token" as never]], [1, "fail"])
   const away = await verdicts(["--relay", "127.0.0.1:1"])

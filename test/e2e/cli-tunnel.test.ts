@@ -125,14 +125,18 @@ test("a drain has a deadline", async () => {
   await cut
 })
 
-test("npm start with arguments is rdv with them, and passes a signal on", { skip: process.platform === "win32" }, async () => {
-  const script = join(root, "scripts/start.mjs")
-  const options = { data, script, cwd: root, env: { INIT_CWD: data } }
-  await using start = new RunningCommand(["http", "./site", ...anywhere], options)
-  assert.equal((await visit(String((await start.event("exposed"))["url"]))).body, "<h1>hello</h1>")
-  start.kill("SIGTERM")
-  assert.equal((await start.ended).code, 0)
-})
+test(
+  "npm start with arguments is rdv with them, and passes a signal on",
+  { skip: process.platform === "win32" },
+  async () => {
+    const script = join(root, "scripts/start.mjs")
+    const options = { data, script, cwd: root, env: { INIT_CWD: data } }
+    await using start = new RunningCommand(["http", "./site", ...anywhere], options)
+    assert.equal((await visit(String((await start.event("exposed"))["url"]))).body, "<h1>hello</h1>")
+    start.kill("SIGTERM")
+    assert.equal((await start.ended).code, 0)
+  },
+)
 
 interface SlowOrigin extends AsyncDisposable {
   readonly port: number

@@ -40,6 +40,8 @@ const mistakes: readonly (readonly [args: string, line: RegExp])[] = [
   ["tcp 22 --port 0", /--port "0" is not a whole number from 1 to 65535/],
   ["relay extra", /does not know what "extra" is for/],
   ["relay --listen nonsense", /The address "nonsense" has no port/],
+  ["relay --domain ../up", /--domain "\.\.\/up" is not a domain/],
+  ["relay --dead-after 10ms", /--dead-after "10ms" is too short: give at least 1000ms/],
   ["relay --tls-cert x", /--tls-cert and --tls-key belong together/],
   ["relay --log-level loud", /--log-level "loud" is not known: use debug, info, warn, error, silent/],
   ["token new no/slash", /The name of a token must be/],
@@ -61,7 +63,11 @@ test("each mistake is one line that says what is wrong, and exit code 2", { conc
 
 test("a wrong value in the environment is told with the variable's name, and a flag goes before it", async () => {
   const env = { RDV_DRAIN: "soon" }
-  assertOneLine(await runCommand(["relay", "--listen", "127.0.0.1:0"], { data, env }), 2, /RDV_DRAIN "soon" is not a duration/)
+  assertOneLine(
+    await runCommand(["relay", "--listen", "127.0.0.1:0"], { data, env }),
+    2,
+    /RDV_DRAIN "soon" is not a duration/,
+  )
   await using relay = new RunningCommand(["relay", "--listen", "127.0.0.1:0", "--drain", "1s", "--json"], { data, env })
   await relay.event("listening")
 })
@@ -77,6 +83,9 @@ test("every command has help with its flags and at least one example", async () 
   assert.match(help.stdout, /usage: rdv token new NAME[^]*--expires TIME[^]*examples:\n {2}rdv token new/)
   assert.ok(help.stdout.split("\n").every((line) => line.length <= 100))
   assert.equal((await runCommand(["http", "3000", "--help"], { data })).code, 0)
+  const family = await runCommand(["token", "--help"], { data })
+  assert.equal(family.code, 0)
+  assert.match(family.stdout, /usage: rdv token new NAME[^]*usage: rdv token ls[^]*usage: rdv token rm ID\|NAME/)
 })
 
 test("the version is the package's, and no command at all is a mistake", async () => {

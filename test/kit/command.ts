@@ -43,7 +43,9 @@ export class RunningCommand implements AsyncDisposable {
   constructor(args: readonly string[], options: CommandOptions) {
     this.#args = args
     // Nothing of the caller's own set-up may leak in.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(RDV_|NODE_TEST)|_proxy$/i.test(name)))
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(RDV_|NODE_TEST)|_proxy$/i.test(name)),
+    )
     this.#child = spawn(process.execPath, [options.script ?? main, ...args], {
       cwd: options.cwd ?? options.data,
       env: { ...env, NO_COLOR: "1", RDV_DATA: options.data, ...options.env },
@@ -168,12 +170,15 @@ export interface Answer {
 export function visit(url: string, path = "/", headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
   const { host, port } = new URL(url)
   return new Promise((done, fail) => {
-    const asking = http.get({ host: "127.0.0.1", port, path, agent: false, headers: { ...headers, host } }, (answer) => {
-      let body = ""
-      answer.setEncoding("utf8").on("data", (text: string) => (body += text))
-      answer.on("end", () => done({ status: answer.statusCode ?? 0, headers: answer.headers, body }))
-      answer.on("error", fail)
-    })
+    const asking = http.get(
+      { host: "127.0.0.1", port, path, agent: false, headers: { ...headers, host } },
+      (answer) => {
+        let body = ""
+        answer.setEncoding("utf8").on("data", (text: string) => (body += text))
+        answer.on("end", () => done({ status: answer.statusCode ?? 0, headers: answer.headers, body }))
+        answer.on("error", fail)
+      },
+    )
     asking.on("error", fail)
   })
 }

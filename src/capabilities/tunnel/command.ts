@@ -6,9 +6,11 @@ import type { Command, CommandCall } from "../../cli/command.ts"
 import {
   commonFlags,
   dataFlag,
+  deadAfterFlag,
   dialOf,
   drainFlag,
   foldersOf,
+  leastDeadAfterMs,
   logFlags,
   logOf,
   relayAddress,
@@ -38,13 +40,7 @@ const sharedFlags: Flags = {
     summary: "Without --relay: where the relay in this process listens (127.0.0.1:8080 or the next free port)",
   },
   once: { kind: "switch", summary: "Ends with code 3 when the relay cannot be reached at first" },
-  "dead-after": {
-    kind: "text",
-    value: "TIME",
-    env: "RDV_DEAD_AFTER",
-    summary: "A link that is silent for so long is dead",
-    default: "10s",
-  },
+  ...deadAfterFlag,
   quiet: { kind: "switch", summary: "Says nothing about single exchanges" },
   ...drainFlag,
   ...dataFlag,
@@ -110,9 +106,12 @@ export const tcpCommand: Command = {
 
 async function run(call: CommandCall, raw: { readonly [key: string]: unknown }): Promise<number> {
   const { flags, output } = call
-  const settings = tunnel.settings(Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined)), "rdv")
+  const settings = tunnel.settings(
+    Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined)),
+    "rdv",
+  )
   const drainMs = flags.durationMs("drain") as number
-  const limits = { deadAfterMs: flags.durationMs("dead-after") as number }
+  const limits = { deadAfterMs: flags.durationMs("dead-after", leastDeadAfterMs) as number }
   const at = foldersOf(call)
   const log = logOf(call, "error")
   const relayText = flags.text("relay")
@@ -166,7 +165,8 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
     warnOfDeadTarget(call, settings)
     await Promise.race([untilStopped(call.stopping), over.promise])
     output.record({ event: "draining" })
-    if (output.interactive) output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
+    if (output.interactive)
+      output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
     return exitCode.ok
   } finally {
     await agent?.stop(call.stopping.aborted ? drainMs : 0)
