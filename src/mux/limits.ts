@@ -50,4 +50,4 @@ export const ackDelayMs = 20
 export const handshakeMs = 10_000
 
 /** The flight over a link is never limited below this: a batch on its way, one arriving, one being written. */
-export const minFlightBytes: number = 1024 * 1024
+export const minFlightBytes: number = 256 * 1024

@@ -4,6 +4,7 @@
  */
 
 import { RdvError } from "../base/error.ts"
+import { Lease } from "./lease.ts"
 import { CheckReader } from "../wire/check.ts"
 import type { Checksum } from "../wire/crc32.ts"
 import { FrameDecoder } from "../wire/decode.ts"
@@ -23,6 +24,12 @@ export class LinkReader implements FrameSink {
   #decoder: FrameDecoder
   #check: CheckReader | undefined
   #kept = false
+  /** What the present `push` was given, and the lease on it once somebody keeps a part. */
+  #bytes: Uint8Array | undefined
+  #lease: Lease | undefined
+  /** The same for the check's own memory, which it gives up as soon as a part is kept. */
+  #scratchLease: Lease | undefined
+  #recycle: (bytes: Uint8Array) => void = () => undefined
   /** Bytes of sequenced frames applied, and of the DATA frame under way. */
   #applied = 0
   #frameDelivered = 0
@@ -41,8 +48,9 @@ export class LinkReader implements FrameSink {
     return this.#applied
   }
 
-  /** A new link begins. */
-  start(checked: boolean): void {
+  /** A new link begins; `recycle` takes memory back that a `push` had kept. */
+  start(checked: boolean, recycle: (bytes: Uint8Array) => void): void {
+    this.#recycle = recycle
     const decoder = this.#decoder
     const deliver = (bytes: Uint8Array) => {
       this.#kept = false
@@ -67,15 +75,37 @@ export class LinkReader implements FrameSink {
    */
   push(bytes: Uint8Array): boolean {
     this.#kept = false
+    this.#bytes = bytes
     const check = this.#check
-    if (check === undefined) {
-      this.#decoder.push(bytes)
-      return true
+    let alive = true
+    try {
+      if (check === undefined) this.#decoder.push(bytes)
+      else {
+        const { progress } = check
+        check.push(bytes)
+        alive = check.progress !== progress
+      }
+    } finally {
+      this.#kept = this.#lease?.seal() ?? false
+      this.#lease = undefined
+      this.#bytes = undefined
+      this.#scratchLease?.seal()
+      this.#scratchLease = undefined
     }
-    const { progress } = check
-    const kept = check.push(bytes)
-    this.#kept = kept
-    return check.progress !== progress
+    return alive
+  }
+
+  /** The lease on the memory of a piece that is kept. */
+  lease(piece: Uint8Array): Lease {
+    const bytes = this.#bytes
+    if (bytes !== undefined && piece.buffer === bytes.buffer) {
+      const recycle = this.#recycle
+      return (this.#lease ??= new Lease(() => recycle(bytes)))
+    }
+    const check = this.#check
+    const scratch = check?.scratch
+    if (check === undefined || piece.buffer !== scratch?.buffer) return new Lease(() => undefined)
+    return (this.#scratchLease ??= new Lease(() => check.recycle(scratch)))
   }
 
   /** Whether the last `push` left references into its bytes. */

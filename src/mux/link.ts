@@ -8,7 +8,7 @@ import type { RdvError } from "../base/error.ts"
 export interface LinkSink {
   /**
    * Bytes arrived. The answer says whether the sink kept references into `bytes`: false lets the transport reuse the
-   * memory at once, true leaves it to the sink for good.
+   * memory at once, true leaves it to the sink, which may give it back by `recycle`.
    */
   data(bytes: Uint8Array): boolean
   /** After `send` answered false: there is room again. */
@@ -36,6 +36,8 @@ export interface Link {
   /** Stops and restarts the delivery of bytes, so that the peer feels it. */
   pause(): void
   resume(): void
+  /** Takes memory back that `data` had left with the sink; nobody looks into it any more. */
+  recycle?(bytes: Uint8Array): void
   /** Flushes what is queued, then ends. `closed` follows. */
   close(): void
   /** Ends now; what is queued is dropped. `closed` follows. */

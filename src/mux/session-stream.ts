@@ -10,12 +10,15 @@ import { codeNumber, RdvError } from "../base/error.ts"
 import type { ErrorCode } from "../base/error.ts"
 import { Fifo } from "../base/fifo.ts"
 import type { Json, JsonObject } from "../base/json.ts"
+import { segmentBytes } from "../base/segments.ts"
+import type { SegmentPool } from "../base/segments.ts"
 import type { Stream, StreamSink } from "../base/stream.ts"
 import { utf8Encode } from "../base/text.ts"
 import { resetPayload } from "../wire/encode.ts"
 import { frameType, headerBytes } from "../wire/frame.ts"
 import type { FrameBatch } from "./batch.ts"
 import type { ReceiveWindow } from "./credit.ts"
+import type { Lease } from "./lease.ts"
 import { streamQueueBytes } from "./limits.ts"
 import type { Scheduled, Turn } from "./scheduler.ts"
 
@@ -23,6 +26,7 @@ import type { Scheduled, Turn } from "./scheduler.ts"
 export interface StreamOwner {
   readonly framePayload: number
   readonly startWindowBytes: number
+  readonly segments: SegmentPool
   /** The batch, when what is added to it now keeps its turn: nobody waits and the link has room. Then `added` follows. */
   direct(): FrameBatch | undefined
   added(bytes: number): void
@@ -32,6 +36,22 @@ export interface StreamOwner {
   ended(stream: SessionStream): void
   nowMs(): number
   rttMs(): number
+}
+
+/** Bytes in the queue: a copy of its own, in a segment when it fills at least half of one. */
+class BytesItem {
+  bytes: Uint8Array
+  readonly segment: Uint8Array | undefined
+  constructor(bytes: Uint8Array, segment: Uint8Array | undefined) {
+    this.bytes = bytes
+    this.segment = segment
+  }
+}
+
+interface Loan {
+  readonly lease: Lease
+  /** The count of consumed bytes at which the memory is looked into no more. */
+  readonly until: number
 }
 
 /** A metadata block in the queue, already encoded. */
@@ -64,7 +84,7 @@ export class SessionStream implements Stream, Scheduled {
   #sink: StreamSink | undefined
 
   #openJson: string | undefined
-  readonly #queue: Fifo<Uint8Array | MetaItem> = new Fifo()
+  readonly #queue: Fifo<BytesItem | MetaItem> = new Fifo()
   #queuedBytes = 0
   #full = false
   #credit: number
@@ -74,8 +94,11 @@ export class SessionStream implements Stream, Scheduled {
   #creditOwed = 0
 
   #held: Held[] | undefined
-  /** Delivered and not yet consumed. */
-  #unconsumed = 0
+  /** Received and consumed so far, of DATA and META. */
+  #received = 0
+  #consumed = 0
+  /** Memory that is looked into until everything before `until` is consumed. */
+  readonly #leases: Fifo<Loan> = new Fifo()
   /** The newest chunk is a piece of the link's memory, not a copy. */
   #lent = true
   #endReceived = false
@@ -139,8 +162,18 @@ export class SessionStream implements Stream, Scheduled {
     const sent = this.#queuedBytes === 0 ? this.#writeDirect(chunk) : 0
     if (sent === chunk.length) return true
     // What has to wait is copied: the caller's memory will not.
-    this.#queue.push(new Uint8Array(chunk.subarray(sent)))
+    for (let at = sent; at < chunk.length; at += segmentBytes) this.#enqueue(chunk.subarray(at, at + segmentBytes))
     return this.#queued(chunk.length - sent)
+  }
+
+  #enqueue(bytes: Uint8Array): void {
+    if (bytes.length < segmentBytes / 2) {
+      this.#queue.push(new BytesItem(new Uint8Array(bytes), undefined))
+      return
+    }
+    const segment = this.#owner.segments.take()
+    segment.set(bytes)
+    this.#queue.push(new BytesItem(segment.subarray(0, bytes.length), segment))
   }
 
   /** Sends what may go now, frame by frame. Returns how much that was. */
@@ -211,7 +244,10 @@ export class SessionStream implements Stream, Scheduled {
   }
 
   consumed(bytes: number): void {
-    this.#unconsumed -= bytes
+    this.#consumed += bytes
+    while (this.#leases.length > 0 && (this.#leases.peek() as Loan).until <= this.#consumed) {
+      ;(this.#leases.shift() as Loan).lease.drop()
+    }
     if (this.#endReceived || this.#closed) return
     const credit = this.#window.consumed(bytes, this.#owner.nowMs(), this.#owner.rttMs())
     if (credit > 0) this.#giveCredit(credit)
@@ -223,8 +259,8 @@ export class SessionStream implements Stream, Scheduled {
   receive(chunk: Uint8Array): boolean {
     if (this.#closed) return true
     if (this.#endReceived || !this.#window.received(chunk.length)) return false
-    const isBehind = this.#unconsumed > 0 || this.#sink === undefined
-    this.#unconsumed += chunk.length
+    const isBehind = this.#received > this.#consumed || this.#sink === undefined
+    this.#received += chunk.length
     if (this.#window.window < this.#owner.startWindowBytes) {
       const credit = this.#window.raise(this.#owner.startWindowBytes)
       if (credit > 0) this.#giveCredit(credit)
@@ -240,13 +276,19 @@ export class SessionStream implements Stream, Scheduled {
 
   /** True while the newest bytes are still referenced: consumption is in order, so anything open includes them. */
   get keeps(): boolean {
-    return this.#lent && this.#unconsumed > 0
+    return this.#lent && this.#received > this.#consumed
+  }
+
+  /** The newest bytes are in this memory: it is given back when they are consumed. */
+  lend(lease: Lease): void {
+    lease.hold()
+    this.#leases.push({ lease, until: this.#received })
   }
 
   receiveMeta(block: JsonObject, bytes: number): boolean {
     if (this.#closed) return true
     if (this.#endReceived || !this.#window.received(bytes)) return false
-    this.#unconsumed += bytes
+    this.#received += bytes
     if (this.#sink === undefined) {
       // No credit before somebody takes it: what is held stays within the window.
       ;(this.#held ??= []).push(new HeldMeta(block, bytes))
@@ -343,22 +385,22 @@ export class SessionStream implements Stream, Scheduled {
 
   /** False when the next item needs more credit than there is. */
   #emitItem(batch: FrameBatch): boolean {
-    const item = this.#queue.shift() as Uint8Array | MetaItem
+    const item = this.#queue.peek() as BytesItem | MetaItem
+    const { bytes } = item
     if (item instanceof MetaItem) {
-      const length = item.bytes.length
-      if (length > this.#credit) {
-        this.#queue.unshift(item)
-        return false
-      }
-      batch.add(frameType.meta, this.id, item.bytes)
-      this.#sent(length)
+      if (bytes.length > this.#credit) return false
+      this.#queue.shift()
+      batch.add(frameType.meta, this.id, bytes)
+      this.#sent(bytes.length)
       return true
     }
-    const take = Math.min(item.length, this.#credit, this.#owner.framePayload)
-    if (take < item.length) {
-      this.#queue.unshift(item.subarray(take))
-      batch.add(frameType.data, this.id, item.subarray(0, take))
-    } else batch.add(frameType.data, this.id, item)
+    const take = Math.min(bytes.length, this.#credit, this.#owner.framePayload)
+    batch.add(frameType.data, this.id, take === bytes.length ? bytes : bytes.subarray(0, take))
+    if (take < bytes.length) item.bytes = bytes.subarray(take)
+    else {
+      this.#queue.shift()
+      if (item.segment !== undefined) this.#owner.segments.give(item.segment)
+    }
     this.#sent(take)
     return true
   }
@@ -390,7 +432,9 @@ export class SessionStream implements Stream, Scheduled {
     this.#closedWith = error
     // A stream that was cancelled before its OPEN was sent never existed for the peer.
     this.#openJson = undefined
-    this.#queue.clear()
+    for (let item = this.#queue.shift(); item !== undefined; item = this.#queue.shift()) {
+      if (item instanceof BytesItem && item.segment !== undefined) this.#owner.segments.give(item.segment)
+    }
     this.#queuedBytes = 0
     this.#window.release()
     // A receiver that comes later still gets what a clean stream held; a broken one only its error.

@@ -176,7 +176,7 @@ export class Session implements StreamOwner, LinkReaderSink {
     this.#stats.links++
     if (resumed) this.#stats.resumes++
     this.#link = link
-    this.#reader.start(checked)
+    this.#reader.start(checked, (bytes) => link.recycle?.(bytes))
     this.#state = "live"
     this.#liveness.start()
     const sink: LinkSink = {
@@ -285,6 +285,10 @@ export class Session implements StreamOwner, LinkReaderSink {
 
   readonly framePayload: number = quantumBytes
 
+  get segments(): SegmentPool {
+    return this.#options.runtime.segments
+  }
+
   get startWindowBytes(): number {
     return this.#options.limits.startWindowBytes
   }
@@ -355,7 +359,9 @@ export class Session implements StreamOwner, LinkReaderSink {
     if (chunk.length === 0) return false
     this.#stats.bytesIn += chunk.length
     if (!stream.receive(chunk)) throw creditExceeded(id)
-    return stream.keeps
+    if (!stream.keeps) return false
+    stream.lend(this.#reader.lease(chunk))
+    return true
   }
 
   /** `LinkReaderSink`: any other frame. */

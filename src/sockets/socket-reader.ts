@@ -2,7 +2,7 @@
  * Memory for reading sockets. Node allocates 64 KiB for each read of a socket unless it is given a buffer (`onread`).
  * A quiet connection reads into one buffer that all share, and what arrives is copied out at once, so that it holds no
  * memory of its own. A connection that fills the shared buffer gets a large one, whose bytes are delivered in place:
- * memory that the sink did not keep is read into again, memory that it kept is never touched any more.
+ * memory that the sink did not keep is read into again, memory that it kept is not touched before the sink gives it back.
  *
  * `onread` is a public option of sockets that we make. A server makes its sockets without it; `adoptSocket` moves the
  * handle of such a socket into one of ours. That step is not public: it is tried out once per process, and where it does
@@ -14,12 +14,12 @@ import * as net from "node:net"
 /** Measured on loopback: reads grow no faster above 256 KiB, and small ones lose nothing with 64 KiB. */
 const sharedBytes = 65536
 const ownBytes = 262144
-/** Up to this size a copy costs less than what it would pin. */
-const copyBytes = 4096
+/** Up to this size a copy costs less than what it would pin: a kept read never holds more than four times its bytes. */
+const copyBytes = 65536
 /** So many small reads in a row, and a connection is quiet again. */
 const quietReads = 32
-/** Below this, the rest of a partly kept buffer is not worth reading into. */
-const restBytes = 65536
+/** Reads up to this size are small: a connection that has only such ones is quiet. */
+const smallBytes = 4096
 /** How many large buffers wait for the next busy connection: 4 MiB. */
 const spareCount = 16
 
@@ -51,6 +51,11 @@ export class SocketReader {
     if (buffer.length === ownBytes && spares.length < spareCount) spares.push(buffer)
   }
 
+  /** Takes memory back that `receive` had kept; nobody looks into it any more. */
+  recycle(bytes: Uint8Array): void {
+    if (bytes.buffer.byteLength === ownBytes && spares.length < spareCount) spares.push(Buffer.from(bytes.buffer))
+  }
+
   #take(length: number): void {
     const buffer = this.#buffer
     if (buffer === shared) {
@@ -60,16 +65,13 @@ export class SocketReader {
       }
       this.receive(this.borrows ? plainBytes(buffer, length) : copyOf(buffer, length))
     } else if (length <= copyBytes) {
-      if (++this.#quiet >= quietReads) this.release()
+      this.#quiet = length <= smallBytes ? this.#quiet + 1 : 0
+      if (this.#quiet >= quietReads) this.release()
       this.receive(this.borrows ? plainBytes(buffer, length) : copyOf(buffer, length))
     } else {
       this.#quiet = 0
-      if (!this.receive(plainBytes(buffer, length))) return
-      // Kept: those bytes belong to the sink for good, what lies behind them is still free.
-      this.#buffer =
-        buffer.length - length >= restBytes
-          ? buffer.subarray(length)
-          : (spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes))
+      // Kept: the memory is the sink's until it comes back by `recycle`.
+      if (this.receive(plainBytes(buffer, length))) this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
     }
   }
 }

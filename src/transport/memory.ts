@@ -198,7 +198,7 @@ class MemoryEnd implements Link {
       const copy = new Uint8Array(part)
       // A slow wire delivers as it goes, not all at the end.
       const rate = this.#options.bytesPerSecond
-      const piece = rate === undefined ? copy.length : Math.max(1, Math.floor(rate / 50))
+      const piece = rate === undefined ? copy.length : Math.max(1024, Math.floor(rate / 50))
       for (let at = 0; at < copy.length; at += piece) this.#queue.push(copy.subarray(at, at + piece))
       this.#queued += part.length
     }

@@ -126,6 +126,10 @@ class SocketLink implements Link {
     return false
   }
 
+  recycle(bytes: Uint8Array): void {
+    this.#reader?.recycle(bytes)
+  }
+
   pause(): void {
     this.#paused = true
     // Once closing, bytes are read and dropped: the peer's end stands behind them.

@@ -152,6 +152,16 @@ export class CheckReader {
     }
     if (ownKept) this.#scratch = undefined
   }
+
+  /** Takes scratch memory back that somebody had kept: nobody looks into it any more. */
+  recycle(scratch: Uint8Array): void {
+    this.#scratch ??= scratch
+  }
+
+  /** The memory that copies are in, for who keeps a part of it. */
+  get scratch(): Uint8Array | undefined {
+    return this.#scratch
+  }
 }
 
 /** Type and length. */
