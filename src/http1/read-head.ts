@@ -51,7 +51,9 @@ export function readHeaders(json: Json | undefined, before = 0): string[] {
   return headers
 }
 
+/** Who leaves it out speaks HTTP/1.1. */
 function readMinor(json: Json | undefined): 0 | 1 {
+  if (json === undefined) return 1
   if (json !== 0 && json !== 1) throw wrong("minor")
   return json
 }

@@ -154,7 +154,9 @@ export class Relay implements Host {
     for (const session of this.#desk.sessions) session.drain()
     const until = this.clock.now() + graceMs
     const busy = () =>
-      this.http.status().visitors > 0 || this.tcp.connections > 0 || this.#desk.sessions.some((s) => s.streamCount > 1)
+      this.http.status().visitors > 0 ||
+      this.tcp.connections > 0 ||
+      this.#desk.sessions.some((each) => each.streamCount > 1 || each.status().unacknowledgedBytes > 0)
     while (busy() && this.clock.now() < until) {
       await new Promise<void>((resolve) => this.clock.after(drainLookMs, resolve))
     }
@@ -235,12 +237,15 @@ export class Relay implements Host {
       return true
     }
     if (!hasToken(head.headers, "upgrade", "websocket")) return false
-    visitor.release()
     const { socket, reader } = visitor
+    const readsByEvents = socket.listenerCount("data") > 0
+    visitor.release()
     // The package reads by "data" events, which a socket with its own reader does not have.
-    reader.receive = (bytes) => {
-      socket.push(Buffer.from(bytes))
-      return false
+    if (!readsByEvents) {
+      reader.receive = (bytes) => {
+        socket.push(Buffer.from(bytes))
+        return false
+      }
     }
     try {
       this.takeLink(acceptWebSocket(socket, { method: head.method, url: head.target, headers: head.headers }, rest))

@@ -103,6 +103,7 @@ export class Visitor implements AnswerOutlet {
   release(): void {
     this.#state = "over"
     this.socket.pause()
+    this.socket.removeAllListeners("data")
     this.socket.off("end", this.#onEnd)
     this.socket.off("error", this.#onError)
     this.socket.off("close", this.#onClose)
