@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib"
 import { systemClock } from "./base/clock.ts"
 import { segmentPool } from "./base/segments.ts"
 import type { Log } from "./base/log.ts"
-import type { SessionRuntime } from "./mux/session.ts"
+import type { SessionRuntime } from "./mux/session-options.ts"
 
 /** Kept for the next burst: 8 MiB. One pool for the process, so that a busy session uses what a quiet one gave back. */
 const segments = segmentPool(64)

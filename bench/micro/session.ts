@@ -11,7 +11,7 @@ import { segmentPool } from "../../src/base/segments.ts"
 import type { Stream, StreamSink } from "../../src/base/stream.ts"
 import { defaultLimits } from "../../src/mux/limits.ts"
 import { Session } from "../../src/mux/session.ts"
-import type { SessionRuntime } from "../../src/mux/session.ts"
+import type { SessionRuntime } from "../../src/mux/session-options.ts"
 import { memoryPair } from "../../src/transport/memory.ts"
 import { crc32 } from "node:zlib"
 

@@ -15,7 +15,8 @@ import { Services } from "../host/services.ts"
 import { checkServiceName } from "../wire/encode.ts"
 import type { SessionLimits } from "../mux/limits.ts"
 import type { Link } from "../mux/link.ts"
-import type { Session, SessionRuntime } from "../mux/session.ts"
+import type { Session } from "../mux/session.ts"
+import type { SessionRuntime } from "../mux/session-options.ts"
 import { Uplink } from "./uplink.ts"
 import type { UplinkEvent } from "./uplink.ts"
 
@@ -132,12 +133,10 @@ export class Agent implements Host {
     // The routes stay until the session ends: visitors who come now hear that it is shutting down, not that nobody is there.
     session.drain()
     const until = this.clock.now() + graceMs
-    // The control stream itself stays open to the end.
-    while (session.streamCount > 1 && this.clock.now() < until) {
+    // The control stream itself stays open to the end. A stream that has ended here may still have bytes on their way.
+    while ((session.streamCount > 1 || session.status().unacknowledgedBytes > 0) && this.clock.now() < until) {
       await new Promise<void>((resolve) => this.clock.after(drainLookMs, resolve))
     }
-    // One more round, so that the last frames leave.
-    await new Promise<void>((resolve) => this.clock.after(drainLookMs, resolve))
     session.close()
   }
 

@@ -16,7 +16,7 @@ import type { SessionLimits } from "../mux/limits.ts"
 import { handshakeMs } from "../mux/limits.ts"
 import type { Link } from "../mux/link.ts"
 import { Session } from "../mux/session.ts"
-import type { SessionRuntime } from "../mux/session.ts"
+import type { SessionRuntime } from "../mux/session-options.ts"
 
 export interface UplinkOptions {
   readonly scope: Scope

@@ -1,6 +1,6 @@
 /** What a session counted: the figures of `rdv status`. */
 
-import type { SessionState } from "./session.ts"
+import type { SessionState } from "./session-options.ts"
 
 export interface SessionCounts {
   readonly links: number

@@ -32,6 +32,8 @@ export interface StreamOwner {
   added(bytes: number): void
   /** The stream has something to send that has to wait. */
   ready(stream: SessionStream): void
+  /** A sink threw: somebody should know. */
+  faulted(stream: SessionStream, thrown: unknown): void
   /** The stream is over in both directions and nothing more will be sent for it. */
   ended(stream: SessionStream): void
   nowMs(): number
@@ -270,7 +272,13 @@ export class SessionStream implements Stream, Scheduled {
     this.#lent = !(isBehind && isSmall)
     const bytes = this.#lent ? chunk : new Uint8Array(chunk)
     if (this.#sink === undefined) (this.#held ??= []).push(bytes)
-    else this.#sink.data(bytes)
+    else {
+      try {
+        this.#sink.data(bytes)
+      } catch (error) {
+        this.#fault(error)
+      }
+    }
     return true
   }
 
@@ -294,7 +302,11 @@ export class SessionStream implements Stream, Scheduled {
       ;(this.#held ??= []).push(new HeldMeta(block, bytes))
       return true
     }
-    this.#sink.meta(block)
+    try {
+      this.#sink.meta(block)
+    } catch (error) {
+      this.#fault(error)
+    }
     // The block is parsed: the application took it over.
     this.consumed(bytes)
     return true
@@ -305,13 +317,26 @@ export class SessionStream implements Stream, Scheduled {
     if (this.#endReceived) return false
     this.#endReceived = true
     if (this.#sink === undefined) (this.#held ??= []).push("end")
-    else this.#sink.end()
+    else {
+      try {
+        this.#sink.end()
+      } catch (error) {
+        this.#fault(error)
+      }
+    }
     if (this.#endSent) {
       // Over in both directions: a reset out of the sink's `end` has nothing left to say.
       this.#reset = undefined
       this.#finishCleanly()
     }
     return true
+  }
+
+  /** A sink threw. What the peer did wrong ends the session; a fault of ours costs this stream and no other. */
+  #fault(thrown: unknown): void {
+    if (thrown instanceof RdvError && thrown.code === "protocol") throw thrown
+    this.#owner.faulted(this, thrown)
+    this.reset("internal")
   }
 
   /** The peer reset it, or the session is over: nothing will be sent any more. */

@@ -168,3 +168,32 @@ test("a reader that takes nothing stops its writer at the window, and no other s
   assert.ok(taken <= 1024 * 1024)
   pair.close()
 })
+
+test("a receiver that throws costs its own stream and no other", async () => {
+  const others = Promise.withResolvers<ReturnType<typeof collect>>()
+  const pair = sessionPair({
+    onAccepted(stream) {
+      if (stream.service === "faulty") {
+        const fail = () => {
+          throw new TypeError("a bug")
+        }
+        stream.attach({ data: fail, meta: fail, end: fail, drain() {}, closed() {} })
+      } else others.resolve(collect(stream))
+    },
+  })
+  const faulty = collect(pair.dialer.open("faulty", {}))
+  const stream = pair.dialer.open("faulty", {})
+  const here = collect(stream)
+  stream.write(Buffer.from("x"))
+  assert.equal((await here.closed)?.code, "internal")
+  const sound = pair.dialer.open("sound", {})
+  collect(sound)
+  sound.write(Buffer.from("hello"))
+  sound.end()
+  const there = await others.promise
+  await there.ended
+  assert.equal(there.got.text, "hello")
+  assert.equal(faulty.got.ended, false)
+  assert.equal(pair.closed.acceptor, "open")
+  pair.close()
+})

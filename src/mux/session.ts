@@ -13,10 +13,8 @@ import type { Clock, Timer } from "../base/clock.ts"
 import { asRdvError, codeFromNumber, RdvError } from "../base/error.ts"
 import type { ErrorCode } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
-import type { Log } from "../base/log.ts"
 import type { SegmentPool } from "../base/segments.ts"
 import { utf8Decode } from "../base/text.ts"
-import type { Checksum } from "../wire/crc32.ts"
 import { readU32, readU64 } from "../wire/decode.ts"
 import { checkServiceName, encodeFrame, encodeU64Frame } from "../wire/encode.ts"
 import { frameName, frameType, isSequenced } from "../wire/frame.ts"
@@ -25,50 +23,18 @@ import { fitsOpen, readJsonObject, readOpenPayload } from "../wire/open.ts"
 import type { FrameBatch } from "./batch.ts"
 import { ReceiveWindow, WindowBudget } from "./credit.ts"
 import { Liveness } from "./liveness.ts"
-import type { SessionLimits } from "./limits.ts"
 import { quantumBytes } from "./limits.ts"
 import { LinkReader } from "./link-reader.ts"
 import type { LinkReaderSink } from "./link-reader.ts"
 import { LinkWriter } from "./link-writer.ts"
 import type { Link, LinkSink } from "./link.ts"
 import { Scheduler } from "./scheduler.ts"
+import type { SessionOptions, SessionState } from "./session-options.ts"
 import { SessionStats } from "./session-stats.ts"
 import type { SessionStatus } from "./session-stats.ts"
 import { SessionStream } from "./session-stream.ts"
 import type { StreamOwner } from "./session-stream.ts"
 import { StreamIds } from "./stream-ids.ts"
-
-export type SessionState = "live" | "suspended" | "closed"
-
-/** What a session needs of the host it runs in. */
-export interface SessionRuntime {
-  readonly clock: Clock
-  readonly log: Log
-  /** Runs a callback after the present round of input, before the process sleeps (Node: `setImmediate`). */
-  readonly defer: (callback: () => void) => void
-  readonly checksum: Checksum
-  /** Shared by all sessions of the process. */
-  readonly segments: SegmentPool
-}
-
-export interface SessionOptions {
-  readonly id: string
-  /** Who dials again after a cut; it opens streams with odd numbers. */
-  readonly role: "dialer" | "acceptor"
-  readonly limits: SessionLimits
-  /** What the peer announced. */
-  readonly peer: { readonly windowBytes: number; readonly streams: number }
-  readonly runtime: SessionRuntime
-  /** A stream that the peer opened. The receiver attaches a sink, or resets it. */
-  readonly onStream: (stream: SessionStream) => void
-  /** The link is gone; the dialer's owner dials again. */
-  readonly onSuspended?: (error: RdvError) => void
-  /** The session is live again after having been suspended, or on a replaced link. */
-  readonly onResumed?: () => void
-  /** The peer opens no more streams and wants none. */
-  readonly onDrain?: () => void
-  readonly onClosed?: (error: RdvError | undefined) => void
-}
 
 export class Session implements StreamOwner, LinkReaderSink {
   readonly id: string
@@ -307,6 +273,11 @@ export class Session implements StreamOwner, LinkReaderSink {
     if (this.#scheduler.length > 2 * this.#streams.size + 1024) this.#scheduler.sweep((each) => each.sendable)
     this.#scheduler.ready(stream)
     this.#writer.schedule()
+  }
+
+  faulted(stream: SessionStream, thrown: unknown): void {
+    const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+    this.#options.runtime.log.error("stream.failed", { session: this.id, service: stream.service, reason })
   }
 
   ended(stream: SessionStream): void {

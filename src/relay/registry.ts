@@ -6,7 +6,7 @@
 import { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Stream } from "../base/stream.ts"
-import type { SessionState } from "../mux/session.ts"
+import type { SessionState } from "../mux/session-options.ts"
 
 export type RouteKind = "http" | "tcp"
 
@@ -75,7 +75,7 @@ export class Registry {
   }
 
   removeSession(sessionId: string): void {
-    for (const route of [...this.#routes.values()]) if (route.session.id === sessionId) this.remove(route)
+    for (const route of this.#routes.values()) if (route.session.id === sessionId) this.remove(route)
   }
 
   list(): Route[] {
