@@ -124,10 +124,12 @@ export class AdmissionDesk implements Acceptor {
 
   /** Ends the sessions of tokens that were revoked or have expired meanwhile. */
   sweep(): void {
+    const records = new Map(this.#options.store.listTokens().map((record) => [record.id, record]))
+    const now = this.#options.clock.wall()
     for (const { session, owner } of this.#living.values()) {
       if (owner.name === undefined) continue
-      const record = this.#options.store.listTokens().find(({ id }) => id === owner.id)
-      const expired = record?.expiresAt != null && record.expiresAt <= this.#options.clock.wall()
+      const record = records.get(owner.id)
+      const expired = (record?.expiresAt ?? Infinity) <= now
       if (record === undefined || record.revokedAt !== null || expired) {
         session.close("unauthorized", "The token was revoked or has expired")
       }

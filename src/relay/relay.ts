@@ -64,6 +64,7 @@ export class Relay implements Host {
   readonly #reports: Map<string, () => Json> = new Map()
   #handshakes = 0
   #revision: number
+  #sweptAt = 0
   #storeTimer: Timer | undefined
 
   constructor(options: RelayOptions) {
@@ -251,6 +252,8 @@ export class Relay implements Host {
       this.takeLink(acceptWebSocket(socket, { method: head.method, url: head.target, headers: head.headers }, rest))
     } catch (error) {
       this.log.info("session.refused", { reason: error instanceof Error ? error.message : String(error) })
+      // Nobody owns it any more, so nobody would hear that the peer has left.
+      socket.destroySoon()
     }
     return true
   }
@@ -259,8 +262,10 @@ export class Relay implements Host {
   #watchStore(): void {
     this.#storeTimer = this.clock.after(storeLookMs, () => {
       const revision = this.#options.store.outsideChanges()
-      if (revision !== this.#revision) {
+      // Revocations change the store; tokens expire without a change.
+      if (revision !== this.#revision || this.clock.now() - this.#sweptAt > expiryLookMs) {
         this.#revision = revision
+        this.#sweptAt = this.clock.now()
         this.#desk.sweep()
       }
       this.#watchStore()
@@ -272,3 +277,5 @@ export class Relay implements Host {
 const drainLookMs = 20
 /** A revoked token's sessions end within this, ms. */
 const storeLookMs = 1_000
+/** An expired token's sessions end within this, ms. */
+const expiryLookMs = 30_000
