@@ -25,8 +25,12 @@ export async function request(
 ): Promise<http.IncomingMessage> {
   const { method = options.body === undefined ? "GET" : "POST", body, headers = {}, signal } = options
   const sent = http.request({
-    ...{ host: "127.0.0.1", port, path, method, headers: { Host: host, ...headers } },
-    ...(agent === undefined ? { agent: false } : { agent }),
+    host: "127.0.0.1",
+    port,
+    path,
+    method,
+    headers: { Host: host, ...headers },
+    agent: agent ?? false,
     ...(signal !== undefined && { signal }),
   })
   if (body instanceof Readable) body.on("error", () => sent.destroy()).pipe(sent)

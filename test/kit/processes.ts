@@ -151,7 +151,7 @@ class ChildOfTest implements TestProcess {
       sessions?: SessionStatus[]
       session?: SessionStatus | null
     }
-    return sessions ?? (session == null ? [] : [session])
+    return sessions ?? (session === null || session === undefined ? [] : [session])
   }
 
   rss(): number {
