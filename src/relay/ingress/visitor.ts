@@ -105,7 +105,7 @@ export class Visitor implements AnswerOutlet {
     this.socket.pause()
     this.socket.removeAllListeners("data")
     this.socket.off("end", this.#onEnd)
-    this.socket.off("error", this.#onError)
+    // "error" stays heard: a write that failed just now is told only after this turn.
     this.socket.off("close", this.#onClose)
     this.#host.gone(this)
   }
