@@ -1,0 +1,210 @@
+/** What the network can reach, as functions of bytes. Each throws only what is a finding. */
+
+import { crc32 } from "node:zlib"
+import { RdvError } from "../../src/base/error.ts"
+import { isJsonObject } from "../../src/base/json.ts"
+import { ChunkedDecoder } from "../../src/http1/chunked.ts"
+import { badRequest, HttpError } from "../../src/http1/http-error.ts"
+import { readRequestHead, readResponseHead } from "../../src/http1/read-head.ts"
+import { RequestReader } from "../../src/http1/request-reader.ts"
+import { ResponseReader } from "../../src/http1/response-reader.ts"
+import { readAgentMessage, readRelayMessage } from "../../src/host/control.ts"
+import { LinkReader } from "../../src/mux/link-reader.ts"
+import { CheckReader } from "../../src/wire/check.ts"
+import { FrameDecoder } from "../../src/wire/decode.ts"
+import { encodeCheck, encodeFrame } from "../../src/wire/encode.ts"
+import { frameType } from "../../src/wire/frame.ts"
+import { readHello } from "../../src/wire/hello.ts"
+import { readOpenPayload } from "../../src/wire/open.ts"
+
+export interface FuzzTarget {
+  readonly name: string
+  readonly seeds: readonly Uint8Array[]
+  /** Throws a finding; errors that a stranger may cause are not. */
+  run(input: Uint8Array): void
+}
+
+const text = (value: string): Uint8Array => Buffer.from(value, "latin1")
+
+/** Runs it and lets the errors pass that bad input may have. */
+function allowing(run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    if (!(error instanceof RdvError || error instanceof HttpError)) throw error
+  }
+}
+
+/** The same result, however the bytes are cut. */
+function sameWhenCut(input: Uint8Array, read: (chunks: readonly Uint8Array[]) => string): void {
+  const whole = read([input])
+  const middle = Math.floor(input.length / 2)
+  const halves = read([input.subarray(0, middle), input.subarray(middle)])
+  const bytes = read(Array.from(input, (_byte, at) => input.subarray(at, at + 1)))
+  if (whole !== halves || whole !== bytes)
+    throw new Error(`cut input reads differently: ${whole} / ${halves} / ${bytes}`)
+}
+
+function outcome(run: () => string): string {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof RdvError) return `error ${error.code}`
+    if (error instanceof HttpError) return `error ${error.status}`
+    throw error
+  }
+}
+
+const open = encodeFrame(
+  frameType.open,
+  1,
+  Buffer.concat([Buffer.from([0, 4, 0, 0, 4]), text("http"), Buffer.from([0, 2]), text("{}first")]),
+)
+const data = encodeFrame(frameType.data, 1, text("hello"))
+const frames = Buffer.concat([open, data, encodeFrame(frameType.end, 1, new Uint8Array(0))])
+
+export const targets: readonly FuzzTarget[] = [
+  {
+    name: "decoder",
+    seeds: [frames, data],
+    run: (input) =>
+      sameWhenCut(input, (chunks) => {
+        const events: string[] = []
+        let piece = ""
+        const decoder = new FrameDecoder({
+          data(stream, bytes, start, end, left) {
+            piece += Buffer.from(bytes.subarray(start, end)).toString("hex")
+            if (left === 0) events.push(`data ${stream} ${piece}`)
+            if (left === 0) piece = ""
+          },
+          frame: (type, stream, bytes, start, end) =>
+            void events.push(`${type} ${stream} ${Buffer.from(bytes.subarray(start, end)).toString("hex")}`),
+        })
+        const ended = outcome(() => {
+          for (const chunk of chunks) decoder.push(chunk)
+          return "more"
+        })
+        return `${events.join("|")} ${ended} ${piece}`
+      }),
+  },
+  {
+    name: "check",
+    seeds: [Buffer.concat([data, encodeCheck(crc32(data)), open, encodeCheck(crc32(open))])],
+    run: (input) =>
+      sameWhenCut(input, (chunks) => {
+        let delivered = ""
+        const reader = new CheckReader(
+          (bytes, seed) => crc32(bytes, seed),
+          (bytes) => {
+            delivered += Buffer.from(bytes).toString("hex")
+            return false
+          },
+        )
+        const ended = outcome(() => {
+          for (const chunk of chunks) reader.push(chunk)
+          return "more"
+        })
+        return `${delivered} ${ended}`
+      }),
+  },
+  {
+    name: "link",
+    seeds: [frames],
+    run: (input) =>
+      allowing(() => {
+        const reader = new LinkReader({ piece: () => false, apply: () => undefined }, (bytes, seed) =>
+          crc32(bytes, seed),
+        )
+        reader.start(false, () => undefined)
+        reader.push(input)
+      }),
+  },
+  {
+    name: "open",
+    seeds: [open.subarray(8)],
+    run: (input) => allowing(() => void (input.length >= 7 && readOpenPayload(input, 0, input.length))),
+  },
+  {
+    name: "json",
+    seeds: [
+      text('{"kind":"new","versions":[1],"agent":"x","limits":{"window":131072,"streams":10},"check":true}'),
+      text('{"kind":"resume","versions":[1],"session":"a","nonce":"AAAAAAAAAAAAAAAAAAAAAA","check":true}'),
+      text('{"do":"announce","id":1,"service":"http/x","expose":{"kind":"http","name":"blog"}}'),
+      text('{"do":"exposed","id":1,"url":"http://x","name":"x"}'),
+      text('{"method":"GET","target":"/","minor":1,"headers":["Host","x"],"body":"none"}'),
+      text('{"status":200,"reason":"OK","headers":["A","b"]}'),
+    ],
+    run(input) {
+      let value: unknown
+      try {
+        value = JSON.parse(Buffer.from(input).toString())
+      } catch {
+        return
+      }
+      if (!isJsonObject(value)) return
+      const json = value
+      for (const read of [readHello, readAgentMessage, readRelayMessage, readRequestHead, readResponseHead]) {
+        allowing(() => void read(json))
+      }
+    },
+  },
+  {
+    name: "request",
+    seeds: [
+      text("GET / HTTP/1.1\r\nHost: a.test\r\nAccept: */*\r\n\r\n"),
+      text("POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello"),
+      text("POST /x HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+      text("GET http://b.test:80/?q HTTP/1.0\r\n\r\n"),
+    ],
+    run: (input) =>
+      sameWhenCut(input, (chunks) =>
+        outcome(() => {
+          const reader = new RequestReader()
+          for (const chunk of chunks) {
+            const read = reader.push(chunk)
+            if (read !== undefined) return JSON.stringify([read.head, read.framing])
+          }
+          return "more"
+        }),
+      ),
+  },
+  {
+    name: "response",
+    seeds: [
+      text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+      text("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"),
+    ],
+    run: (input) =>
+      sameWhenCut(input, (chunks) =>
+        outcome(() => {
+          const reader = new ResponseReader()
+          for (const chunk of chunks) {
+            const read = reader.push(chunk)
+            if (read !== undefined) return JSON.stringify(read.head)
+          }
+          return "more"
+        }),
+      ),
+  },
+  {
+    name: "chunked",
+    seeds: [text("5\r\nhello\r\n0\r\n\r\n"), text('3;a="b"\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n')],
+    run: (input) =>
+      sameWhenCut(input, (chunks) => {
+        let body = ""
+        const decoder = new ChunkedDecoder(badRequest)
+        const ended = outcome(() => {
+          let trailers = "more"
+          for (const chunk of chunks) {
+            decoder.push(chunk, {
+              data: (sub) => void (body += Buffer.from(sub).toString("hex")),
+              end: (fields) => void (trailers = JSON.stringify(fields)),
+            })
+            if (decoder.done) break
+          }
+          return trailers
+        })
+        return `${body} ${ended}`
+      }),
+  },
+]
