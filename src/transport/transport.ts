@@ -25,6 +25,3 @@ export interface Listener {
   /** Takes no more links. Those that were accepted live on: they belong to whoever took them. */
   close(): Promise<void>
 }
-
-/** Rejects with `in_use` or `usage`. `onLink` owns each link from then on. */
-export type Listen<Options> = (options: Options, onLink: (link: Link) => void) => Promise<Listener>

@@ -38,8 +38,6 @@ export const frameType = {
   check: 0x15,
 } as const
 
-export type FrameType = (typeof frameType)[keyof typeof frameType]
-
 export const headerBytes = 8
 
 /** The first protocol version, and the only one so far. */

@@ -1,7 +1,6 @@
 /** The public side for raw TCP: a port per route, each connection one stream. */
 
 import * as net from "node:net"
-import type { RdvError } from "../../base/error.ts"
 import { adoptSocket, SocketReader } from "../../sockets/socket-reader.ts"
 import { splice } from "../../sockets/splice.ts"
 import { closeServer, listenServer, serverOptions } from "../../transport/tcp.ts"
@@ -81,9 +80,4 @@ export class TcpIngress {
       this.#sockets.delete(socket)
     })
   }
-}
-
-/** For logs: what became of a port that could not be opened. */
-export function portRefusal(wanted: number, error: RdvError): string {
-  return wanted === 0 ? "The relay has no free port" : `Port ${wanted} cannot be opened: ${error.message}`
 }
