@@ -1,11 +1,14 @@
 /**
  * `npm run docs`: holds the documents against the repository. Every relative link leads to a file (and to a heading,
- * where it names one), every `npm` script that a shell block calls exists, every `rdv` command too.
+ * where it names one), every `npm` script that a shell block calls exists, every `rdv` command too, with the flags that
+ * it is given, and the reference holds the text of every `--help` (`--write` brings it up to date). Then it runs the shell
+ * blocks (docs-commands.mjs); `--no-run` leaves that out.
  */
 
 import { spawnSync } from "node:child_process"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
+import { blocksOf, documents, markProblem, runAll } from "./docs-commands.mjs"
 import { failPlainly, root, setUp } from "./setup.mjs"
 
 const npmOwn = new Set(["ci", "install", "pack", "publish", "link", "exec", "version", "i"])
@@ -13,39 +16,34 @@ const npmOwn = new Set(["ci", "install", "pack", "publish", "link", "exec", "ver
 try {
   const node = setUp()
   const problems = []
-  const commands = new Map()
+  const flagsOf = helpReader(node)
   let links = 0
-  const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...below("docs")].filter((file) =>
-    existsSync(join(root, file)),
-  )
-  for (const document of documents) {
+  let calls = 0
+  const files = documents()
+  for (const document of files) {
     const text = readFileSync(join(root, document), "utf8")
     for (const { target, line } of linksOf(text)) {
       links++
       const problem = linkProblem(document, target)
       if (problem !== undefined) problems.push(`${document}:${line}: ${problem}`)
     }
+    for (const block of blocksOf(text)) {
+      const problem = markProblem(block)
+      if (problem !== undefined) problems.push(`${document}:${block.line}: ${problem}`)
+    }
     for (const { words, line } of shellCalls(text)) {
-      const place = `${document}:${line}`
-      if (words[0] === "npm") {
-        const problem = npmProblem(words)
-        if (problem !== undefined) problems.push(`${place}: ${problem}`)
-      } else if (/^[a-z][a-z-]*$/.test(words[1] ?? "") && !commands.has(words[1])) commands.set(words[1], place)
+      calls++
+      const problem = words[0] === "npm" ? npmProblem(words) : rdvProblem(words.slice(1), flagsOf)
+      if (problem !== undefined) problems.push(`${document}:${line}: ${problem}`)
     }
   }
-  problems.push(...commandProblems(node, commands))
+  problems.push(...referenceProblems(node, process.argv.includes("--write")))
   for (const problem of problems) console.error(problem)
-  console.log(`${documents.length} documents, ${links} links, ${commands.size} commands, ${problems.length} problems`)
-  process.exitCode = problems.length > 0 ? 1 : 0
+  console.log(`${files.length} documents, ${links} links, ${calls} commands, ${problems.length} problems`)
+  const runs = problems.length > 0 || process.argv.includes("--no-run") || (await runAll([]))
+  process.exitCode = problems.length > 0 || !runs ? 1 : 0
 } catch (error) {
   failPlainly(error)
-}
-
-function below(folder) {
-  return readdirSync(join(root, folder), { recursive: true })
-    .filter((file) => file.endsWith(".md"))
-    .map((file) => join(folder, file))
-    .sort((a, b) => a.localeCompare(b))
 }
 
 /** Links and pictures of a document, outside its code. */
@@ -89,23 +87,21 @@ function anchorsOf(text) {
 
 /** The calls of `rdv` and `npm` in shell blocks, as words. */
 function shellCalls(text) {
-  const calls = []
-  for (const block of text.matchAll(/^```(?:sh|bash|console)\n([\s\S]*?)^```/gm)) {
-    const first = lineAt(text, block.index) + 1
-    block[1].split("\n").forEach((row, at) => {
-      const code = row.replace(/^\$ /, "").replace(/(^|\s)#.*$/, "")
-      for (const part of code.split(/&&|\|\||[;|]/)) {
-        const words = part
-          .trim()
-          .split(/\s+/)
-          .filter((word) => !/^[A-Z_]+=/.test(word))
-        if (words[0] === "npx") words.shift()
-        if (words[0] === "./bin/rdv") words[0] = "rdv"
-        if (words[0] === "rdv" || words[0] === "npm") calls.push({ words, line: first + at })
-      }
-    })
-  }
-  return calls
+  return blocksOf(text).flatMap(({ code, line }) => {
+    const rows = code.replace(/\\\n/g, "  ").split("\n")
+    return rows.flatMap((row, at) =>
+      row
+        .replace(/^\$ /, "")
+        .replace(/(^|\s)#.*$/, "")
+        .replace(/\bsudo( -u \S+)?\s/, "")
+        .split(/&&|\|\||[;|()&]/)
+        .map((part) => part.trim().split(/\s+/))
+        .map((words) => words.slice(words.findIndex((word) => !/^([A-Z_]+=.*|exec)$/.test(word))))
+        .map((words) => (words[0] === "npx" ? words.slice(1) : words))
+        .filter(([first]) => /^(npm|(\S*\/)?rdv)$/.test(first ?? ""))
+        .map((words) => ({ words, line: line + at })),
+    )
+  })
 }
 
 function npmProblem([, verb, name]) {
@@ -115,13 +111,52 @@ function npmProblem([, verb, name]) {
   return script in scripts ? undefined : `package.json has no script "${script}"`
 }
 
-/** A command exists when its help does. */
-function commandProblems(node, commands) {
+/** The page that holds every `--help` differs from what the command line says now. */
+function referenceProblems(node, write) {
+  const page = join(root, "docs", "reference", "cli.md")
+  const text = readFileSync(page, "utf8")
+  const overview = helpOf(node, [])
+  const names = overview.match(/^ {2}rdv [a-z]+(?: [a-z]+)?(?= {2})/gm).map((row) => row.trim().slice("rdv ".length))
+  const sections = [["", overview], ...names.map((name) => [`## rdv ${name}\n\n`, helpOf(node, name.split(" "))])]
+  const fresh = sections.map(([heading, help]) => `${heading}\`\`\`text\n${help.trimEnd()}\n\`\`\`\n`).join("\n")
+  const wanted = text.replace(
+    /(<!-- help:begin[^\n]*-->\n)[\s\S]*(<!-- help:end -->)/,
+    (_all, begin, end) => `${begin}${fresh}${end}`,
+  )
+  if (wanted === text) return []
+  if (!write) return ["docs/reference/cli.md is behind the command line; run npm run docs -- --write"]
+  writeFileSync(page, wanted)
+  return []
+}
+
+function helpOf(node, words) {
   const main = join(root, "src", "cli", "main.ts")
-  return [...commands].flatMap(([command, place]) => {
-    const { status } = spawnSync(node, [main, command, "--help"], { cwd: root, encoding: "utf8", timeout: 20_000 })
-    return status === 0 ? [] : [`${place}: there is no command "rdv ${command}" (its --help ends with ${status})`]
-  })
+  return spawnSync(node, [main, ...words, "--help"], { cwd: root, encoding: "utf8", timeout: 20_000 }).stdout
+}
+
+/** A command exists when its help does, a flag when that help has it; what follows `--` in `npm start --` is checked too. */
+function rdvProblem(words, flagsOf) {
+  const [first, second] = words
+  if (first === undefined || first.startsWith("-")) return undefined
+  const name = first === "token" && second !== undefined && !second.startsWith("-") ? `token ${second}` : first
+  const known = flagsOf(name)
+  if (known === undefined) return `there is no command "rdv ${name}"`
+  const unknown = words.find((word) => /^--[a-z]/.test(word) && !known.has(word.split("=")[0]))
+  return unknown === undefined ? undefined : `"rdv ${name}" has no flag ${unknown}`
+}
+
+/** Reads each command's help once. */
+function helpReader(node) {
+  const main = join(root, "src", "cli", "main.ts")
+  const known = new Map()
+  return (name) => {
+    if (!known.has(name)) {
+      const options = { cwd: root, encoding: "utf8", timeout: 20_000 }
+      const { status, stdout } = spawnSync(node, [main, ...name.split(" "), "--help"], options)
+      known.set(name, status === 0 ? new Set(stdout.match(/--[a-z][a-z-]*/g)) : undefined)
+    }
+    return known.get(name)
+  }
 }
 
 function lineAt(text, index) {
