@@ -1,6 +1,6 @@
 /**
  * Memory for bytes that wait for an acknowledgement: equal pieces that are used again and again. Fresh memory costs more
- * than the bytes that are put into it (docs/decisions/0004-replay-log.md), so what is given back is kept, up to a bound.
+ * than the bytes that are put into it (docs/decisions/0004-segments.md), so what is given back is kept, up to a bound.
  */
 
 export interface SegmentPool {
