@@ -55,7 +55,7 @@ export function splice(stream: Stream, socket: Socket, reader: SocketReader, onC
     closed(error: RdvError | undefined) {
       over = true
       if (error === undefined) return
-      if (outlet.owed === 0 || socket.destroyed) cutSocket(socket)
+      if (outlet.owed === 0 || socket.destroyed || socket.writableEnded) cutSocket(socket)
       else {
         const timer = setTimeout(() => cutSocket(socket), flushMs)
         // Without a FIN: the peer must not take what it has for all there is.

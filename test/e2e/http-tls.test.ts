@@ -71,7 +71,7 @@ test("a service that speaks https is served, and hears of a visitor that leaves"
     void client.send(`GET /endless HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`)
     await client.takeUntil("endless")
     client.socket.destroy()
-    await eventually("the service hears of it", () => left === round + 1, 1_000)
+    await eventually("the service hears of it", () => left === round + 1, 1_500)
   }
   await tunnel.quiet()
   server.closeAllConnections()

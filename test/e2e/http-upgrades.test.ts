@@ -82,7 +82,7 @@ test("the head of an upgrade passes as it is, and bytes behind it are not lost",
   void client.send(Buffer.from([0, 1, 2, 13, 10, 255]))
   assert.deepEqual([...(await client.take(6))], [0, 1, 2, 13, 10, 255])
   client.reset()
-  await eventually("the service hears of the reset", () => origin.connections[0]?.ending === "reset", 1_000)
+  await eventually("the service hears of the reset", () => origin.connections[0]?.ending === "reset", 1_500)
 })
 
 test("bytes that a visitor sends before the upgrade is agreed arrive behind it", async () => {

@@ -76,10 +76,10 @@ test("a reset on either side is a reset on the other within a second", async () 
     assert.ok(connection)
     if (side === "visitor") {
       client.reset()
-      await eventually("the service is reset", () => connection.ending === "reset", 1_000)
+      await eventually("the service is reset", () => connection.ending === "reset", 1_500)
     } else {
       connection.socket.resetAndDestroy()
-      assert.equal((await client.rest(1_000)).ending, "reset")
+      assert.equal((await client.rest(1_500)).ending, "reset")
     }
   }
   await tunnel.quiet()
@@ -92,8 +92,26 @@ test("a reset after one side has ended still is a reset", async () => {
   client.socket.end("bye")
   await eventually("the service hears the end", () => origin.connections[0]?.ending === "end")
   origin.connections[0]?.socket.resetAndDestroy()
-  assert.equal((await client.rest(1_000)).ending, "reset")
+  assert.equal((await client.rest(1_500)).ending, "reset")
   await tunnel.quiet()
+})
+
+test("a reset behind an end leaves nothing, and what it took never looks complete", async () => {
+  const size = 3 * mebibyte
+  await using origin = await rawOrigin(undefined, ({ socket }) => socket.end(pattern(0, size)))
+  await using tunnel = await tcpTunnel(origin.target)
+  const client = await rawClient(tunnel.port)
+  client.socket.pause()
+  await eventually("the service has sent it all", () => origin.connections[0]?.socket.writableFinished === true)
+  origin.connections[0]?.socket.resetAndDestroy()
+  await client.send("anybody there?")
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  client.socket.resume()
+  const { bytes, ending } = await client.rest()
+  assert.ok(ending === "reset" || bytes.length === size, `${bytes.length} bytes, then ${ending}`)
+  client.socket.destroy()
+  await tunnel.quiet()
+  await eventually("the agent holds no connection", () => tunnel.held().targetConnections === 0)
 })
 
 test("a target that is down resets the visitor", async () => {

@@ -69,8 +69,10 @@ export class RawClient {
     this.socket.end()
   }
 
+  /** Within an end that is under way there is no reset. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    if (this.socket.writableEnded && !this.socket.writableFinished) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   /** The next final answer. `method` says whether it has a body; interim answers are gathered. */

@@ -37,6 +37,8 @@ export interface HttpIngressStatus {
 
 /** How often deadlines are looked at, ms. */
 const sweepMs = 250
+/** No look counts for more than this, ms: while this process stood still, no visitor was late. */
+const sweepMostMs = 300
 
 export class HttpIngress {
   readonly #options: HttpIngressOptions
@@ -44,7 +46,9 @@ export class HttpIngress {
   readonly #perAddress: Map<string, number> = new Map()
   readonly #suffix: string
   readonly #hosts: Record<"http" | "https", VisitorHost>
-  #nowMs: number
+  /** The clock of deadlines: coarse, and only its differences mean something. */
+  #nowMs = 0
+  #sweptAt: number
   #timer: Timer | undefined
   #refused = 0
   #pastRequests = 0
@@ -54,7 +58,7 @@ export class HttpIngress {
   constructor(options: HttpIngressOptions) {
     this.#options = options
     this.#suffix = `.${options.domain}`
-    this.#nowMs = options.clock.now()
+    this.#sweptAt = options.clock.now()
     this.#hosts = { http: this.#hostFor("http"), https: this.#hostFor("https") }
     this.#sweepLater()
   }
@@ -144,7 +148,9 @@ export class HttpIngress {
 
   #sweepLater(): void {
     this.#timer = this.#options.clock.after(sweepMs, () => {
-      this.#nowMs = this.#options.clock.now()
+      const now = this.#options.clock.now()
+      this.#nowMs += Math.min(now - this.#sweptAt, sweepMostMs)
+      this.#sweptAt = now
       for (const visitor of this.#visitors) visitor.sweep(this.#nowMs)
       this.#sweepLater()
     })

@@ -33,7 +33,7 @@ import type { ErrorReason } from "./pages.ts"
 export interface VisitorHost {
   readonly limits: RelayLimits
   readonly scheme: "http" | "https"
-  /** Coarse clock, ms: refreshed with each sweep. */
+  /** Coarse clock of deadlines, ms: moves with each sweep. */
   readonly nowMs: number
   /** The route for a Host header. */
   route(host: string): Route | undefined
@@ -391,7 +391,7 @@ export class Visitor implements AnswerOutlet {
     this.#state = "over"
     const cut = () => cutSocket(this.socket)
     // What came before the break is the visitor's; a visitor that does not take it waits no longer than this.
-    if (this.socket.writableLength === 0) cut()
+    if (this.socket.writableLength === 0 || this.socket.writableEnded) cut()
     else {
       this.socket.write(nothing, cut)
       setTimeout(cut, lingerMs).unref()
