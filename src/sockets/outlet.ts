@@ -37,14 +37,18 @@ export class SocketOutlet {
       this.#report()
     } else if (!this.#waiting) {
       this.#waiting = true
-      // An empty write ends behind all others; most writes are taken at once and never come here.
-      this.#socket.write(nothing, () => {
-        this.#waiting = false
-        // What a dead socket did not take, nobody will.
-        if (this.#socket.writableLength === 0 || this.#socket.destroyed) this.#report()
-        else this.settle(0)
-      })
+      // An empty write ends behind all others; most writes are taken at once and never come here. Behind the end there is
+      // no further write: it would destroy the socket with all that waits in it.
+      if (this.#socket.writableEnded) this.#socket.once("finish", this.#look)
+      else this.#socket.write(nothing, this.#look)
     }
+  }
+
+  readonly #look = (): void => {
+    this.#waiting = false
+    // What a dead socket did not take, nobody will.
+    if (this.#socket.writableLength === 0 || this.#socket.destroyed) this.#report()
+    else this.settle(0)
   }
 
   #report(): void {

@@ -73,7 +73,9 @@ test("an agent that is told to stop finishes what runs and refuses what is new w
   assert.equal(await loading, course.origin.digests.get(32 * 1024 * 1024))
   assert.equal(await agent.exited, 0)
   await until(async () => (await relay.sessions()).length === 0, "the session has ended in good order", 1_000)
-  assert.equal((await request(target, "/")).statusCode, 404)
+  const after = await request(target, "/")
+  await bodyOf(after)
+  assert.equal(after.statusCode, 404)
 })
 
 test("no request is refused or lost that came before the visitor's side knew of an agent's drain", async () => {
