@@ -52,7 +52,8 @@ export function errorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
   }
   const body = utf8Encode(format === "html" ? html(story) : format === "json" ? json(story) : text(story))
   const headers = ["Content-Type", contentTypes[format], "Content-Length", String(body.length)]
-  headers.push("Cache-Control", "no-store", "Vary", "Accept")
+  // A server with a clock says its time (RFC 9110 section 6.6.1); `rdv doctor` compares it.
+  headers.push("Date", new Date().toUTCString(), "Cache-Control", "no-store", "Vary", "Accept")
   headers.push("X-Content-Type-Options", "nosniff", "Rdv-Error", options.reason)
   if (format === "html") headers.push("Content-Security-Policy", pagePolicy, "Referrer-Policy", "no-referrer")
   if (retryAfter !== undefined) headers.push("Retry-After", String(retryAfter))
