@@ -181,7 +181,9 @@ test(
     assert.equal(down.code, "expired")
     await until(() => origin.running === 0, "the service is told too")
     await until(async () => (await relay.sessions()).length === 0, "the relay forgot the session")
-    assert.equal((await request(target, "/")).statusCode, 404)
+    const nobody = await request(target, "/")
+    await bodyOf(nobody)
+    assert.equal(nobody.statusCode, 404)
 
     proxy.refuse(false)
     await agent.event("exposed", { from })
