@@ -60,7 +60,7 @@ export class HelloChannel {
 
   /** Says no in one message and ends the link. */
   refuse(code: number, reason: string): void {
-    this.send({ kind: "refuse", code, reason })
+    this.send({ kind: "refuse", code, ...(reason !== "" && { reason }) })
     this.#fail(new RdvError(codeFromNumber(code), reason))
     this.link.close()
   }

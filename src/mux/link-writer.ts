@@ -150,6 +150,8 @@ export class LinkWriter {
 
   /** PING and PONG do not wait for the flow of streams, only for the link's own room; a flood of them is not answered. */
   sendNow(frame: Uint8Array): void {
+    // An idle session looks with each beat whether the link has let go of the last segments.
+    if (this.#log.bytes === 0) this.#reuseSegments()
     if (this.#prefix.length >= maxPrefixFrames) return
     this.#prefix.push(frame)
     this.schedule()
@@ -157,6 +159,8 @@ export class LinkWriter {
 
   /** The peer applied everything before `position`. Throws `protocol`. */
   acknowledge(position: number): void {
+    // Who acknowledges what a replay has not sent yet says nothing about what the link still reads from: left to the collector.
+    if (position > this.#log.sent) this.#filled.clear()
     this.#log.acknowledge(position)
     this.#flight.acknowledged(position, this.#options.clock.now())
     this.#reuseSegments()
@@ -173,13 +177,18 @@ export class LinkWriter {
     }
   }
 
+  /**
+   * The link writes from the segments themselves: whatever the peer claims to have, what waits in the link is not free, or
+   * the peer would be sent what others put there.
+   */
   #reuseSegments(): void {
-    const { start } = this.#log
-    for (let first = this.#filled.peek(); first !== undefined && first.until <= start; first = this.#filled.peek()) {
+    const queued = this.#link?.queuedBytes ?? 0
+    const free = Math.min(this.#log.start, this.#log.sent - queued)
+    for (let first = this.#filled.peek(); first !== undefined && first.until <= free; first = this.#filled.peek()) {
       this.#filled.shift()
       this.#options.segments.give(first.segment)
     }
-    if (this.#log.bytes === 0) this.#batch.reuse()
+    if (this.#log.bytes === 0 && queued === 0) this.#batch.reuse()
   }
 
   drain(): void {

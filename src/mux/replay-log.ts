@@ -43,6 +43,11 @@ export class ReplayLog {
     return this.#cursor < this.#end
   }
 
+  /** The position behind the last byte that the link was given. */
+  get sent(): number {
+    return this.#cursor
+  }
+
   /** Adds a batch that is sent on the current link at once; while replaying, it waits behind the others. */
   append(parts: readonly Uint8Array[], bytes: number): void {
     const behind = this.replaying

@@ -259,7 +259,11 @@ export class SessionStream implements Stream, Scheduled {
 
   /** Bytes of DATA or of OPEN. False when the peer sent more than its credit. */
   receive(chunk: Uint8Array): boolean {
-    if (this.#closed) return true
+    if (this.#closed) {
+      // Nobody gets it, so nobody keeps it: a peer that goes on sending must not fill the memory.
+      this.#lent = false
+      return true
+    }
     if (this.#endReceived || !this.#window.received(chunk.length)) return false
     const isBehind = this.#received > this.#consumed || this.#sink === undefined
     this.#received += chunk.length

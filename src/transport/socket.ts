@@ -51,8 +51,8 @@ export function acceptedLink(socket: Socket, options: Omit<SocketLinkOptions, "r
 
 /** Ends a socket at once, with a reset where it has one, so that the peer does not take it for an end in good order. */
 export function cutSocket(socket: Socket): void {
-  // Only sockets with a TCP handle have a reset; a pipe has no family.
-  if (socket instanceof TLSSocket || socket.remoteFamily === undefined) socket.destroy()
+  // Only sockets with a TCP handle have a reset; a pipe has no family, and an end that is under way forbids it.
+  if (socket instanceof TLSSocket || socket.remoteFamily === undefined || socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()
 }
 
@@ -157,7 +157,8 @@ class SocketLink implements Link {
   }
 
   abort(error: RdvError): void {
-    if (this.#over) return
+    if (this.#closed) return
+    // Also when the peer has ended and we still flush: what is queued may be reused as soon as this returns.
     this.#fail(error)
     cutSocket(this.#socket)
   }

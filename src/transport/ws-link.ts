@@ -141,7 +141,8 @@ class WebSocketLink implements Link {
   }
 
   abort(error: RdvError): void {
-    if (this.#over) return
+    if (this.#closed) return
+    // Also when it is failing and still flushes: what is queued may be reused as soon as this returns.
     this.#fail(error)
     this.#ws.resume()
     cutSocket(this.#socket)
