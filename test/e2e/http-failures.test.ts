@@ -316,40 +316,34 @@ test("a relay that stops lets the present answer finish, and closes who is idle"
 
 test("requests wait for a session that lost its link, and are answered when it is back", async () => {
   await using origin = await httpOrigin()
-  let proxy: ChaosProxy | undefined
-  const between = async (port: number) => (proxy = await chaosProxy({ target: { port } })).port
-  await using tunnel = await localTunnel({ target: origin.target, between })
-  proxy?.refuse(true)
-  proxy?.cutAll("rst")
+  await using between = cuttable()
+  await using tunnel = await localTunnel({ target: origin.target, between: between.dial })
+  between.cut()
   await eventually("the session is suspended", () => sessionState(tunnel.relay.relay.status()) === "suspended")
   const waiting = rawExchange(tunnel.port, `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`)
   await new Promise((resolve) => setTimeout(resolve, 300))
   assert.deepEqual(origin.requests, [])
-  proxy?.refuse(false)
+  between.mend()
   assert.equal((await waiting).status, 200)
-  await proxy?.close()
 })
 
 test("a session that stays away longer than its wait is 503 with Retry-After, also in the middle of an upload", async () => {
   await using origin = await httpOrigin()
-  let proxy: ChaosProxy | undefined
-  const between = async (port: number) => (proxy = await chaosProxy({ target: { port } })).port
-  await using tunnel = await localTunnel({ target: origin.target, between, limits: { waitMs: 600 } })
+  await using between = cuttable()
+  await using tunnel = await localTunnel({ target: origin.target, between: between.dial, limits: { waitMs: 600 } })
   const upload = await rawClient(tunnel.port)
   void upload.send(`POST /echo HTTP/1.1\r\nHost: ${tunnel.host}\r\nContent-Length: 1000\r\n\r\nabc`)
   await eventually("the upload has begun", () => origin.requests.length === 1)
-  proxy?.refuse(true)
-  proxy?.cutAll("rst")
+  between.cut()
   await eventually("the session is suspended", () => sessionState(tunnel.relay.relay.status()) === "suspended")
   const started = performance.now()
   const answer = await rawExchange(tunnel.port, `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`)
   const tookMs = performance.now() - started
   assert.deepEqual([answer.status, answer.header("rdv-error")], [503, "suspended"])
   assert.ok(Number(answer.header("retry-after")) > 0)
-  assert.ok(tookMs > 500 && tookMs < 1_500, `${tookMs} ms`)
+  assert.ok(tookMs > 500 && tookMs < 3_000, `${tookMs} ms`)
   assert.equal((await upload.answer()).status, 503)
   upload.socket.destroy()
-  await proxy?.close()
 })
 
 test("Node's client sees a broken answer as an error, not as an end", async () => {
@@ -373,6 +367,23 @@ test("raw answers are read to the end here only when they end in good order", as
   await using origin = await rawOrigin(({ socket }) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"))
   await assert.rejects(rawExchange(origin.port, "GET / HTTP/1.1\r\n\r\n"), EndedError)
 })
+
+/** Stands between agent and relay: `cut` breaks the link and lets no new one through until `mend`. */
+function cuttable(): AsyncDisposable & { dial(port: number): Promise<number>; cut(): void; mend(): void } {
+  let proxy: ChaosProxy | undefined
+  return {
+    async dial(port) {
+      proxy = await chaosProxy({ target: { port } })
+      return proxy.port
+    },
+    cut() {
+      proxy?.refuse(true)
+      proxy?.cutAll("rst")
+    },
+    mend: () => proxy?.refuse(false),
+    [Symbol.asyncDispose]: async () => proxy?.close(),
+  }
+}
 
 function sessionState(status: { readonly [key: string]: unknown }): unknown {
   return (status["sessions"] as { state: string }[])[0]?.state

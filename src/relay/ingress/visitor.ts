@@ -6,19 +6,18 @@
  */
 
 import type { Socket } from "node:net"
-import type { ErrorCode, RdvError } from "../../base/error.ts"
+import type { RdvError } from "../../base/error.ts"
 import type { Stream } from "../../base/stream.ts"
 import { ChunkedDecoder } from "../../http1/chunked.ts"
 import { withForwarded } from "../../http1/forwarded.ts"
 import { persists } from "../../http1/framing.ts"
 import type { RequestFraming } from "../../http1/framing.ts"
-import { hasToken, headerValue, headerValues } from "../../http1/head.ts"
+import { hasToken, headerValue } from "../../http1/head.ts"
 import type { RequestHead } from "../../http1/head.ts"
 import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
 import { badRequest } from "../../http1/http-error.ts"
 import type { HttpError } from "../../http1/http-error.ts"
 import { RequestReader } from "../../http1/request-reader.ts"
-import { responseHeadBytes } from "../../http1/write-head.ts"
 import { cutSocket } from "../../sockets/cut.ts"
 import { SocketOutlet } from "../../sockets/outlet.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
@@ -26,8 +25,8 @@ import type { RelayLimits } from "../limits.ts"
 import type { Route } from "../registry.ts"
 import { Exchange } from "./exchange.ts"
 import type { AnswerOutlet } from "./exchange.ts"
-import { errorAnswer } from "./pages.ts"
-import type { ErrorReason } from "./pages.ts"
+import { refusalBytes, refusalOf, refusalOfRequest, suspended } from "./refusal.ts"
+import type { Refusal } from "./refusal.ts"
 
 /** What a connection needs of the ingress. */
 export interface VisitorHost {
@@ -115,13 +114,14 @@ export class Visitor implements AnswerOutlet {
     const exchange = this.#exchange
     if (exchange !== undefined && this.#waitedTooLong(exchange, nowMs)) {
       exchange.cancel()
-      this.#refuse("suspended", undefined)
+      this.#refuse(suspended)
       return
     }
     if (nowMs < this.#deadline) return
     switch (this.#state) {
       case "head":
-        if (this.#requests.started) this.#refuse("request_timeout", "the head of the request did not arrive in time")
+        if (this.#requests.started)
+          this.#refuse({ reason: "request_timeout", detail: "the head of the request did not arrive in time" })
         else this.socket.destroy()
         return
       case "body":
@@ -159,7 +159,7 @@ export class Visitor implements AnswerOutlet {
     } else if (this.#state === "body" && !this.#paused && this.#route?.session.state === "live") {
       exchange?.cancel()
       if (exchange?.answering === true) this.socket.destroy()
-      else this.#refuse("request_timeout", "the body of the request stood still")
+      else this.#refuse({ reason: "request_timeout", detail: "the body of the request stood still" })
     } else this.#deadline = nowMs + this.#host.limits.bodyMs
   }
 
@@ -207,7 +207,7 @@ export class Visitor implements AnswerOutlet {
     try {
       read = this.#requests.push(bytes, from)
     } catch (thrown) {
-      this.#refuseHttp(thrown as HttpError)
+      this.#refuse(refusalOfRequest(thrown as HttpError))
       return bytes.length
     }
     if (read === undefined) {
@@ -219,7 +219,7 @@ export class Visitor implements AnswerOutlet {
     this.#head = head
     const route = this.#host.route(headerValue(head.headers, "host") ?? "")
     if (route !== undefined) this.#begin(head, framing, route)
-    else if (!this.#host.own(this, head, bytes.subarray(used))) this.#refuse("no_route", undefined, framing)
+    else if (!this.#host.own(this, head, bytes.subarray(used))) this.#refuse({ reason: "no_route" }, framing)
     return used
   }
 
@@ -279,7 +279,7 @@ export class Visitor implements AnswerOutlet {
       const answering = this.#exchange?.answering === true
       this.#exchange?.cancel()
       if (answering) cutSocket(this.socket)
-      else this.#refuseHttp(thrown as HttpError)
+      else this.#refuse(refusalOfRequest(thrown as HttpError))
       return bytes.length
     }
   }
@@ -382,9 +382,7 @@ export class Visitor implements AnswerOutlet {
   }
 
   failed(_exchange: Exchange, error: RdvError): void {
-    const [reason, retryAfter] = reasons[error.code] ?? ["internal", undefined]
-    const detail = error.code === "expired" || error.message === "" ? undefined : error.message
-    this.#refuse(reason, detail, undefined, retryAfter)
+    this.#refuse(refusalOf(error))
   }
 
   broken(_exchange: Exchange, _error: RdvError): void {
@@ -398,37 +396,15 @@ export class Visitor implements AnswerOutlet {
     }
   }
 
-  #refuseHttp(error: HttpError): void {
-    const reason: Partial<Record<number, ErrorReason>> = {
-      408: "request_timeout",
-      413: "body_too_large",
-      414: "uri_too_long",
-      431: "header_too_large",
-      501: "not_implemented",
-      505: "version",
-    }
-    this.#refuse(reason[error.status] ?? "bad_request", error.detail)
-  }
-
   /** Answers in the service's place. The connection goes on only where the next request's start is certain. */
-  #refuse(reason: ErrorReason, detail: string | undefined, framing?: RequestFraming, retryAfterSeconds?: number): void {
+  #refuse(refusal: Refusal, framing?: RequestFraming): void {
     const head = this.#head
-    const answer = errorAnswer({
-      reason,
-      detail,
-      host: head === undefined ? undefined : headerValue(head.headers, "host"),
-      accept: head === undefined ? undefined : headerValues(head.headers, "accept").join(", ") || undefined,
-      method: head?.method,
-      retryAfterSeconds: retryAfterSeconds ?? (reason === "suspended" ? suspendedRetrySeconds : undefined),
-    })
     const bodyless = this.#state === "answer" || framing?.kind === "none"
     // Who sends on without reading the answers is not listened to any longer.
     const reads = this.socket.writableLength <= heldBytes
     const keep = head !== undefined && bodyless && persists(head) && !this.#retiring && reads
-    const headers = keep ? answer.headers : [...answer.headers, "Connection", "close"]
-    const bytes = responseHeadBytes({ status: answer.status, reason: answer.reasonPhrase, minor: 1, headers })
     this.#exchange = undefined
-    this.socket.write(head?.method === "HEAD" ? bytes : Buffer.concat([bytes, answer.body]))
+    this.socket.write(refusalBytes(refusal, head, keep))
     if (keep) this.#next(true)
     else this.#leave()
   }
@@ -476,7 +452,7 @@ export class Visitor implements AnswerOutlet {
     const { answering } = exchange
     exchange.cancel()
     if (answering) this.socket.destroy()
-    else this.#refuse("bad_request", "the connection ended before the body of the request")
+    else this.#refuse({ reason: "bad_request", detail: "the connection ended before the body of the request" })
   }
 
   readonly #onError = (): void => {
@@ -506,23 +482,3 @@ const heldBytes = 64 * 1024
 const lingerMs = 2_000
 /** A visitor that ended its side and is sent nothing for so long has left, ms; the coarse clock takes up to 250 off. */
 const halfClosedMs = 750
-/** When a suspended session is worth another look, seconds. */
-const suspendedRetrySeconds = 5
-
-/** How the end of a stream without an answer is told to the visitor, and when to come back (seconds). */
-const reasons: Partial<Record<ErrorCode, [ErrorReason, number | undefined]>> = {
-  unreachable: ["unreachable", undefined],
-  connection_reset: ["unreachable", undefined],
-  bad_response: ["bad_response", undefined],
-  protocol: ["bad_response", undefined],
-  timeout: ["timeout", undefined],
-  expired: ["suspended", suspendedRetrySeconds],
-  closed: ["suspended", suspendedRetrySeconds],
-  replaced: ["suspended", 1],
-  draining: ["draining", suspendedRetrySeconds],
-  limit: ["limit", 1],
-  rate_limited: ["rate_limited", 1],
-  no_service: ["no_route", undefined],
-  no_route: ["no_route", undefined],
-  unauthorized: ["no_route", undefined],
-}
