@@ -5,13 +5,12 @@
 
 import type { Socket } from "node:net"
 import type { Clock, Timer } from "../../base/clock.ts"
-import { errorAnswer } from "./pages.ts"
 import type { RequestHead } from "../../http1/head.ts"
-import { responseHeadBytes } from "../../http1/write-head.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
 import type { RelayLimits } from "../limits.ts"
 import type { Registry, Route } from "../registry.ts"
 import type { Exchange } from "./exchange.ts"
+import { refusalBytes } from "./refusal.ts"
 import { Visitor } from "./visitor.ts"
 import type { VisitorHost } from "./visitor.ts"
 
@@ -162,11 +161,8 @@ const refusedMs = 500
 
 /** Without understanding the request: it costs one write. */
 function refuse(socket: Socket, byAddress: boolean): void {
-  const answer = errorAnswer({ reason: byAddress ? "rate_limited" : "limit", retryAfterSeconds: 5 })
-  const headers = [...answer.headers, "Connection", "close"]
-  const head = responseHeadBytes({ status: answer.status, reason: answer.reasonPhrase, minor: 1, headers })
   socket.on("error", () => undefined)
-  socket.end(Buffer.concat([head, answer.body]))
+  socket.end(refusalBytes({ reason: byAddress ? "rate_limited" : "limit", retryAfterSeconds: 5 }, undefined, false))
   // What was still on its way is read for a moment, so that no reset overtakes the answer.
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), refusedMs)
