@@ -16,7 +16,7 @@ import { checkServiceName } from "../wire/encode.ts"
 import type { Owner } from "./admission.ts"
 import type { TcpIngress } from "./ingress/tcp.ts"
 import { checkName, pickName } from "./names.ts"
-import type { Registry, Route, RouteSession } from "./registry.ts"
+import type { Registry, Route, RouteKind, RouteSession } from "./registry.ts"
 
 export interface AnnouncementsOptions {
   readonly registry: Registry
@@ -38,13 +38,21 @@ export class Announcements {
   readonly #options: AnnouncementsOptions
   readonly #session: RouteSession
   readonly #owner: Owner
+  /** By the agent's number. */
   readonly #routes: Map<number, Route> = new Map()
+  /** Those whose port is being opened: they have their place already, and may be taken back before they are bound. */
+  readonly #opening: Map<number, { withdrawn: boolean }> = new Map()
   #control: Stream | undefined
 
   constructor(options: AnnouncementsOptions, session: RouteSession, owner: Owner) {
     this.#options = options
     this.#session = session
     this.#owner = owner
+  }
+
+  /** Somebody without a token and an installation is nobody else the next time: nothing is remembered for it. */
+  get #returns(): boolean {
+    return this.#owner.name !== undefined || this.#owner.instance !== undefined
   }
 
   /** Serves the session's control stream. */
@@ -64,34 +72,61 @@ export class Announcements {
   #hear(block: JsonObject): void {
     const message = readAgentMessage(block)
     if (message.do === "withdraw") {
+      const opening = this.#opening.get(message.id)
+      if (opening !== undefined) opening.withdrawn = true
       const route = this.#routes.get(message.id)
       this.#routes.delete(message.id)
       if (route !== undefined) this.#options.registry.remove(route)
       return
     }
     this.#bind(message).then(
-      (exposed) => this.#control?.meta({ do: "exposed", id: message.id, ...exposed }),
+      (exposed) => this.#say({ do: "exposed", id: message.id, ...exposed }),
       (thrown: unknown) => {
         const error = asRdvError(thrown)
         const reason = error.mend === undefined ? error.message : `${error.message}: ${error.mend}`
-        this.#control?.meta({ do: "refused", id: message.id, code: codeNumber(error.code), reason })
+        this.#say({ do: "refused", id: message.id, code: codeNumber(error.code), reason })
         this.#options.log.info("route.refused", { session: this.#session.id, code: error.code, reason })
       },
     )
   }
 
-  async #bind(message: Announce): Promise<Exposed> {
-    const { registry, log, routesPerSession } = this.#options
-    const { service, expose, id } = message
+  /** An agent that announces and does not read the answers has no use for them. */
+  #say(message: JsonObject): void {
+    const control = this.#control
+    if (control?.meta(message) === false) control.reset("limit", "The answers of the control stream are not read")
+  }
+
+  async #bind({ service, expose, id }: Announce): Promise<Exposed> {
+    const { routesPerSession } = this.#options
     checkServiceName(service)
-    if (this.#routes.has(id)) throw new RdvError("protocol", `Announcement ${id} is made twice`)
-    if (this.#routes.size >= routesPerSession) throw new RdvError("limit", `No more than ${routesPerSession} routes`)
+    if (this.#routes.has(id) || this.#opening.has(id)) {
+      throw new RdvError("protocol", `Announcement ${id} is made twice`)
+    }
+    if (this.#routes.size + this.#opening.size >= routesPerSession) {
+      throw new RdvError("limit", `No more than ${routesPerSession} routes`)
+    }
     if (!allowsService(this.#owner.scopes, expose.kind)) {
       throw new RdvError("forbidden", `The token does not allow ${expose.kind} services`)
     }
-    const bound = expose.kind === "http" ? this.#bindHttp(expose) : await this.#bindTcp(expose.port, expose.seed)
+    const opening = { withdrawn: false }
+    this.#opening.set(id, opening)
+    try {
+      const bound = expose.kind === "http" ? this.#bindHttp(expose) : await this.#bindTcp(expose.port, expose.seed)
+      if (this.#session.state === "closed" || opening.withdrawn) {
+        bound.abandon?.()
+        throw new RdvError("cancelled", `"${bound.name}" was taken back before it was bound`)
+      }
+      this.#add(bound, service, expose.kind, id)
+      return { url: bound.url, name: bound.name }
+    } finally {
+      this.#opening.delete(id)
+    }
+  }
+
+  #add(bound: Bound, service: string, kind: RouteKind, id: number): void {
+    const { registry, log } = this.#options
     const route: Route = {
-      kind: expose.kind,
+      kind,
       name: bound.name,
       service,
       id,
@@ -99,7 +134,8 @@ export class Announcements {
       onReplaced: (by) => {
         this.#routes.delete(id)
         const reason = `A newer session of the same owner serves "${bound.name}"`
-        this.#control?.meta({ do: "withdrawn", id, code: codeNumber("replaced"), reason })
+        this.#say({ do: "withdrawn", id, code: codeNumber("replaced"), reason })
+        if (by === this.#session) return
         const isSameAgent = by.instance !== undefined && by.instance === this.#session.instance
         if (isSameAgent && this.#routes.size === 0) this.#options.onSuperseded()
       },
@@ -110,7 +146,6 @@ export class Announcements {
     registry.add(route)
     this.#routes.set(id, route)
     log.info("route.bound", { kind: route.kind, name: route.name, session: this.#session.id })
-    return { url: bound.url, name: bound.name }
   }
 
   #bindHttp(expose: Extract<Exposure, { kind: "http" }>): Bound {
@@ -127,7 +162,7 @@ export class Announcements {
     for (let attempt = 0; attempt < pickAttempts; attempt++) {
       const name = pickName(Math.random, attempt)
       if (!allowsName(this.#owner.scopes, name) || !this.#isFree("http", name)) continue
-      if (seed !== undefined) store.rememberName(ownerId, seed, name)
+      if (seed !== undefined && this.#returns) store.rememberName(ownerId, seed, name)
       return this.#claim("http", name)
     }
     throw new RdvError("limit", "No free name was found", { mend: "choose one with --name that the token allows" })
@@ -151,23 +186,32 @@ export class Announcements {
     }
     const bound = opened
     const name = String(bound.port)
-    if (port === 0) {
-      if (!allowsPort(this.#owner.scopes, bound.port)) {
-        bound.close()
-        throw new RdvError("forbidden", `The token does not allow port ${bound.port}`, {
-          mend: "choose one with --port that it allows",
-        })
-      }
-      this.#claim("tcp", name)
+    const abandon = () => {
+      if (bound.route === undefined) bound.close()
     }
-    if (wanted === 0 && seed !== undefined) store.rememberPort(this.#owner.id, seed, bound.port)
+    try {
+      if (port === 0) {
+        if (!allowsPort(this.#owner.scopes, bound.port)) {
+          throw new RdvError("forbidden", `The token does not allow port ${bound.port}`, {
+            mend: "choose one with --port that it allows",
+          })
+        }
+        this.#claim("tcp", name)
+      }
+      if (wanted === 0 && seed !== undefined && this.#returns) store.rememberPort(this.#owner.id, seed, bound.port)
+    } catch (error) {
+      abandon()
+      throw error
+    }
+    let own: Route | undefined
     return {
       name,
       url: tcpUrl(bound.port),
-      ready: (route) => (bound.route = route),
+      abandon,
+      ready: (route) => (bound.route = own = route),
       onRemoved: () => {
-        // The owner's newer session may already use the port.
-        if (bound.route?.session === this.#session) bound.close()
+        // The owner's newer route may already use the port.
+        if (bound.route === own) bound.close()
       },
     }
   }
@@ -200,6 +244,8 @@ export class Announcements {
 interface Bound {
   readonly name: string
   readonly url: string
+  /** Frees what was opened for a route that is not bound after all. */
+  readonly abandon?: () => void
   readonly ready?: (route: Route) => void
   readonly onRemoved?: () => void
 }

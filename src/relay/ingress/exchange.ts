@@ -54,6 +54,9 @@ type Body =
 /** A head and a chunk up to this are copied into one write: cheaper than two parts. */
 const joinBytes = 16 * 1024
 
+/** Interim answers of one exchange: a sign of life each minute for a day takes less. */
+const mostInterimBytes = 128 * 1024
+
 const none: Body = { kind: "none" }
 const crlf = Buffer.from("\r\n")
 
@@ -66,6 +69,7 @@ export class Exchange implements StreamSink {
   #body: Body | undefined
   #pendingTrailers: string[] | undefined
   #over = false
+  #interimBytes = 0
 
   constructor(stream: Stream, request: ExchangeRequest, outlet: AnswerOutlet) {
     this.stream = stream
@@ -119,7 +123,7 @@ export class Exchange implements StreamSink {
     if (head.status < 200 || head.status === 204) removeField(headers, "content-length")
     if (head.status < 200 && !raw) {
       // HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
-      if (minor === 1) this.#outlet.write(responseHeadBytes({ ...head, headers }), 0)
+      if (minor === 1) this.#interim(responseHeadBytes({ ...head, headers }))
       return
     }
     const framing = responseFraming(method, { ...head, headers })
@@ -143,6 +147,14 @@ export class Exchange implements StreamSink {
       if (this.request.upgrades) this.stream.end()
       this.#outlet.flushSoon(this)
     }
+  }
+
+  /** Metadata is not held back by a visitor that does not read: so there is a bound. */
+  #interim(bytes: Uint8Array): void {
+    this.#interimBytes += bytes.length
+    if (this.#interimBytes > mostInterimBytes)
+      throw new RdvError("bad_response", "The target sends interim answers without end")
+    this.#outlet.write(bytes, 0)
   }
 
   #trailers(block: JsonObject): void {

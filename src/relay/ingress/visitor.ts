@@ -49,7 +49,8 @@ export class Visitor implements AnswerOutlet {
   readonly address: string
   readonly #host: VisitorHost
   readonly #reader: SocketReader
-  readonly #outlet: SocketOutlet
+  /** Of the present exchange: what an earlier one still has in the socket is no credit of this one. */
+  #outlet: SocketOutlet | undefined
   readonly #requests: RequestReader = new RequestReader()
   #state: State = "head"
   #exchange: Exchange | undefined
@@ -75,7 +76,6 @@ export class Visitor implements AnswerOutlet {
     this.socket = socket
     this.address = socket.remoteAddress ?? "unknown"
     this.#reader = reader
-    this.#outlet = new SocketOutlet(socket, (bytes) => this.#exchange?.stream.consumed(bytes))
     this.#deadline = host.nowMs + host.limits.headMs
     reader.borrows = true
     reader.receive = (bytes) => {
@@ -122,6 +122,8 @@ export class Visitor implements AnswerOutlet {
       case "head":
         if (this.#requests.started)
           this.#refuse({ reason: "request_timeout", detail: "the head of the request did not arrive in time" })
+        // The last answer may still be on its way to a slow reader.
+        else if (this.socket.writableLength > 0) this.#deadline = nowMs + this.#host.limits.idleMs
         else this.socket.destroy()
         return
       case "body":
@@ -248,6 +250,7 @@ export class Visitor implements AnswerOutlet {
     const request = { method, minor, persists: persists(head) && !this.#retiring, upgrades }
     const exchange = new Exchange(stream, request, this)
     this.#exchange = exchange
+    this.#outlet = new SocketOutlet(this.socket, (bytes) => stream.consumed(bytes))
     this.#deadline = nowMs + limits.bodyMs
     if (bodyless) {
       this.#state = "answer"
@@ -321,7 +324,7 @@ export class Visitor implements AnswerOutlet {
   // Answering.
 
   write(bytes: Uint8Array, counted: number): void {
-    this.#outlet.write(bytes, counted)
+    this.#outlet?.write(bytes, counted)
     this.#progressed()
   }
 
@@ -329,7 +332,7 @@ export class Visitor implements AnswerOutlet {
     this.socket.cork()
     for (const part of parts) this.socket.write(part)
     this.socket.uncork()
-    this.#outlet.settle(counted)
+    this.#outlet?.settle(counted)
     this.#progressed()
   }
 

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import type { TestContext } from "node:test"
+import { eventually } from "../../test/kit/raw-http.ts"
+import { systemClock } from "../base/clock.ts"
+import { errorCodes } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
+import { silentLog } from "../base/log.ts"
+import type { Stream, StreamSink } from "../base/stream.ts"
+import type { SessionState } from "../mux/session-options.ts"
+import { openSqliteStore } from "../store/sqlite-store.ts"
+import { Announcements } from "./announcements.ts"
+import { TcpIngress } from "./ingress/tcp.ts"
+import { defaultRelayLimits } from "./limits.ts"
+import { Registry } from "./registry.ts"
+import type { RouteSession } from "./registry.ts"
+
+/** One session's announcements, with a control stream that notes what it is told. */
+function desk(t: TestContext, options: { routes?: number; instance?: string } = {}) {
+  const store = openSqliteStore({ path: ":memory:", clock: systemClock, log: silentLog })
+  const tcp = new TcpIngress({ host: "127.0.0.1", limits: defaultRelayLimits })
+  const registry = new Registry()
+  const session = {
+    id: "s",
+    state: "live" as SessionState,
+    draining: false,
+    ownerId: "owner",
+    instance: options.instance,
+    open: () => assert.fail("nobody visits"),
+  } satisfies RouteSession
+  const said: JsonObject[] = []
+  const desk = { store, tcp, registry, session, said, room: true, superseded: 0, resets: [] as string[], hear }
+  const announcements = new Announcements(
+    {
+      registry,
+      store,
+      tcp,
+      log: silentLog,
+      httpUrl: (name) => `http://${name}.test`,
+      tcpUrl: (port) => `tcp://test:${port}`,
+      routesPerSession: options.routes ?? 10,
+      onSuperseded: () => void desk.superseded++,
+    },
+    session,
+    { id: "owner", name: undefined, scopes: {}, instance: options.instance },
+  )
+  let sink: StreamSink | undefined
+  announcements.serve({
+    attach: (to: StreamSink) => void (sink = to),
+    meta(block: JsonObject) {
+      said.push(block)
+      return desk.room
+    },
+    reset: (code: string) => void desk.resets.push(code),
+  } as unknown as Stream)
+  function hear(...messages: JsonObject[]): void {
+    for (const message of messages) (sink as StreamSink).meta(message)
+  }
+  t.after(() => {
+    tcp.close()
+    store.close()
+  })
+  return desk
+}
+
+const announceTcp = (id: number, port = 0): JsonObject => {
+  return { do: "announce", id, service: "tcp/x", expose: { kind: "tcp", port } }
+}
+
+test("announcements that come at once are bounded as those that come one by one", async (t) => {
+  const { hear, said, tcp } = desk(t, { routes: 3 })
+  hear(...Array.from({ length: 50 }, (_, at) => announceTcp(at)))
+  await eventually("all are answered", () => said.length === 50)
+  assert.equal(said.filter((each) => each["do"] === "exposed").length, 3)
+  assert.equal(tcp.ports.length, 3)
+})
+
+test("a port that is taken back while it is opened stays closed, as one whose session has ended", async (t) => {
+  const { hear, said, tcp, registry, session } = desk(t)
+  hear(announceTcp(1), { do: "withdraw", id: 1 })
+  await eventually("it is answered", () => said.length === 1)
+  assert.deepEqual([tcp.ports, registry.list()], [[], []])
+  hear(announceTcp(2))
+  session.state = "closed"
+  await eventually("it is answered", () => said.length === 2)
+  assert.deepEqual([tcp.ports, registry.list()], [[], []])
+})
+
+test("a port or a name that one session announces twice goes to the later route and stays", async (t) => {
+  const it = desk(t, { instance: "home" })
+  it.hear(announceTcp(1))
+  await eventually("the port is open", () => it.said.length === 1)
+  const port = Number(it.said[0]?.["name"])
+  it.hear(announceTcp(2, port))
+  await eventually("both have heard", () => it.said.length === 3)
+  assert.deepEqual(
+    it.said.slice(1).map((each) => [each["do"], each["id"]]),
+    [
+      ["withdrawn", 1],
+      ["exposed", 2],
+    ],
+  )
+  assert.deepEqual(it.tcp.ports, [port])
+  assert.equal(it.superseded, 0)
+  it.hear({ do: "withdraw", id: 2 })
+  assert.deepEqual(it.tcp.ports, [])
+})
+
+test("who announces without end and reads no answers loses the control stream", async (t) => {
+  const it = desk(t)
+  it.room = false
+  it.hear({ do: "announce", id: 1, service: "http/x", expose: { kind: "http", name: "admin" } })
+  await eventually("the stream is reset", () => it.resets.length === 1)
+  assert.equal(it.said[0]?.["code"], errorCodes.usage.number)
+  assert.deepEqual(it.resets, ["limit"])
+})
+
+test("nothing is remembered for somebody who cannot come back", async (t) => {
+  const it = desk(t)
+  it.hear({ do: "announce", id: 1, service: "http/x", expose: { kind: "http", seed: "one" } })
+  it.hear({ ...announceTcp(2), expose: { kind: "tcp", port: 0, seed: "one" } })
+  await eventually("both are answered", () => it.said.length === 2)
+  assert.equal(it.store.rememberedName("owner", "one"), undefined)
+  assert.equal(it.store.rememberedPort("owner", "one"), undefined)
+})
