@@ -66,13 +66,16 @@ function openSocket(endpoint: Endpoint, options: ConnectOptions, reader: SocketR
   if (endpoint.kind === "unix") return net.connect({ path: endpoint.path, allowHalfOpen: true, onread: reader.onread })
   const { host, port } = endpoint
   if (!endpoint.tls) return net.connect({ host, port, allowHalfOpen: true, noDelay: true, onread: reader.onread })
-  const socket = tls.connect({
+  const secured = {
     host,
     port,
+    // Node has it (documentation of `tls.connect`); its types do not.
+    allowHalfOpen: true,
     rejectUnauthorized: options.insecure !== true,
     ALPNProtocols: ["http/1.1"],
     ...(net.isIP(host) === 0 && { servername: host }),
-  })
+  }
+  const socket = tls.connect(secured)
   socket.setNoDelay(true)
   socket.on("data", (bytes) => void reader.receive(bytes))
   return socket

@@ -3,7 +3,6 @@
  * that is asked for more than `most` at once gets the rest one after the other.
  */
 
-import { Fifo } from "../../base/fifo.ts"
 import type { Clock, Timer } from "../../base/clock.ts"
 import { RdvError } from "../../base/error.ts"
 import { connectLocal } from "./connect.ts"
@@ -36,7 +35,8 @@ export class ConnectionPool {
   readonly #options: ConnectionPoolOptions
   /** The latest used last. */
   #idle: { readonly connection: LocalConnection; readonly since: number }[] = []
-  readonly #waiting: Fifo<ConnectionUser> = new Fifo()
+  /** In the order in which they came. */
+  readonly #waiting: Set<ConnectionUser> = new Set()
   #open = 0
   #sweep: Timer | undefined
   #closed = false
@@ -51,7 +51,7 @@ export class ConnectionPool {
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   /** Calls the user back at once or later. Whoever leaves before calls `withdraw`. */
@@ -59,7 +59,16 @@ export class ConnectionPool {
     const connection = this.#takeIdle(user.repeatable)
     if (connection !== undefined) user.connected(connection)
     else if (this.#open < most) this.connectFor(user)
-    else this.#waiting.push(user)
+    else {
+      this.#waiting.add(user)
+      // Those at rest were too old for it: one of them makes room for a new one.
+      this.#idle.shift()?.connection.destroy()
+    }
+  }
+
+  /** The user does not want a connection any more. */
+  withdraw(user: ConnectionUser): void {
+    this.#waiting.delete(user)
   }
 
   /** A new connection for this user, whatever is idle: after an idle one turned out to be dead. */
@@ -87,7 +96,7 @@ export class ConnectionPool {
 
   /** The connection is at rest and can serve again. */
   release(connection: LocalConnection): void {
-    const next = this.#waiting.shift()
+    const next = this.#nextWaiting()
     if (next !== undefined) next.connected(connection)
     else if (this.#closed) connection.destroy()
     else {
@@ -112,8 +121,14 @@ export class ConnectionPool {
 
   #gone(): void {
     this.#open--
-    const next = this.#closed ? undefined : this.#waiting.shift()
+    const next = this.#closed ? undefined : this.#nextWaiting()
     if (next !== undefined) this.connectFor(next)
+  }
+
+  #nextWaiting(): ConnectionUser | undefined {
+    const next = this.#waiting.values().next().value
+    if (next !== undefined) this.#waiting.delete(next)
+    return next
   }
 
   #takeIdle(repeatable: boolean): LocalConnection | undefined {

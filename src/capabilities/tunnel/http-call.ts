@@ -118,7 +118,9 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
 
   closed(error: RdvError | undefined): void {
     if (this.#over) return
-    this.#finish(499)
+    this.#options.pool.withdraw(this)
+    // Only an upgraded connection ends in good order before the call does.
+    this.#finish(error === undefined ? this.#status : 499)
     const connection = this.#connection
     this.#connection = undefined
     if (connection === undefined) return

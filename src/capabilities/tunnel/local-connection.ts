@@ -40,7 +40,8 @@ type State = "idle" | "head" | "length" | "chunked" | "close" | "raw" | "over"
 export class LocalConnection {
   readonly #socket: Socket
   readonly #home: ConnectionHome
-  readonly #outlet: SocketOutlet
+  /** Of the present exchange: what an earlier one still has in the socket is no credit of this one. */
+  #outlet: SocketOutlet
   readonly #responses: ResponseReader = new ResponseReader()
   #state: State = "idle"
   #sink: AnswerSink | undefined
@@ -58,7 +59,7 @@ export class LocalConnection {
   constructor(socket: Socket, reader: SocketReader, home: ConnectionHome) {
     this.#socket = socket
     this.#home = home
-    this.#outlet = new SocketOutlet(socket, (bytes) => this.#sink?.taken(bytes))
+    this.#outlet = new SocketOutlet(socket, () => undefined)
     reader.receive = (bytes) => {
       this.#receive(bytes)
       // The stream has copied what it took.
@@ -85,6 +86,7 @@ export class LocalConnection {
   /** Starts an exchange. */
   begin(sink: AnswerSink, head: Uint8Array, requestDone: boolean): void {
     this.#sink = sink
+    this.#outlet = new SocketOutlet(this.#socket, (bytes) => sink.taken(bytes))
     this.#state = "head"
     this.#untouched = true
     this.#requestDone = requestDone
