@@ -20,3 +20,28 @@ test("interim answers without end fail the exchange before they fill the memory"
   assert.ok(written > 100_000 && written <= 128 * 1024, `${written}`)
   assert.deepEqual([failed, resets], [["bad_response"], ["bad_response"]])
 })
+
+test("trailers of an agent are held to the rules for those of a visitor", () => {
+  for (const [name, text, resets] of [
+    ["X-Sum", "0\r\nX-Sum: 1\r\n\r\n", []],
+    ["Set-Cookie", "0\r\n\r\n", []],
+    ["Content-Length", "", ["bad_response"]],
+  ] as const) {
+    let written = ""
+    const reset: string[] = []
+    const stream = { reset: (code: string) => void reset.push(code) } as unknown as Stream
+    const outlet = {
+      retiring: false,
+      write: (bytes: Uint8Array) => void (written += Buffer.from(bytes).toString("latin1")),
+      flushSoon: (exchange: Exchange) => exchange.flush(),
+      answered: () => undefined,
+      broken: () => undefined,
+    } as unknown as AnswerOutlet
+    const exchange = new Exchange(stream, { method: "GET", minor: 1, persists: true, upgrades: false }, outlet)
+    exchange.meta({ status: 200, reason: "OK", headers: [] })
+    exchange.meta({ trailers: [name, "1"] })
+    exchange.end()
+    assert.equal(written.slice(written.indexOf("\r\n\r\n") + 4), text, name)
+    assert.deepEqual(reset, resets, name)
+  }
+})

@@ -11,7 +11,9 @@ import { responseFraming } from "../../http1/framing.ts"
 import { isName } from "../../http1/head.ts"
 import type { ResponseHead } from "../../http1/head.ts"
 import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
+import { badResponse } from "../../http1/http-error.ts"
 import { readHeaders, readResponseHead } from "../../http1/read-head.ts"
+import { trailersAllowed } from "../../http1/trailers.ts"
 import { lastChunkBytes, responseHeadBytes } from "../../http1/write-head.ts"
 
 /** The connection that an exchange answers on. */
@@ -158,7 +160,7 @@ export class Exchange implements StreamSink {
   }
 
   #trailers(block: JsonObject): void {
-    const trailers = readHeaders(block["trailers"])
+    const trailers = trailersAllowed(readHeaders(block["trailers"]), badResponse)
     if (this.#body?.kind === "chunked") this.#pendingTrailers = trailers
   }
 
