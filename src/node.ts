@@ -68,10 +68,11 @@ export interface RunningRelay {
 export async function startRelay(options: StartRelayOptions): Promise<RunningRelay> {
   const { log } = options
   const domain = (options.domain ?? "localhost").toLowerCase()
+  // Before the store: whoever mistypes an address is left with no file, and nothing is open yet.
+  const wanted = options.listen.map((text) => parseAddress(text, "tcp"))
   const store = openSqliteStore({ path: options.store, clock: systemClock, log })
   const scope = rootScope("relay", log)
   scope.onEnd(() => store.close())
-  const wanted = options.listen.map((text) => parseAddress(text, "tcp"))
   const addresses: Address[] = []
   const relay = new Relay({
     scope,
