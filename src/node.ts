@@ -1,5 +1,6 @@
 /** The face for Node: a relay and an agent, wired with sockets, a store and the capabilities that ship. */
 
+import { isIPv4 } from "node:net"
 import { hostname } from "node:os"
 import { readFileSync } from "node:fs"
 import { Agent } from "./agent/agent.ts"
@@ -194,8 +195,10 @@ function isReadable(address: Address): boolean {
   return !isLoopback(address.host)
 }
 
+/** A host that cannot be another machine: names below `localhost` resolve to loopback (RFC 6761 section 6.3). */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.") || host.endsWith(".localhost")
+  if (isIPv4(host)) return host.startsWith("127.")
+  return host === "localhost" || host === "::1" || host.endsWith(".localhost")
 }
 
 /** The interface that public TCP ports share with the first address. */
