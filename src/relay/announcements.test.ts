@@ -123,3 +123,11 @@ test("nothing is remembered for somebody who cannot come back", async (t) => {
   assert.equal(it.store.rememberedName("owner", "one"), undefined)
   assert.equal(it.store.rememberedPort("owner", "one"), undefined)
 })
+
+test("a name is found free without reading all claims", async (t) => {
+  const it = desk(t)
+  it.store.listClaims = () => assert.fail("all claims are read")
+  it.hear({ do: "announce", id: 1, service: "http/x", expose: { kind: "http" } })
+  await eventually("it is answered", () => it.said.length === 1)
+  assert.equal(it.said[0]?.["do"], "exposed")
+})

@@ -218,8 +218,8 @@ export class Announcements {
 
   #isFree(kind: "http" | "tcp", name: string): boolean {
     const { registry, store } = this.#options
-    const claim = store.listClaims().find((each) => each.kind === kind && each.name === name)
-    if (claim !== undefined && claim.ownerId !== this.#owner.id) return false
+    const claimedBy = store.claimOwner(kind, name)
+    if (claimedBy !== undefined && claimedBy !== this.#owner.id) return false
     const route = registry.find(kind, name)
     return route === undefined || route.session.ownerId === this.#owner.id
   }

@@ -151,6 +151,8 @@ test("a claimed name stays its owner's until it is released", (t) => {
   assert.deepEqual(store.claimName("http", "blog", a.id), { ok: true, fresh: false })
   assert.deepEqual(store.claimName("http", "blog", b.id), { ok: false, owner: "alice" })
   assert.deepEqual(store.claimName("tcp", "2222", b.id), { ok: true, fresh: true })
+  assert.deepEqual([store.claimOwner("http", "blog"), store.claimOwner("tcp", "2222")], [a.id, b.id])
+  assert.equal(store.claimOwner("tcp", "blog"), undefined)
   store.revokeToken("alice")
   assert.deepEqual(store.claimName("http", "blog", b.id), { ok: false, owner: "alice" })
   assert.deepEqual(store.claimsOf(a.id), [{ kind: "http", name: "blog", ownerId: a.id, claimedAt: clock.at }])

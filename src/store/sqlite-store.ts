@@ -182,6 +182,11 @@ class SqliteStore implements Store {
     })
   }
 
+  claimOwner(kind: ClaimKind, name: string): string | undefined {
+    const owner = this.#get("claim", kind, name)?.["owner_id"]
+    return owner === undefined ? undefined : String(owner)
+  }
+
   claimsOf(ownerId: string): Claim[] {
     return this.#all("claimsOf", ownerId).map(readClaim)
   }

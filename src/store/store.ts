@@ -72,6 +72,8 @@ export interface Store {
   releaseClaim(kind: ClaimKind, name: string): boolean
   /** Hands all claims and remembered names over, for a token that replaces another. Returns how many claims moved. */
   moveClaims(fromOwnerId: string, toOwnerId: string): number
+  /** The id of the owner; undefined when nobody has claimed it. */
+  claimOwner(kind: ClaimKind, name: string): string | undefined
   claimsOf(ownerId: string): Claim[]
   listClaims(): Claim[]
 
