@@ -1,9 +1,11 @@
 import assert from "node:assert/strict"
+import { once } from "node:events"
+import * as net from "node:net"
 import { test } from "node:test"
 import type { TestContext } from "node:test"
 import { eventually } from "../../test/kit/raw-http.ts"
 import { systemClock } from "../base/clock.ts"
-import { errorCodes } from "../base/error.ts"
+import { errorCodes, RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import { silentLog } from "../base/log.ts"
 import type { Stream, StreamSink } from "../base/stream.ts"
@@ -16,7 +18,7 @@ import { Registry } from "./registry.ts"
 import type { RouteSession } from "./registry.ts"
 
 /** One session's announcements, with a control stream that notes what it is told. */
-function desk(t: TestContext, options: { routes?: number; instance?: string } = {}) {
+function desk(t: TestContext, options: { routes?: number; instance?: string; token?: string } = {}) {
   const store = openSqliteStore({ path: ":memory:", clock: systemClock, log: silentLog })
   const tcp = new TcpIngress({ host: "127.0.0.1", limits: defaultRelayLimits })
   const registry = new Registry()
@@ -42,7 +44,7 @@ function desk(t: TestContext, options: { routes?: number; instance?: string } = 
       onSuperseded: () => void desk.superseded++,
     },
     session,
-    { id: "owner", name: undefined, scopes: {}, instance: options.instance },
+    { id: "owner", name: options.token, scopes: {}, instance: options.instance },
   )
   let sink: StreamSink | undefined
   announcements.serve({
@@ -130,4 +132,33 @@ test("a name is found free without reading all claims", async (t) => {
   it.hear({ do: "announce", id: 1, service: "http/x", expose: { kind: "http" } })
   await eventually("it is answered", () => it.said.length === 1)
   assert.equal(it.said[0]?.["do"], "exposed")
+})
+
+test("a port that cannot be opened is not claimed, one that cannot be claimed is closed, and any other is both", async (t) => {
+  const it = desk(t, { token: "laptop" })
+  const busy = net.createServer().listen(0, "127.0.0.1")
+  t.after(() => busy.close())
+  await once(busy, "listening")
+  const { port } = busy.address() as net.AddressInfo
+  it.hear(announceTcp(1, port))
+  await eventually("it is answered", () => it.said.length === 1)
+  assert.equal(it.said[0]?.["code"], errorCodes.in_use.number)
+  assert.deepEqual(it.store.claimsOf("owner"), [])
+
+  const claimName = it.store.claimName.bind(it.store)
+  it.store.claimName = () => {
+    throw new RdvError("limit", "No more claims")
+  }
+  it.hear(announceTcp(2))
+  await eventually("it is answered", () => it.said.length === 2)
+  assert.equal(it.said[1]?.["code"], errorCodes.limit.number)
+  assert.deepEqual(it.tcp.ports, [])
+
+  it.store.claimName = claimName
+  it.hear(announceTcp(3))
+  await eventually("it is answered", () => it.said.length === 3)
+  assert.deepEqual(
+    it.store.claimsOf("owner").map(({ name }) => Number(name)),
+    it.tcp.ports,
+  )
 })

@@ -175,7 +175,7 @@ export class Announcements {
       const remembered = store.rememberedPort(this.#owner.id, seed)
       if (remembered !== undefined && this.#isFree("tcp", String(remembered))) port = remembered
     }
-    if (port !== 0) this.#claim("tcp", String(port))
+    if (port !== 0) this.#check("tcp", String(port))
     let opened
     try {
       opened = await tcp.open(port)
@@ -190,14 +190,13 @@ export class Announcements {
       if (bound.route === undefined) bound.close()
     }
     try {
-      if (port === 0) {
-        if (!allowsPort(this.#owner.scopes, bound.port)) {
-          throw new RdvError("forbidden", `The token does not allow port ${bound.port}`, {
-            mend: "choose one with --port that it allows",
-          })
-        }
-        this.#claim("tcp", name)
+      if (wanted === 0 && !allowsPort(this.#owner.scopes, bound.port)) {
+        throw new RdvError("forbidden", `The token does not allow port ${bound.port}`, {
+          mend: "choose one with --port that it allows",
+        })
       }
+      // A claim outlives the session, so only what could be opened is claimed.
+      this.#claim("tcp", name)
       if (wanted === 0 && seed !== undefined && this.#returns) store.rememberPort(this.#owner.id, seed, bound.port)
     } catch (error) {
       abandon()
@@ -224,20 +223,29 @@ export class Announcements {
     return route === undefined || route.session.ownerId === this.#owner.id
   }
 
-  /** The name is this owner's from now on. Throws `forbidden` or `claimed`. */
-  #claim(kind: "http" | "tcp", name: string): string {
-    const { registry, store } = this.#options
+  /** Throws `forbidden` or `claimed`: the name is not for this owner. */
+  #check(kind: RouteKind, name: string): void {
     const { scopes, id } = this.#owner
     const allowed = kind === "http" ? allowsName(scopes, name) : allowsPort(scopes, Number(name))
     if (!allowed) {
       throw new RdvError("forbidden", `The token does not allow ${kind === "http" ? "the name" : "port"} "${name}"`)
     }
-    registry.check(kind, name, id)
-    if (this.#owner.name === undefined) {
-      // Who is nobody can hold a name only while it is there, and never one that is claimed.
-      if (!this.#isFree(kind, name)) throw taken(name)
-    } else if (!store.claimName(kind, name, id).ok) throw taken(name)
+    this.#options.registry.check(kind, name, id)
+    if (!this.#isFree(kind, name)) throw this.#taken(name)
+  }
+
+  /** The name is this owner's from now on. Throws `forbidden` or `claimed`. */
+  #claim(kind: RouteKind, name: string): string {
+    this.#check(kind, name)
+    // Who is nobody can hold a name only while it is there.
+    if (this.#owner.name !== undefined && !this.#options.store.claimName(kind, name, this.#owner.id).ok) {
+      throw this.#taken(name)
+    }
     return name
+  }
+
+  #taken(name: string): RdvError {
+    return new RdvError("claimed", `"${name}" belongs to another token`, { mend: "choose another name" })
   }
 }
 
@@ -248,8 +256,4 @@ interface Bound {
   readonly abandon?: () => void
   readonly ready?: (route: Route) => void
   readonly onRemoved?: () => void
-}
-
-function taken(name: string): RdvError {
-  return new RdvError("claimed", `"${name}" belongs to another token`, { mend: "choose another name" })
 }
