@@ -162,3 +162,18 @@ test("a port that cannot be opened is not claimed, one that cannot be claimed is
     it.tcp.ports,
   )
 })
+
+test("who comes without a token hears that a claimed name needs its token", async (t) => {
+  const claimed = { do: "announce", id: 1, service: "http/x", expose: { kind: "http", name: "blog" } } as const
+  for (const [token, hint] of [
+    [undefined, /come with the token that owns it/],
+    ["laptop", /belongs to another token: choose another name$/],
+  ] as const) {
+    const it = desk(t, token === undefined ? {} : { token })
+    it.store.claimName("http", "blog", "somebody")
+    it.hear(claimed)
+    await eventually("it is answered", () => it.said.length === 1)
+    assert.equal(it.said[0]?.["code"], errorCodes.claimed.number)
+    assert.match(String(it.said[0]?.["reason"]), hint)
+  }
+})

@@ -245,7 +245,12 @@ export class Announcements {
   }
 
   #taken(name: string): RdvError {
-    return new RdvError("claimed", `"${name}" belongs to another token`, { mend: "choose another name" })
+    if (this.#owner.name !== undefined) {
+      return new RdvError("claimed", `"${name}" belongs to another token`, { mend: "choose another name" })
+    }
+    return new RdvError("claimed", `"${name}" belongs to a token`, {
+      mend: "choose another name, or come with the token that owns it (--token-file FILE)",
+    })
   }
 }
 
