@@ -1,7 +1,10 @@
 /** A first-in-first-out list whose `shift` costs the same however long it is. It has no limit: its owner has one. */
 
+/** Stands in until the first `push`: most lists of most streams stay empty. */
+const none: never[] = []
+
 export class Fifo<T> {
-  #items: (T | undefined)[] = []
+  #items: (T | undefined)[] = none
   #head = 0
 
   get length(): number {
@@ -9,6 +12,7 @@ export class Fifo<T> {
   }
 
   push(item: T): void {
+    if (this.#items === none) this.#items = []
     this.#items.push(item)
   }
 
@@ -32,12 +36,13 @@ export class Fifo<T> {
 
   /** Puts an item back at the front, as if it had not been shifted. */
   unshift(item: T): void {
-    if (this.#head > 0) this.#items[--this.#head] = item
+    if (this.#items === none) this.#items = [item]
+    else if (this.#head > 0) this.#items[--this.#head] = item
     else this.#items.unshift(item)
   }
 
   clear(): void {
-    this.#items.length = 0
+    if (this.#items !== none) this.#items = []
     this.#head = 0
   }
 }

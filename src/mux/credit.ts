@@ -59,6 +59,12 @@ export class ReceiveWindow {
     return this.#open >= 0
   }
 
+  /** The application is done with bytes. False while they are only saved up: then `consumed` would give nothing. */
+  saved(bytes: number): boolean {
+    this.#owed += bytes
+    return this.#owed * 2 >= this.#window
+  }
+
   /** The application is done with bytes. Returns the credit to send now, mostly 0: it is saved up to half a window. */
   consumed(bytes: number, nowMs: number, rttMs: number): number {
     this.#owed += bytes

@@ -251,7 +251,8 @@ export class SessionStream implements Stream, Scheduled {
       ;(this.#leases.shift() as Loan).lease.drop()
     }
     if (this.#endReceived || this.#closed) return
-    const credit = this.#window.consumed(bytes, this.#owner.nowMs(), this.#owner.rttMs())
+    if (!this.#window.saved(bytes)) return
+    const credit = this.#window.consumed(0, this.#owner.nowMs(), this.#owner.rttMs())
     if (credit > 0) this.#giveCredit(credit)
   }
 
