@@ -14,6 +14,7 @@ import { sessionAlpn } from "../transport/tls.ts"
 import type { Listener } from "../transport/transport.ts"
 import { listenUnix } from "../transport/unix.ts"
 import type { Address } from "../transport/address.ts"
+import { makeRoom } from "./crowd.ts"
 import type { Relay } from "./relay.ts"
 
 export interface DoorTls {
@@ -35,12 +36,18 @@ export async function openDoor(relay: Relay, address: Address, secrets: DoorTls 
   }
   await tryAdoption()
   const { scheme } = address
-  const server = scheme === "tls" ? tlsServer(relay, secrets) : net.createServer(serverOptions, (s) => greet(relay, s))
+  const server = scheme === "tls" ? tlsServer(relay, secrets) : plainServer(relay)
   const bound = await listenServer(server, address)
   return { address: { scheme, ...bound }, close: () => closeServer(server) }
 }
 
-function greet(relay: Relay, accepted: net.Socket): void {
+function plainServer(relay: Relay): net.Server {
+  const silent = new Set<net.Socket>()
+  return net.createServer(serverOptions, (socket) => greet(relay, silent, socket))
+}
+
+/** `silent` has those that were greeted and said nothing yet, oldest first. */
+function greet(relay: Relay, silent: Set<net.Socket>, accepted: net.Socket): void {
   const reader = new SocketReader()
   const adopted = adoptSocket(accepted, reader)
   const socket = adopted ?? accepted
@@ -49,10 +56,16 @@ function greet(relay: Relay, accepted: net.Socket): void {
   const giveUp = () => void socket.destroy()
   socket.on("error", giveUp)
   socket.on("end", giveUp)
+  makeRoom(silent, relay.limits.silent, (oldest) => oldest.destroy())
+  silent.add(socket)
   const timer = setTimeout(giveUp, silentMs)
-  socket.once("close", () => clearTimeout(timer))
-  reader.receive = (bytes) => {
+  const heard = () => {
     clearTimeout(timer)
+    silent.delete(socket)
+  }
+  socket.once("close", heard)
+  reader.receive = (bytes) => {
+    heard()
     socket.off("error", giveUp)
     socket.off("end", giveUp)
     if (bytes[0] === frameType.hello) {

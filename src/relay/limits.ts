@@ -9,6 +9,8 @@ export interface RelayLimits {
   readonly visitors: number
   /** Connections of one address: a proxy in front has one address for all its users. */
   readonly visitorsPerAddress: number
+  /** Connections at one address that have not sent a byte: as many visitors as may come may all be about to speak. */
+  readonly silent: number
   /** Links in the handshake at once: a stranger costs a socket and 8 KiB for up to 10 s. */
   readonly handshakes: number
   /** Failed tokens of one address at once, and how long one failure counts, ms. */
@@ -31,6 +33,7 @@ export const defaultRelayLimits: RelayLimits = {
   sessionsPerOwner: 1_000,
   visitors: 20_000,
   visitorsPerAddress: 10_000,
+  silent: 20_000,
   handshakes: 256,
   authBurst: 10,
   authForgiveMs: 6_000,

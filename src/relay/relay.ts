@@ -28,6 +28,7 @@ import type { RequestHead } from "../http1/head.ts"
 import { AdmissionDesk } from "./admission.ts"
 import type { Owner } from "./admission.ts"
 import { Announcements } from "./announcements.ts"
+import { makeRoom } from "./crowd.ts"
 import { HttpIngress } from "./ingress/http.ts"
 import { TcpIngress } from "./ingress/tcp.ts"
 import type { Visitor } from "./ingress/visitor.ts"
@@ -55,6 +56,7 @@ export class Relay implements Host {
   readonly scope: Scope
   readonly log: Log
   readonly clock: Clock
+  readonly limits: RelayLimits
   readonly http: HttpIngress
   readonly tcp: TcpIngress
   readonly #options: RelayOptions
@@ -62,7 +64,8 @@ export class Relay implements Host {
   readonly #desk: AdmissionDesk
   readonly #services: Services
   readonly #reports: Map<string, () => Json> = new Map()
-  #handshakes = 0
+  /** Oldest first. */
+  readonly #handshakes: Set<Link> = new Set()
   #revision: number
   #sweptAt = 0
   #storeTimer: Timer | undefined
@@ -72,6 +75,7 @@ export class Relay implements Host {
     this.scope = options.scope
     this.log = options.runtime.log
     this.clock = options.runtime.clock
+    this.limits = options.limits
     this.#services = new Services(this.log)
     this.tcp = new TcpIngress({ host: options.tcpHost, limits: options.limits })
     this.http = new HttpIngress({
@@ -117,16 +121,15 @@ export class Relay implements Host {
 
   /** Takes a link whose first byte is a frame's. */
   takeLink(link: Link): void {
-    if (this.#handshakes >= this.#options.limits.handshakes) {
-      link.abort(new RdvError("limit", "Too many handshakes at once"))
-      return
-    }
-    this.#handshakes++
+    makeRoom(this.#handshakes, this.#options.limits.handshakes, (oldest) =>
+      oldest.abort(new RdvError("limit", "Too many handshakes at once")),
+    )
+    this.#handshakes.add(link)
     void acceptHandshake(link, this.#options.runtime, this.#desk)
       .catch((error: unknown) => {
         this.log.error("handshake.failed", { reason: error instanceof Error ? error.message : String(error) })
       })
-      .finally(() => this.#handshakes--)
+      .finally(() => this.#handshakes.delete(link))
   }
 
   status(): JsonObject {
