@@ -3,7 +3,7 @@
  * file wires; what is decided stands in its parts.
  */
 
-import { RdvError } from "../base/error.ts"
+import { asRdvError, RdvError } from "../base/error.ts"
 import type { Clock, Timer } from "../base/clock.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
@@ -69,6 +69,8 @@ export class Relay implements Host {
   #revision: number
   #sweptAt = 0
   #storeTimer: Timer | undefined
+  /** It failed at the last look, and that was told. */
+  #storeFails = false
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -264,15 +266,26 @@ export class Relay implements Host {
   /** Tokens are revoked by another process: the store tells that something changed. */
   #watchStore(): void {
     this.#storeTimer = this.clock.after(storeLookMs, () => {
-      const revision = this.#options.store.outsideChanges()
-      // Revocations change the store; tokens expire without a change.
-      if (revision !== this.#revision || this.clock.now() - this.#sweptAt > expiryLookMs) {
-        this.#revision = revision
-        this.#sweptAt = this.clock.now()
-        this.#desk.sweep()
+      try {
+        this.#lookAtStore()
+        this.#storeFails = false
+      } catch (error) {
+        // A full disk or a locked file passes; sessions that run need no store meanwhile.
+        if (!this.#storeFails) this.log.warn("store.failed", { reason: asRdvError(error).message })
+        this.#storeFails = true
       }
       this.#watchStore()
     })
+  }
+
+  #lookAtStore(): void {
+    const revision = this.#options.store.outsideChanges()
+    // Revocations change the store; tokens expire without a change.
+    if (revision === this.#revision && this.clock.now() - this.#sweptAt <= expiryLookMs) return
+    this.#desk.sweep()
+    // Behind the sweep: one that failed is made up for at the next look.
+    this.#revision = revision
+    this.#sweptAt = this.clock.now()
   }
 }
 
