@@ -58,7 +58,8 @@ class OwnedScope implements Scope {
   }
 
   run(name: string, task: () => Promise<void>): void {
-    if (this.#ending !== undefined) throw new RdvError("closed", `Cannot run "${name}": ${this.#options.name} is stopping`)
+    if (this.#ending !== undefined)
+      throw new RdvError("closed", `Cannot run "${name}": ${this.#options.name} is stopping`)
     const running = task()
       .catch((error: unknown) => {
         if (!this.stopping.aborted) this.#options.onFailure(this.#options.name, name, error)

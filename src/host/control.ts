@@ -3,11 +3,10 @@
  * section 9.1). Both sides read them strictly: each is written by somebody else.
  */
 
-import { RdvError } from "../base/error.ts"
+import { codeFromNumber, RdvError } from "../base/error.ts"
+import type { ErrorCode } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
-import { codeFromNumber } from "../base/error.ts"
-import type { ErrorCode } from "../base/error.ts"
 import type { Exposure } from "./host.ts"
 
 export const controlService = "control"

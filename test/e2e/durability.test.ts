@@ -99,7 +99,7 @@ async function underLoad(
       `${events.done} events; ${atRelay?.resumes} resumes, retransmitted ` +
       `${(((atRelay?.retransmittedBytes ?? 0) + (atAgent?.retransmittedBytes ?? 0)) / mebibyte).toFixed(1)} MiB`,
   )
-  const retries = agent.events.filter(({ event }) => event === "retry").map(({ code, reason }) => `${code}: ${reason}`)
+  const retries = agent.events.filter(({ event }) => event === "retry").map((each) => JSON.stringify(each))
   if (retries.length > 0) t.diagnostic(`attempts that failed: ${retries.join("; ")}`)
   assert.deepEqual(small.failures, [])
   assert.deepEqual(socket.failures, [])

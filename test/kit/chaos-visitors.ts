@@ -140,7 +140,7 @@ export async function echoSocket({ port, host }: VisitorTarget, everyMs: number)
   let done = 0
   await once(socket, "open")
   socket.on("message", (data) => {
-    const text = String(data)
+    const text = (data as Buffer).toString()
     if (text !== `message ${done}`) failures.push(`"${text}" in the place of ${done}`)
     done++
   })

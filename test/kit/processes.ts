@@ -129,7 +129,11 @@ class ChildOfTest implements TestProcess {
       }
       const timer = setTimeout(() => {
         settle()
-        reject(new Error(`No event ${match} within ${deadlineMs} ms; there were ${JSON.stringify(this.events)}`))
+        reject(
+          new Error(
+            `No event ${String(match)} within ${deadlineMs} ms; there were ${JSON.stringify(this.events)}`,
+          ),
+        )
       }, deadlineMs)
       const settle = () => {
         clearTimeout(timer)

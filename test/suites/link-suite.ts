@@ -30,7 +30,7 @@ export function linkSuite(name: string, open: () => Promise<LinkPair>, options: 
   const bulkBytes = options.bulkBytes ?? 8 * 1024 * 1024
   const pausing = options.nearPauses === false ? (["far"] as const) : (["near", "far"] as const)
 
-  const linkTest = (title: string, body: (pair: LinkPair) => Promise<void>) =>
+  const linkTest = (title: string, body: (pair: LinkPair) => Promise<void>): void => {
     test(title, { timeout: 15_000 }, async () => {
       const pair = await open()
       try {
@@ -41,6 +41,7 @@ export function linkSuite(name: string, open: () => Promise<LinkPair>, options: 
         await pair.cleanUp?.()
       }
     })
+  }
 
   describe(`a ${name} link`, () => {
     linkTest("delivers what each side sends, in order", async ({ near, far }) => {
