@@ -22,6 +22,8 @@ export interface RelayLimits {
   readonly idleMs: number
   /** A request's body may stand still so long while we are ready to read it, ms. */
   readonly bodyMs: number
+  /** A visitor that takes nothing of what waits for it is cut after this, ms; the reason stands in `stall-watch.ts`. */
+  readonly stalledMs: number
   /** A request waits so long for the return of a session that has lost its link, ms; then 503. */
   readonly waitMs: number
   /** Routes of one session. */
@@ -40,6 +42,7 @@ export const defaultRelayLimits: RelayLimits = {
   headMs: 10_000,
   idleMs: 75_000,
   bodyMs: 60_000,
+  stalledMs: 1_800_000,
   waitMs: 30_000,
   routesPerSession: 100,
 }

@@ -164,3 +164,27 @@ test("the first byte of TLS on the plain port gets an alert, and what follows is
   }
   await tunnel.quiet()
 })
+
+test("a visitor that never reads is cut after its time, one that reads slowly is not", async () => {
+  await using origin = await httpOrigin((_request, response) => response.end(Buffer.alloc(64 * 1024 * 1024)))
+  await using tunnel = await localTunnel({ target: origin.target, limits: { stalledMs: 1_000 } })
+  const request = `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`
+  const clients = await Promise.all([rawClient(tunnel.port), rawClient(tunnel.port), rawClient(tunnel.port)])
+  const [deaf, leaving, slow] = clients
+  for (const client of clients) client.socket.pause()
+  slow.socket.removeAllListeners("data")
+  void deaf.send(request)
+  // Nobody's name: answers of the relay itself, the last of which ends the connection.
+  void leaving.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(40_000))
+  void slow.send(request)
+  // The kernel takes up to 1.5 MB in one step on loopback; this is five of them in the time.
+  const reads = setInterval(() => void slow.socket.read(256 * 1024), 25)
+  try {
+    await eventually("the others are gone", () => tunnel.held().visitors === 1, 4_000)
+    assert.equal(slow.closed, false)
+  } finally {
+    clearInterval(reads)
+    for (const client of clients) client.socket.destroy()
+  }
+  await tunnel.quiet()
+})

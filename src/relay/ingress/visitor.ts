@@ -27,6 +27,7 @@ import { Exchange } from "./exchange.ts"
 import type { AnswerOutlet } from "./exchange.ts"
 import { refusalBytes, refusalOf, refusalOfRequest, suspended } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
+import { StallWatch } from "./stall-watch.ts"
 
 /** What a connection needs of the ingress. */
 export interface VisitorHost {
@@ -49,6 +50,7 @@ export class Visitor implements AnswerOutlet {
   readonly address: string
   readonly #host: VisitorHost
   readonly #reader: SocketReader
+  readonly #stall: StallWatch
   /** Of the present exchange: what an earlier one still has in the socket is no credit of this one. */
   #outlet: SocketOutlet | undefined
   readonly #requests: RequestReader = new RequestReader()
@@ -76,6 +78,7 @@ export class Visitor implements AnswerOutlet {
     this.socket = socket
     this.address = socket.remoteAddress ?? "unknown"
     this.#reader = reader
+    this.#stall = new StallWatch(socket, host.nowMs)
     this.#deadline = host.nowMs + host.limits.headMs
     reader.borrows = true
     reader.receive = (bytes) => {
@@ -116,6 +119,13 @@ export class Visitor implements AnswerOutlet {
       exchange.cancel()
       this.#refuse(suspended)
       return
+    }
+    // Who still sends, or speaks a protocol of its own, may read when it likes.
+    if (this.#state === "raw" || (this.#state === "body" && !this.#paused)) this.#stall.restart(nowMs)
+    else if (this.#stall.stoodMs(nowMs) >= this.#host.limits.stalledMs) {
+      // A reset would wait for an end that is under way.
+      if (this.socket.writableEnded) this.socket.destroy()
+      else cutSocket(this.socket)
     }
     if (nowMs < this.#deadline) return
     switch (this.#state) {
