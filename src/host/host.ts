@@ -75,8 +75,8 @@ export interface Host {
   /** Offers a service. Throws `usage` when the name is taken on this host. */
   accept(service: ServiceName, handle: CallHandler, options?: AcceptOptions): void
   /**
-   * Calls a service: of this host itself, or of the peer behind its session. Never throws: a stream to nowhere closes
-   * with `no_service` or `unreachable`.
+   * Calls a service of the peer behind a session. Throws `no_service` or `unreachable` when there is no session to call it
+   * through; whatever comes later closes the stream.
    */
   dial(service: ServiceName, options?: DialOptions): Stream
   /** A branch of the status tree that `rdv status` shows. */
