@@ -8,6 +8,7 @@ import { splice } from "../../sockets/splice.ts"
 import { connectLocal } from "./connect.ts"
 import { ConnectionPool } from "./connection-pool.ts"
 import { serveFolder } from "./folder.ts"
+import { holdStream } from "./held-stream.ts"
 import { serveHttpCall } from "./http-call.ts"
 import { endpointText, readHttpTarget, readTcpTarget } from "./target.ts"
 import type { Endpoint } from "./target.ts"
@@ -90,13 +91,14 @@ function startTcp(host: Host, settings: TunnelSettings, events: TunnelEvents): v
   host.accept(
     service,
     ({ stream }) => {
-      // Until there is a connection, bytes wait in the stream, which holds its window and no more.
-      connectLocal(
+      // A visitor who leaves before there is a connection needs none.
+      const held = holdStream(stream, () => giveUp())
+      const giveUp = connectLocal(
         endpoint,
         {},
         ({ socket, reader }) => {
           connections++
-          splice(stream, socket, reader, () => {
+          splice(held, socket, reader, () => {
             connections--
             reader.release()
           })
@@ -115,7 +117,13 @@ function startTcp(host: Host, settings: TunnelSettings, events: TunnelEvents): v
 
 /** A target as part of a service's name. */
 function serviceLabel(text: string): string {
-  return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 60) || "target"
+  return (
+    text
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 60) || "target"
+  )
 }
 
 function readTunnelSettings(raw: unknown, at: string): TunnelSettings {
