@@ -3,8 +3,10 @@
  * again whatever it offers whenever a new session begins.
  */
 
-import type { Clock } from "../base/clock.ts"
+import { Backoff } from "../base/backoff.ts"
+import type { Clock, Timer } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
+import type { ErrorCode } from "../base/error.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import type { Scope } from "../base/scope.ts"
@@ -41,6 +43,9 @@ interface Announcement {
   exposed: Exposed | undefined
   /** The relay said a no that trying again does not mend. */
   refused: RdvError | undefined
+  /** Between announcements that the relay refused for a reason that may pass. */
+  readonly backoff: Backoff
+  again: Timer | undefined
 }
 
 export class Agent implements Host {
@@ -94,7 +99,9 @@ export class Agent implements Host {
     if (options.expose === undefined) return
     const id = this.#nextId++
     const { expose } = options
-    const announcement = { id, service, expose, options, exposed: undefined, refused: undefined }
+    const backoff = new Backoff({ firstMs: firstAgainMs, maxMs: maxAgainMs })
+    const state = { exposed: undefined, refused: undefined, backoff, again: undefined }
+    const announcement: Announcement = { id, service, expose, options, ...state }
     this.#announcements.set(id, announcement)
     this.#announce(announcement)
   }
@@ -152,10 +159,14 @@ export class Agent implements Host {
       end: () => undefined,
       drain: () => undefined,
       closed: () => {
-        if (this.#control === control) this.#control = undefined
+        if (this.#control !== control) return
+        this.#control = undefined
+        for (const { again } of this.#announcements.values()) again?.cancel()
       },
     })
     for (const announcement of this.#announcements.values()) {
+      announcement.again?.cancel()
+      announcement.backoff.reset()
       if (announcement.refused === undefined) this.#announce(announcement)
     }
   }
@@ -169,6 +180,7 @@ export class Agent implements Host {
     const announcement = this.#announcements.get(message.id)
     if (announcement === undefined) return
     if (message.do === "exposed") {
+      announcement.backoff.reset()
       announcement.exposed = { url: message.url, name: message.name }
       announcement.options.onExposed?.(announcement.exposed)
       return
@@ -180,6 +192,13 @@ export class Agent implements Host {
       reason: error.message,
     })
     announcement.exposed = undefined
+    if (message.do === "refused" && passing.has(error.code)) {
+      announcement.again?.cancel()
+      const retryMs = announcement.backoff.next()
+      announcement.again = this.clock.after(retryMs, () => this.#announce(announcement))
+      announcement.options.onDelayed?.(error, retryMs)
+      return
+    }
     announcement.refused = error
     announcement.options.onRefused?.(error)
   }
@@ -203,6 +222,13 @@ export class Agent implements Host {
     }
   }
 }
+
+/** Refusals that may be otherwise in a moment: a port is freed, a limit is no longer reached. */
+const passing: ReadonlySet<ErrorCode> = new Set(["limit", "internal", "in_use", "timeout", "rate_limited"])
+/** A refused announcement is made again after this at first, ms. */
+const firstAgainMs = 1_000
+/** And later no more rarely than this, ms: a port that was freed is found within it. */
+const maxAgainMs = 30_000
 
 /** How often a drain looks whether the last call has ended, ms. */
 const drainLookMs = 20

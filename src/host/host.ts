@@ -40,6 +40,8 @@ export interface AcceptOptions {
   readonly expose?: Exposure
   /** Hears where the service can be reached, at first and whenever that changes. */
   onExposed?(exposed: Exposed): void
+  /** The relay refused, for a reason that may pass: it is asked again after `retryMs`. */
+  onDelayed?(error: Error, retryMs: number): void
   /** The relay refused, for a reason that trying again does not mend. */
   onRefused?(error: Error): void
 }

@@ -30,6 +30,8 @@ export interface TunnelSettings {
 export interface TunnelEvents {
   /** Where visitors go, at first and whenever it changes. */
   readonly onExposed?: (exposed: Exposed) => void
+  /** The relay refused for now, and is asked again. */
+  readonly onDelayed?: (error: Error) => void
   readonly onRefused?: (error: Error) => void
   /** An exchange is over. `status` 499 stands for a visitor that left. */
   readonly onExchange?: (method: string, target: string, status: number, ms: number) => void
@@ -78,6 +80,7 @@ function startHttp(host: Host, settings: TunnelSettings, endpoint: Endpoint, tex
   host.accept(service, ({ stream }) => serveHttpCall(stream, options), {
     expose: { kind: "http", seed, ...(settings.name !== undefined && { name: settings.name }) },
     ...(events.onExposed !== undefined && { onExposed: events.onExposed }),
+    ...(events.onDelayed !== undefined && { onDelayed: events.onDelayed }),
     ...(events.onRefused !== undefined && { onRefused: events.onRefused }),
   })
   host.report(service, () => ({ target: text, connections: pool.open, waiting: pool.waiting }))
@@ -109,6 +112,7 @@ function startTcp(host: Host, settings: TunnelSettings, events: TunnelEvents): v
     {
       expose: { kind: "tcp", port: settings.port ?? 0, seed: `tcp ${settings.target}` },
       ...(events.onExposed !== undefined && { onExposed: events.onExposed }),
+      ...(events.onDelayed !== undefined && { onDelayed: events.onDelayed }),
       ...(events.onRefused !== undefined && { onRefused: events.onRefused }),
     },
   )

@@ -221,6 +221,10 @@ function events(
   const tellsExchanges = !flags.on("quiet") && (output.json || output.interactive)
   return {
     onExposed,
+    onDelayed: (error) => {
+      if (flags.on("once") && shownUrl === "") fail(error)
+      else output.warn(`${error.message}; the relay is asked again`)
+    },
     onRefused: fail,
     ...(tellsExchanges && {
       onExchange: (method, path, status, ms) => {
