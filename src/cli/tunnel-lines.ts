@@ -8,15 +8,16 @@ export interface Shown {
   readonly target: string
   /** Undefined: the relay is in this process. */
   readonly relay: string | undefined
+  readonly env: NodeJS.ProcessEnv
 }
 
 /** A framed block on a terminal, plain lines elsewhere. */
-export function frame(output: Output, { url, target, relay }: Shown): string[] {
+export function frame(output: Output, { url, target, relay, env }: Shown): string[] {
   const rows: [string, string][] = [
     ["public", url],
     ["target", target],
     ...(relay === undefined ? [] : [["relay", relay] as [string, string]]),
-    ["look", "rdv status"],
+    ["look", `${programText(env)} status`],
     ["stop", "Ctrl+C"],
   ]
   const width = Math.max(...rows.map(([, value]) => value.length)) + 11
@@ -29,6 +30,11 @@ export function frame(output: Output, { url, target, relay }: Shown): string[] {
     return `│ ${output.paint("dim", label.padEnd(8))}   ${shown}${" ".repeat(width - 11 - value.length)} │`
   })
   return [`┌${rule}┐`, ...body, `└${rule}┘`]
+}
+
+/** How this program is called again: `npm start` in a checkout puts no `rdv` on the path. */
+function programText(env: NodeJS.ProcessEnv): string {
+  return env["npm_lifecycle_event"] === "start" && env["npm_package_name"] === "rdv" ? "./bin/rdv" : "rdv"
 }
 
 /** `GET     /path  200  12 ms`, cut to the terminal's width. */

@@ -195,7 +195,7 @@ function checkCombination({ flags, output }: CommandCall, relay: string | undefi
 }
 
 function events(
-  { flags, output }: CommandCall,
+  { flags, output, env }: CommandCall,
   settings: TunnelSettings,
   relay: string | undefined,
   fail: (error: Error) => void,
@@ -216,7 +216,7 @@ function events(
       ...(relay !== undefined && { relay }),
     })
     if (again) output.note(`rdv: the public address is now ${url}`)
-    else for (const line of frame(output, { url, target, relay })) output.line(line)
+    else for (const line of frame(output, { url, target, relay, env })) output.line(line)
   }
   const tellsExchanges = !flags.on("quiet") && (output.json || output.interactive)
   return {
