@@ -130,9 +130,7 @@ class ChildOfTest implements TestProcess {
       const timer = setTimeout(() => {
         settle()
         reject(
-          new Error(
-            `No event ${String(match)} within ${deadlineMs} ms; there were ${JSON.stringify(this.events)}`,
-          ),
+          new Error(`No event ${String(match)} within ${deadlineMs} ms; there were ${JSON.stringify(this.events)}`),
         )
       }, deadlineMs)
       const settle = () => {
