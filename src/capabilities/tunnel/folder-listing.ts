@@ -1,5 +1,6 @@
 /** The page for a directory without an index: names, sizes, dates; sorted, escaped, and bounded. */
 
+import { escapeHtml } from "../../base/html.ts"
 import { opendir } from "node:fs/promises"
 import { find } from "./folder-path.ts"
 
@@ -105,16 +106,4 @@ function renderSize(bytes: number): string {
     if (value < 999.95) break
   }
   return `${value.toFixed(1)} ${unit}`
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-}
-
-function escapeHtml(value: string): string {
-  return value.replaceAll(/[&<>"']/g, (character) => entities[character] as string)
 }

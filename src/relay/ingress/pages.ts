@@ -4,6 +4,7 @@
  * accepts. Nothing a stranger sent comes back unescaped: not into HTML, and no control character into a terminal.
  */
 
+import { escapeHtml } from "../../base/html.ts"
 import { STATUS_CODES } from "node:http"
 import { utf8Encode } from "../../base/text.ts"
 import { type Format, preferredFormat } from "./accept.ts"
@@ -291,16 +292,4 @@ ${again}<p>${escapeHtml(story.mend)}</p>
 
 function seconds(count: number): string {
   return count === 1 ? "1 second" : `${count} seconds`
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-}
-
-function escapeHtml(value: string): string {
-  return value.replaceAll(/[&<>"']/g, (character) => entities[character] as string)
 }
