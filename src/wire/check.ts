@@ -22,6 +22,8 @@ export class CheckReader {
   /** Memory for copies, filled up to `#scratchAt`; used again unless somebody kept what was delivered from it. */
   #scratch: Uint8Array | undefined
   #scratchAt = 0
+  /** Came back after having been kept; at most `scratchSpares`, and none once the link is quiet. */
+  #spares: Uint8Array[] = []
   #kept = false
   /** A header that did not arrive whole. */
   readonly #header: Uint8Array = new Uint8Array(headerBytes + 4)
@@ -76,7 +78,10 @@ export class CheckReader {
     }
     this.#hold(bytes, runFrom, end)
     if (this.#waiting.length > this.#ownRuns) this.#copyRuns()
-    else if (this.#waiting.length === 0 && end < quietBytes) this.#scratch = undefined
+    else if (this.#waiting.length === 0 && end < quietBytes && this.#scratch !== undefined) {
+      this.#scratch = undefined
+      this.#spares = []
+    }
     return this.#kept
   }
 
@@ -88,7 +93,7 @@ export class CheckReader {
         this.#waiting[index] = new Uint8Array(run)
         continue
       }
-      this.#scratch ??= new Uint8Array(maxUncheckedBytes)
+      this.#scratch ??= this.#spares.pop() ?? new Uint8Array(maxUncheckedBytes)
       this.#scratch.set(run, this.#scratchAt)
       this.#waiting[index] = this.#scratch.subarray(this.#scratchAt, this.#scratchAt + run.length)
       this.#scratchAt += run.length
@@ -155,7 +160,7 @@ export class CheckReader {
 
   /** Takes scratch memory back that somebody had kept: nobody looks into it any more. */
   recycle(scratch: Uint8Array): void {
-    this.#scratch ??= scratch
+    if (this.#spares.length < scratchSpares) this.#spares.push(scratch)
   }
 
   /** The memory that copies are in, for who keeps a part of it. */
@@ -169,6 +174,9 @@ const checkHeader = frameType.check * 2 ** 24 + 4
 
 /** Four beats of PING, ACK and CHECK stay far below it; bulk on the slowest useful link does not. */
 const progressBytes = 4096
+
+/** What a visitor that is a little slower than the link keeps at a time. */
+const scratchSpares = 8
 
 /** Less than this in a chunk, and the link is not busy: small copies, and no memory held for the next one. */
 const quietBytes = 16 * 1024
