@@ -49,8 +49,11 @@ export function acceptedLink(socket: Socket, options: Omit<SocketLinkOptions, "r
   return adopted === undefined ? new SocketLink(socket, options) : new SocketLink(adopted, { ...options, reader })
 }
 
-/** Ends a socket at once, with a reset where it has one, so that the peer does not take it for an end in good order. */
-export function cutSocket(socket: Socket): void {
+/**
+ * Ends a socket at once, with a reset where it has one, so that the peer does not take it for an end in good order. Unlike
+ * `sockets/cut.ts` it never waits for an end that is under way: what a link has queued may be reused when this returns.
+ */
+export function abortSocket(socket: Socket): void {
   // Only sockets with a TCP handle have a reset; a pipe has no family, and an end that is under way forbids it.
   if (socket instanceof TLSSocket || socket.remoteFamily === undefined || socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()
@@ -149,7 +152,7 @@ class SocketLink implements Link {
     this.#closing = true
     this.#closeTimer = this.#clock.after(this.#closeMs, () => {
       this.#fail(new RdvError("timeout", `${this.peer} did not close the link within ${this.#closeMs} ms`))
-      cutSocket(this.#socket)
+      abortSocket(this.#socket)
     })
     this.#socket.end()
     // Also when paused or never attached: the peer's end is behind whatever it still sends.
@@ -160,7 +163,7 @@ class SocketLink implements Link {
     if (this.#closed) return
     // Also when the peer has ended and we still flush: what is queued may be reused as soon as this returns.
     this.#fail(error)
-    cutSocket(this.#socket)
+    abortSocket(this.#socket)
   }
 
   /** Delivers what was held back, then lets the socket flow. */
@@ -199,7 +202,7 @@ class SocketLink implements Link {
     }
     this.#fail(new RdvError("link_lost", `${this.peer} closed the link`))
     // What we had queued may still be on its way to a peer that reads; it gets as long as a close would.
-    this.#closeTimer = this.#clock.after(this.#closeMs, () => cutSocket(this.#socket))
+    this.#closeTimer = this.#clock.after(this.#closeMs, () => abortSocket(this.#socket))
     this.#socket.destroySoon()
   }
 

@@ -10,7 +10,7 @@ import type { Clock, Timer } from "../base/clock.ts"
 import { systemClock } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
 import type { Link, LinkSink } from "../mux/link.ts"
-import { cutSocket } from "./socket.ts"
+import { abortSocket } from "./socket.ts"
 import { plainBytes } from "../sockets/socket-reader.ts"
 
 /** The subprotocol (RFC 6455 section 1.9); `/` is not allowed in its name. */
@@ -133,7 +133,7 @@ class WebSocketLink implements Link {
     this.#closing = true
     this.#closeTimer = this.#clock.after(this.#closeMs, () => {
       this.#fail(new RdvError("timeout", `${this.peer} did not close the link within ${this.#closeMs} ms`))
-      cutSocket(this.#socket)
+      abortSocket(this.#socket)
     })
     this.#ws.close(1000)
     // The peer's close stands behind whatever it still sends.
@@ -145,7 +145,7 @@ class WebSocketLink implements Link {
     // Also when it is failing and still flushes: what is queued may be reused as soon as this returns.
     this.#fail(error)
     this.#ws.resume()
-    cutSocket(this.#socket)
+    abortSocket(this.#socket)
   }
 
   #message(bytes: Uint8Array): void {
