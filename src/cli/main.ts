@@ -4,7 +4,9 @@
 import { enableCompileCache } from "node:module"
 import { homedir } from "node:os"
 import { join } from "node:path"
+import { boundYoungGeneration } from "./young-generation.ts"
 
+boundYoungGeneration()
 enableCompileCache(join(cacheFolder(), "rdv", "compiled"))
 const { runProgram } = await import("./program.ts")
 process.exit(await runProgram(process.argv.slice(2)))
