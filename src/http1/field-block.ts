@@ -9,7 +9,7 @@
 
 import { latin1Decode } from "../base/text.ts"
 import { emptyBytes } from "../base/bytes.ts"
-import { isName } from "./head.ts"
+import { isName } from "../base/header-fields.ts"
 import { quote } from "./http-error.ts"
 import { textByte, tokenByte } from "./grammar.ts"
 import type { Fail } from "./http-error.ts"

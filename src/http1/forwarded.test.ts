@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { withForwarded } from "./forwarded.ts"
-import { headerValue } from "./head.ts"
+import { headerValue } from "../base/header-fields.ts"
 
 const facts = { peer: "192.0.2.1", scheme: "https", host: "a.test:8443", trust: false } as const
 

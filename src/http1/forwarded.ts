@@ -3,7 +3,7 @@
  * `Forwarded` (RFC 7239). Services let people in by these, so what a stranger writes into them is dropped.
  */
 
-import { isName } from "./head.ts"
+import { isName } from "../base/header-fields.ts"
 import { isToken } from "./grammar.ts"
 
 export interface ForwardedFacts {

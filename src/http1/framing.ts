@@ -3,7 +3,7 @@
  * gives two answers, or one that needs interpretation, is refused.
  */
 
-import { hasToken, isName } from "./head.ts"
+import { hasToken, isName } from "../base/header-fields.ts"
 import { badRequest, badResponse, quote } from "./http-error.ts"
 import { isToken } from "./grammar.ts"
 import type { Fail } from "./http-error.ts"

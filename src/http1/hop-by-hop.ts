@@ -3,7 +3,7 @@
  * a message goes on, and whoever writes it next says about its own connection what is true there.
  */
 
-import { hasToken, headerValue, headerValues, isName, listWords } from "./head.ts"
+import { hasToken, headerValue, headerValues, isName, listWords } from "../base/header-fields.ts"
 
 export interface HopByHopOptions {
   /**

@@ -7,7 +7,7 @@
 import { isAuthority, isToken, allOf, targetByte } from "./grammar.ts"
 import { FieldBlock } from "./field-block.ts"
 import { requestFraming } from "./framing.ts"
-import { isName } from "./head.ts"
+import { isName } from "../base/header-fields.ts"
 import { badRequest, quote } from "./http-error.ts"
 import type { RequestFraming } from "./framing.ts"
 import type { RequestHead } from "./head.ts"

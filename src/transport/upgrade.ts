@@ -11,6 +11,7 @@
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
 import { RdvError } from "../base/error.ts"
+import { hasToken } from "../base/header-fields.ts"
 import { latin1Encode } from "../base/text.ts"
 import type { Link } from "../mux/link.ts"
 import type { Address } from "./address.ts"
@@ -92,13 +93,4 @@ function refused(place: string, status: number, statusText: string): RdvError {
   }
   if (status === 429 || status >= 500) return new RdvError("unreachable", text, { origin: "remote" })
   return new RdvError("protocol", text, { origin: "remote", mend: "check that the address is that of a relay" })
-}
-
-function hasToken(headers: readonly string[], name: string, token: string): boolean {
-  for (let at = 0; at + 1 < headers.length; at += 2) {
-    if (headers[at]?.toLowerCase() !== name) continue
-    const tokens = (headers[at + 1] as string).toLowerCase().split(",")
-    if (tokens.some((each) => each.trim() === token)) return true
-  }
-  return false
 }

@@ -1,7 +1,7 @@
 /** An answer in the service's place: which reason fits what went wrong, and its bytes. */
 
 import type { ErrorCode, RdvError } from "../../base/error.ts"
-import { headerValue, headerValues } from "../../http1/head.ts"
+import { headerValue, headerValues } from "../../base/header-fields.ts"
 import type { RequestHead } from "../../http1/head.ts"
 import type { HttpError } from "../../http1/http-error.ts"
 import { responseHeadBytes } from "../../http1/write-head.ts"

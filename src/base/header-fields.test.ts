@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { hasToken, headerValue, headerValues } from "./head.ts"
+import { hasToken, headerValue, headerValues } from "./header-fields.ts"
 
 const headers = ["Connection", "keep-alive,\tUpgrade ,, x", "X-A", "1", "x-a", "2", "connectioN", "TE", "Y", "X-A"]
 
