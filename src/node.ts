@@ -15,10 +15,11 @@ import type { SessionLimits } from "./mux/limits.ts"
 import type { Link } from "./mux/link.ts"
 import { watchNetwork } from "./observe/network-watch.ts"
 import { openDoor } from "./relay/front-door.ts"
-import type { DoorTls } from "./relay/front-door.ts"
+import type { Door } from "./relay/front-door.ts"
 import { defaultRelayLimits } from "./relay/limits.ts"
 import type { RelayLimits } from "./relay/limits.ts"
 import { Relay } from "./relay/relay.ts"
+import type { DoorTls } from "./relay/tls-door.ts"
 import { nodeRuntime } from "./runtime.ts"
 import { openSqliteStore } from "./store/sqlite-store.ts"
 import type { Store } from "./store/store.ts"
@@ -61,6 +62,8 @@ export interface RunningRelay {
   readonly store: Store
   /** Where it listens, with the ports that were chosen. */
   readonly addresses: readonly Address[]
+  /** Shows another certificate from the next handshake on; links and visitors that are there stay. */
+  renewTls(tls: DoorTls): void
   /** Takes nothing new, lets what runs finish up to `graceMs`, ends. */
   stop(graceMs?: number): Promise<void>
 }
@@ -87,7 +90,8 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     httpUrl: (name) => httpUrl(name, domain, options.publicUrl, addresses),
     tcpUrl: (port) => `tcp://${printHostPort(domain, port)}`,
   })
-  const doors: { close(): Promise<void> }[] = []
+  const doors: Door[] = []
+  relay.report("doors", () => doors.map((door) => door.status()))
   try {
     for (const address of wanted) {
       const door = await openDoor(relay, address, options.tls)
@@ -104,6 +108,7 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     scope,
     store,
     addresses,
+    renewTls: (tls) => doors.forEach((door) => door.renew(tls)),
     async stop(graceMs = 0) {
       await Promise.all(doors.map((door) => door.close()))
       await relay.drain(graceMs)
