@@ -11,12 +11,12 @@ export interface RelayLimits {
   readonly visitorsPerAddress: number
   /** Connections at one address that have not sent a byte: as many visitors as may come may all be about to speak. */
   readonly silent: number
-  /** Links in the handshake at once: a stranger costs a socket and 8 KiB for up to 10 s. */
-  readonly handshakes: number
   /** TLS handshakes under way at one address: each costs about 40 KiB and a signature. */
   readonly tlsHandshakes: number
   /** From the accept to the end of the TLS handshake, ms. */
   readonly tlsHandshakeMs: number
+  /** Links in the handshake at once: a stranger costs a socket and 8 KiB for up to 10 s. */
+  readonly handshakes: number
   /** Failed tokens of one address at once, and how long one failure counts, ms. */
   readonly authBurst: number
   readonly authForgiveMs: number
@@ -40,11 +40,11 @@ export const defaultRelayLimits: RelayLimits = {
   visitors: 20_000,
   visitorsPerAddress: 10_000,
   silent: 20_000,
+  tlsHandshakes: 1_024,
+  tlsHandshakeMs: 10_000,
   handshakes: 256,
   authBurst: 10,
   authForgiveMs: 6_000,
-  tlsHandshakes: 1_024,
-  tlsHandshakeMs: 10_000,
   headMs: 10_000,
   idleMs: 75_000,
   bodyMs: 60_000,
