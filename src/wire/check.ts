@@ -22,8 +22,6 @@ export class CheckReader {
   /** Memory for copies, filled up to `#scratchAt`; used again unless somebody kept what was delivered from it. */
   #scratch: Uint8Array | undefined
   #scratchAt = 0
-  /** Came back after having been kept; at most `scratchSpares`, and none once the link is quiet. */
-  #spares: Uint8Array[] = []
   #kept = false
   /** A header that did not arrive whole. */
   readonly #header: Uint8Array = new Uint8Array(headerBytes + 4)
@@ -79,8 +77,8 @@ export class CheckReader {
     this.#hold(bytes, runFrom, end)
     if (this.#waiting.length > this.#ownRuns) this.#copyRuns()
     else if (this.#waiting.length === 0 && end < quietBytes && this.#scratch !== undefined) {
+      this.recycle(this.#scratch)
       this.#scratch = undefined
-      this.#spares = []
     }
     return this.#kept
   }
@@ -93,7 +91,7 @@ export class CheckReader {
         this.#waiting[index] = new Uint8Array(run)
         continue
       }
-      this.#scratch ??= this.#spares.pop() ?? new Uint8Array(maxUncheckedBytes)
+      this.#scratch ??= spares.pop() ?? new Uint8Array(maxUncheckedBytes)
       this.#scratch.set(run, this.#scratchAt)
       this.#waiting[index] = this.#scratch.subarray(this.#scratchAt, this.#scratchAt + run.length)
       this.#scratchAt += run.length
@@ -160,7 +158,7 @@ export class CheckReader {
 
   /** Takes scratch memory back that somebody had kept: nobody looks into it any more. */
   recycle(scratch: Uint8Array): void {
-    if (this.#spares.length < scratchSpares) this.#spares.push(scratch)
+    if (spares.length < spareCount) spares.push(scratch)
   }
 
   /** The memory that copies are in, for who keeps a part of it. */
@@ -175,8 +173,12 @@ const checkHeader = frameType.check * 2 ** 24 + 4
 /** Four beats of PING, ACK and CHECK stay far below it; bulk on the slowest useful link does not. */
 const progressBytes = 4096
 
-/** What a visitor that is a little slower than the link keeps at a time. */
-const scratchSpares = 8
+/** 4 MiB: what some busy links with visitors a little slower than they keep at a time. */
+const spareCount = 16
+
+// Process-wide on purpose: links turn from busy to quiet and back many times a second, and fresh memory of this size both
+// costs more than the bytes that are put into it and makes the collector run.
+const spares: Uint8Array[] = []
 
 /** Less than this in a chunk, and the link is not busy: small copies, and no memory held for the next one. */
 const quietBytes = 16 * 1024
