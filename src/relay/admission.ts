@@ -6,6 +6,7 @@
 import { base64url, randomBytes } from "../base/bytes.ts"
 import type { Clock } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import type { Announced, NewHello } from "../wire/hello.ts"
 import type { Acceptor, Admission, ReadyLink, Resumed } from "../mux/handshake.ts"
@@ -16,6 +17,7 @@ import type { Store, TokenRefusal } from "../store/store.ts"
 import type { TokenScopes } from "../store/token-scopes.ts"
 import { Attempts } from "./attempts.ts"
 import type { RelayLimits } from "./limits.ts"
+import { Quota } from "./quota.ts"
 
 /** Who a session belongs to. */
 export interface Owner {
@@ -37,19 +39,31 @@ export interface AdmissionOptions {
   readonly limits: RelayLimits
   readonly sessionLimits: SessionLimits
   /** Makes the session of an admitted stranger and puts it on its link. */
-  readonly start: (id: string, owner: Owner, hello: NewHello, ready: ReadyLink, peer: Announced) => Session
+  readonly start: (opening: Opening) => Session
+}
+
+/** A session that is let in. */
+export interface Opening {
+  readonly id: string
+  readonly owner: Owner
+  readonly quota: Quota
+  readonly hello: NewHello
+  readonly ready: ReadyLink
+  readonly peer: Announced
 }
 
 interface Living {
   readonly session: Session
   readonly secret: Uint8Array
   readonly owner: Owner
+  readonly quota: Quota
 }
 
 export class AdmissionDesk implements Acceptor {
   readonly #options: AdmissionOptions
   readonly #living: Map<string, Living> = new Map()
-  readonly #perOwner: Map<string, number> = new Map()
+  /** By owner: of those who have sessions, and of tokens whose quota remembers what they used. */
+  readonly #quotas: Map<string, Quota> = new Map()
   readonly #attempts: Attempts
   #draining = false
 
@@ -68,20 +82,31 @@ export class AdmissionDesk implements Acceptor {
     return [...this.#living.values()].map(({ session }) => session)
   }
 
+  /** What `rdv status` shows: sessions with their owners, and what each token uses of what it may. */
+  status(): { sessions: JsonObject[]; tokens: JsonObject[] } {
+    const names = new Map<string, string>()
+    const sessions = [...this.#living.values()].map(({ session, owner }) => {
+      if (owner.name !== undefined) names.set(owner.id, owner.name)
+      return { ...session.status(), owner: owner.name ?? null }
+    })
+    const tokens = [...names].map(([id, name]) => ({ id, name, ...this.#quotas.get(id)?.status() }))
+    return { sessions, tokens }
+  }
+
   /** Lets nobody new in; returning sessions still are. */
   drain(): void {
     this.#draining = true
   }
 
   admit(hello: NewHello, link: Link): Admission {
-    const { limits, sessionLimits } = this.#options
+    const { clock, limits, sessionLimits } = this.#options
     if (this.#draining) throw new RdvError("draining", "The relay is shutting down")
     const id = base64url(randomBytes(12))
     const owner = this.#identify(hello, id, addressOf(link.peer))
     if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
-    const most = Math.min(limits.sessionsPerOwner, owner.scopes.limits?.sessions ?? Infinity)
-    if ((this.#perOwner.get(owner.id) ?? 0) >= most) {
-      throw new RdvError("limit", `This token has ${most} sessions already`)
+    const quota = this.#quotas.get(owner.id) ?? new Quota(clock, limits, owner.scopes.limits)
+    if (quota.sessions.size >= quota.limits.sessions) {
+      throw new RdvError("limit", `This token has ${quota.limits.sessions} sessions already`)
     }
     const secret = randomBytes(32)
     return {
@@ -91,9 +116,12 @@ export class AdmissionDesk implements Acceptor {
       windowBytes: sessionLimits.windowBytes,
       streams: sessionLimits.streams,
       start: (ready, peer) => {
-        const session = this.#options.start(id, owner, hello, ready, peer)
-        this.#living.set(id, { session, secret, owner })
-        this.#perOwner.set(owner.id, (this.#perOwner.get(owner.id) ?? 0) + 1)
+        // Two of its handshakes may have run at once: the first one's quota is the owner's.
+        const shared = this.#quotas.get(owner.id) ?? quota
+        this.#quotas.set(owner.id, shared)
+        const session = this.#options.start({ id, owner, quota: shared, hello, ready, peer })
+        this.#living.set(id, { session, secret, owner, quota: shared })
+        shared.sessions.add(session)
       },
     }
   }
@@ -117,23 +145,25 @@ export class AdmissionDesk implements Acceptor {
     const living = this.#living.get(sessionId)
     if (living === undefined) return
     this.#living.delete(sessionId)
-    const left = (this.#perOwner.get(living.owner.id) ?? 1) - 1
-    if (left === 0) this.#perOwner.delete(living.owner.id)
-    else this.#perOwner.set(living.owner.id, left)
+    const { owner, quota, session } = living
+    quota.sessions.delete(session)
+    if (quota.sessions.size === 0 && !quota.remembers) this.#quotas.delete(owner.id)
   }
 
   /** Ends the sessions of tokens that were revoked or have expired meanwhile. */
   sweep(): void {
     const records = new Map(this.#options.store.listTokens().map((record) => [record.id, record]))
     const now = this.#options.clock.wall()
+    const isOver = (id: string) => {
+      const record = records.get(id)
+      return record === undefined || record.revokedAt !== null || (record.expiresAt ?? Infinity) <= now
+    }
     for (const { session, owner } of this.#living.values()) {
-      if (owner.name === undefined) continue
-      const record = records.get(owner.id)
-      const expired = (record?.expiresAt ?? Infinity) <= now
-      if (record === undefined || record.revokedAt !== null || expired) {
+      if (owner.name !== undefined && isOver(owner.id)) {
         session.close("unauthorized", "The token was revoked or has expired")
       }
     }
+    for (const [id, quota] of this.#quotas) if (quota.sessions.size === 0 && isOver(id)) this.#quotas.delete(id)
   }
 
   #identify(hello: NewHello, sessionId: string, address: string): Owner {

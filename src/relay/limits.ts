@@ -5,6 +5,8 @@ export interface RelayLimits {
   readonly sessions: number
   /** Sessions of one token: a fleet shares tokens, a thief should not fill the relay. */
   readonly sessionsPerOwner: number
+  /** Requests under way and TCP connections of one token: half of what may come leaves room for others. */
+  readonly visitorsPerOwner: number
   /** Connections of visitors at once, all addresses. */
   readonly visitors: number
   /** Connections of one address: a proxy in front has one address for all its users. */
@@ -37,6 +39,7 @@ export interface RelayLimits {
 export const defaultRelayLimits: RelayLimits = {
   sessions: 10_000,
   sessionsPerOwner: 1_000,
+  visitorsPerOwner: 10_000,
   visitors: 20_000,
   visitorsPerAddress: 10_000,
   silent: 20_000,

@@ -13,7 +13,6 @@ import { controlService } from "../host/control.ts"
 import type { AcceptOptions, CallHandler, DialOptions, Host, ServiceName } from "../host/host.ts"
 import { Services } from "../host/services.ts"
 import { acceptHandshake } from "../mux/handshake.ts"
-import type { ReadyLink } from "../mux/handshake.ts"
 import type { SessionLimits } from "../mux/limits.ts"
 import type { Link } from "../mux/link.ts"
 import { Session } from "../mux/session.ts"
@@ -22,11 +21,10 @@ import type { Store } from "../store/store.ts"
 import { acceptUpgrade, asksForSession } from "../transport/upgrade.ts"
 import { acceptWebSocket } from "../transport/ws-listen.ts"
 import { sessionPath } from "../transport/address.ts"
-import type { Announced, NewHello } from "../wire/hello.ts"
 import { hasToken } from "../base/header-fields.ts"
 import type { RequestHead } from "../http1/head.ts"
 import { AdmissionDesk } from "./admission.ts"
-import type { Owner } from "./admission.ts"
+import type { Opening } from "./admission.ts"
 import { Announcements } from "./announcements.ts"
 import { makeRoom } from "./crowd.ts"
 import { HttpIngress } from "./ingress/http.ts"
@@ -94,7 +92,7 @@ export class Relay implements Host {
       open: options.open,
       limits: options.limits,
       sessionLimits: options.sessionLimits,
-      start: (...parts) => this.#start(...parts),
+      start: (opening) => this.#start(opening),
     })
     this.#revision = options.store.outsideChanges()
     this.#watchStore()
@@ -140,7 +138,7 @@ export class Relay implements Host {
       domain: this.#options.domain,
       open: this.#options.open,
       visitors: { ...this.http.status(), tcpConnections: this.tcp.connections },
-      sessions: this.#desk.sessions.map((session) => ({ ...session.status() })),
+      ...this.#desk.status(),
       routes: this.#registry.list().map(({ kind, name, service, session }) => ({
         kind,
         name,
@@ -169,7 +167,7 @@ export class Relay implements Host {
     for (const session of this.#desk.sessions) session.close("draining", "The relay has stopped")
   }
 
-  #start(id: string, owner: Owner, hello: NewHello, ready: ReadyLink, peer: Announced): Session {
+  #start({ id, owner, quota, hello, ready, peer }: Opening): Session {
     const caller = { peer: ready.link.peer, owner: owner.name }
     let superseded = false
     // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
@@ -203,7 +201,7 @@ export class Relay implements Host {
       get draining() {
         return session.draining
       },
-      open: (service, header) => session.open(service, header),
+      open: (service, header) => quota.open(session, service, header),
     }
     const announcements = new Announcements(
       {

@@ -63,7 +63,7 @@ test("anything misspelt or out of range is refused with its place", () => {
     [{ services: ["HTTP"] }, /^scopes.services\[0\]/],
     [{ limits: { session: 1 } }, /^scopes.limits has an unknown key "session"$/],
     [{ limits: { sessions: 0 } }, /^scopes.limits.sessions must be a whole number above 0$/],
-    [{ limits: { streams: 1.5 } }, /^scopes.limits.streams/],
+    [{ limits: { visitors: 1.5 } }, /^scopes.limits.visitors/],
     [{ limits: 3 }, /^scopes.limits must be an object$/],
   ]
   for (const [raw, message] of bad) {

@@ -16,17 +16,20 @@ export interface TokenScopes {
   readonly limits?: TokenLimits
 }
 
+/** All are over all sessions of the token. */
 export interface TokenLimits {
-  /** Sessions at a time. */
+  /** At a time. */
   readonly sessions?: number
-  /** Streams at a time over all its sessions. */
-  readonly streams?: number
-  /** Over all its sessions, each way. */
+  /** Requests under way and TCP connections, at a time. */
+  readonly visitors?: number
+  /** A TCP connection counts as one. */
+  readonly requestsPerSecond?: number
+  /** Of visitors' traffic, both directions together. */
   readonly bytesPerSecond?: number
 }
 
 const scopeKeys = ["names", "ports", "services", "limits"]
-const limitKeys = ["sessions", "streams", "bytesPerSecond"] as const
+const limitKeys = ["sessions", "visitors", "requestsPerSecond", "bytesPerSecond"] as const
 const listMax = 256
 
 /** Reads scopes from a file, a command line or a row. Throws `usage` that says where; `at` names the place. */

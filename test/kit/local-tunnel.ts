@@ -7,6 +7,7 @@ import type { SessionLimits } from "../../src/mux/limits.ts"
 import type { DoorTls } from "../../src/relay/tls-door.ts"
 import { startAgent, startRelay, startTunnel } from "../../src/node.ts"
 import type { RelayLimits, RunningAgent, RunningRelay, TunnelSettings } from "../../src/node.ts"
+import type { TokenLimits } from "../../src/store/token-scopes.ts"
 import { eventually } from "./raw-http.ts"
 
 export interface LocalTunnelOptions {
@@ -15,6 +16,8 @@ export interface LocalTunnelOptions {
   readonly settings?: Partial<TunnelSettings>
   readonly limits?: Partial<RelayLimits>
   readonly sessionLimits?: Partial<SessionLimits>
+  /** The agent comes with a token that has these. */
+  readonly tokenLimits?: TokenLimits
   /** Where the agent dials, for who stands between it and the relay. */
   readonly between?: (relayPort: number) => Promise<number>
   /** Visitors may come by TLS, too. */
@@ -50,8 +53,10 @@ export async function localTunnel(options: LocalTunnelOptions): Promise<LocalTun
   const [address, secure] = relay.addresses
   if (address === undefined || !("port" in address)) throw new Error("The relay has no port")
   const dialled = (await options.between?.(address.port)) ?? address.port
+  const scopes = options.tokenLimits && { limits: options.tokenLimits }
   const agent = startAgent({
     relay: `127.0.0.1:${dialled}`,
+    ...(scopes !== undefined && { token: relay.store.createToken({ name: "test", scopes }).token }),
     log: silentLog,
     ...(options.sessionLimits !== undefined && { limits: options.sessionLimits }),
   })

@@ -162,7 +162,10 @@ const refusedMs = 500
 /** Without understanding the request: it costs one write. */
 function refuse(socket: Socket, byAddress: boolean): void {
   socket.on("error", () => undefined)
-  socket.end(refusalBytes({ reason: byAddress ? "rate_limited" : "limit", retryAfterSeconds: 5 }, undefined, false))
+  const cause = byAddress
+    ? { reason: "rate_limited" as const, detail: "your address has as many connections open as it may" }
+    : { reason: "limit" as const }
+  socket.end(refusalBytes({ ...cause, retryAfterSeconds: 5 }, undefined, false))
   // What was still on its way is read for a moment, so that no reset overtakes the answer.
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), refusedMs)

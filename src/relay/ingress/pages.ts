@@ -136,7 +136,7 @@ export const errorReasons: Readonly<Record<ErrorReason, ReasonFacts>> = {
   },
   rate_limited: {
     status: 429,
-    visitor: "Too many requests came from your address",
+    visitor: "Too much came at once",
     mend: "wait a little. rdv status shows the limits in force.",
     broken: 0,
   },
