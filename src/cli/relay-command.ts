@@ -19,7 +19,7 @@ import {
 import { exitCode, untilStopped } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import { tellStatus } from "./process-status.ts"
-import { isEverywhere, readRelayTls } from "./relay-tls.ts"
+import { isEverywhere, keepRenewed, readRelayTls } from "./relay-tls.ts"
 import type { RelayTls } from "./relay-tls.ts"
 
 export const relayCommand: Command = {
@@ -107,11 +107,13 @@ async function run(call: CommandCall): Promise<number> {
     ...(publicUrl !== undefined && { publicUrl }),
     ...(tls !== undefined && { tls }),
   })
+  const unwatch = tls === undefined ? undefined : keepRenewed(relay, tls, log)
   const quiet = await tellStatus(call.env, { command: "rdv relay", relay }, log)
   tell(call, relay, domain, open, tls)
   await untilStopped(call.stopping)
   output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
   await relay.stop(drainMs)
+  unwatch?.()
   await quiet()
   return exitCode.ok
 }

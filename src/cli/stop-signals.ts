@@ -1,4 +1,4 @@
-/** Ctrl+C and SIGTERM: the first asks, the second ends at once. */
+/** Ctrl+C and SIGTERM: the first asks, the second ends at once. SIGHUP asks a service to read its files again. */
 
 import { exitCode } from "./command.ts"
 
@@ -32,4 +32,11 @@ export function watchStopSignals(onFirst: () => void): StopSignals {
       for (const signal of signals) process.off(signal, hear)
     },
   }
+}
+
+/** On a terminal SIGHUP says that it was closed, so there it goes on stopping and nothing is called. */
+export function onHangUp(callback: () => void): () => void {
+  if (process.stdin.isTTY) return () => undefined
+  process.on("SIGHUP", callback)
+  return () => void process.off("SIGHUP", callback)
 }
