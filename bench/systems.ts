@@ -10,7 +10,7 @@ import { direct } from "./system.ts"
 import type { Running, System } from "./system.ts"
 import { commandPeer } from "./peers/command.ts"
 import { localtunnel } from "./peers/localtunnel.ts"
-import { nodePipe, nodeProxy } from "./peers/node.ts"
+import { nodeHops, nodePipe, nodeProxy } from "./peers/node.ts"
 import { openssh } from "./peers/openssh.ts"
 
 /** Those that were asked for, running; a peer that does not run here, or gives no answer, is one line on standard error. */
@@ -25,6 +25,7 @@ export async function startSystems(
     rdv("tcp", options),
     nodeProxy,
     nodePipe,
+    nodeHops,
     openssh,
     ...(options.peers ? [localtunnel] : []),
     ...options.commands.map(({ name, command }) => commandPeer(name, command)),

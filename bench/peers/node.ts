@@ -1,10 +1,39 @@
-/** What a few lines of Node can do with one hop less than a tunnel: a reverse proxy, a TCP forwarder. */
+/**
+ * What a few lines of Node can do: a reverse proxy and a TCP forwarder, with one hop less than a tunnel; and two bare hops,
+ * the floor under every tunnel of two Node processes on this machine.
+ */
 
 import { join } from "node:path"
+import type { Child, Children } from "../children.ts"
+import type { Place } from "../origin.ts"
 import type { System } from "../system.ts"
 
 export const nodeProxy: System = nodeProgram("node proxy", "http", "node-proxy.ts", "node:http to node:http, one hop")
 export const nodePipe: System = nodeProgram("node pipe", "bytes", "node-pipe.ts", "two sockets and pipe, one hop")
+
+export const nodeHops: System = {
+  name: "two hops",
+  side: "peer",
+  carries: "bytes",
+  note: "two bare forwarders in Node: the floor, no tunnel",
+  async start(children, target) {
+    const agent = await startProgram(children, "two hops", "node-hop.ts", target)
+    const relay = await startProgram(children, "two hops", "node-hop.ts", { host: "127.0.0.1", port: agent.port })
+    return {
+      host: "127.0.0.1",
+      port: relay.port,
+      hostHeader: "localhost",
+      processes: [
+        { role: "relay", pid: relay.child.pid },
+        { role: "agent", pid: agent.child.pid },
+      ],
+      async stop() {
+        await relay.child.stop()
+        await agent.child.stop()
+      },
+    }
+  },
+}
 
 function nodeProgram(name: string, carries: "http" | "bytes", file: string, note: string): System {
   return {
@@ -13,9 +42,7 @@ function nodeProgram(name: string, carries: "http" | "bytes", file: string, note
     carries,
     note,
     async start(children, target) {
-      const program = join(import.meta.dirname, "..", "programs", file)
-      const child = children.node(name, [program, `${target.host}:${target.port}`])
-      const port = Number((await child.until(/port (\d+)/))[1])
+      const { child, port } = await startProgram(children, name, file, target)
       return {
         host: "127.0.0.1",
         port,
@@ -25,4 +52,15 @@ function nodeProgram(name: string, carries: "http" | "bytes", file: string, note
       }
     },
   }
+}
+
+async function startProgram(
+  children: Children,
+  name: string,
+  file: string,
+  target: Place,
+): Promise<{ child: Child; port: number }> {
+  const program = join(import.meta.dirname, "..", "programs", file)
+  const child = children.node(name, [program, `${target.host}:${target.port}`])
+  return { child, port: Number((await child.until(/port (\d+)/))[1]) }
 }
