@@ -5,6 +5,7 @@ import type { Json, JsonObject } from "../base/json.ts"
 import type { FoundProcess } from "../observe/status-socket.ts"
 import type { Output } from "./output.ts"
 import { printable, table } from "./output.ts"
+import { bytesText } from "./token-limits.ts"
 import { span } from "./uplink-lines.ts"
 
 /** A relay may have thousands; `--json` tells all. */
@@ -45,7 +46,9 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
       : []),
     `  visitors  ${number(visitors, "visitors")} connected, ${number(visitors, "requests")} requests, ` +
       `${number(visitors, "refused")} refused; ${number(visitors, "tcpConnections")} TCP connections`,
-    ...(withSessions ? [...sessionTable(sessions), ...routeTable(routes), ...limitLines(relay)] : []),
+    ...(withSessions
+      ? [...sessionTable(sessions), ...routeTable(routes), ...tokenTable(list(relay, "tokens")), ...limitLines(relay)]
+      : []),
   ]
 }
 
@@ -96,6 +99,28 @@ function routeTable(routes: readonly JsonObject[]): string[] {
   return [
     ...table([["  ROUTE", "SERVICE", "SESSION"], ...rows]),
     ...(more > 0 ? [`  … and ${more} more routes (--json shows all)`] : []),
+  ]
+}
+
+/** Of tokens that have sessions now, with the limits in force. */
+function tokenTable(tokens: readonly JsonObject[]): string[] {
+  if (tokens.length === 0) return []
+  const rows = tokens.slice(0, shownSessions).map((token) => {
+    const limits = branch(token, "limits") ?? {}
+    const { requestsPerSecond, bytesPerSecond } = limits
+    return [
+      `  ${text(token, "name").slice(0, 16)}`,
+      `${number(token, "sessions")} of ${number(limits, "sessions")}`,
+      `${number(token, "visitors")} of ${number(limits, "visitors")}`,
+      String(number(token, "refused")),
+      typeof requestsPerSecond === "number" ? String(requestsPerSecond) : "any",
+      typeof bytesPerSecond === "number" ? bytesText(bytesPerSecond) : "any",
+    ]
+  })
+  const more = tokens.length - rows.length
+  return [
+    ...table([["  TOKEN", "SESSIONS", "VISITORS", "REFUSED", "REQUESTS/S", "BYTES/S"], ...rows]),
+    ...(more > 0 ? [`  … and ${more} more tokens (--json shows all)`] : []),
   ]
 }
 

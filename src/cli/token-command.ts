@@ -13,6 +13,7 @@ import { exitCode } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import type { FlagReader } from "./flags.ts"
 import { table } from "./output.ts"
+import { readTokenLimits, tokenLimitsText } from "./token-limits.ts"
 
 export const tokenNew: Command = {
   name: "token new",
@@ -23,6 +24,7 @@ export const tokenNew: Command = {
     names: { kind: "list", value: "NAMES", summary: "Only these public names; * stands for anything: blog,team-*" },
     ports: { kind: "list", value: "PORTS", summary: "Only these public ports: 2222,3000-3999" },
     services: { kind: "list", value: "SERVICES", summary: "Only these kinds of service: http,tcp" },
+    limit: { kind: "list", value: "NAME=VALUE", summary: "Not more than this: sessions, visitors, requests, bytes" },
     expires: { kind: "text", value: "TIME", summary: "Not longer than this: 12h, 30d" },
     ...dataFlag,
     ...commonFlags,
@@ -30,6 +32,12 @@ export const tokenNew: Command = {
   examples: [
     ["rdv token new laptop > laptop.token", "one that may do everything"],
     ["rdv token new blog --names blog,blog-* --services http --expires 90d", "one that may do little"],
+    ["rdv token new guest --limit sessions=5,visitors=100,requests=100/s,bytes=10MB/s", "one that may not do much"],
+  ],
+  notes: [
+    "Limits hold for all sessions of the token together: sessions and visitors (requests under way and",
+    "TCP connections) at a time, requests a second, bytes a second of visitors' traffic up and down.",
+    "Without --limit it is 1000 sessions and 10000 visitors at a time, and any rate.",
   ],
   run: (call) => withStore(call, (store) => make(call, store)),
 }
@@ -111,11 +119,13 @@ function scopesOf(flags: FlagReader): TokenScopes {
   const names = flags.list("names")
   const ports = flags.list("ports")
   const services = flags.list("services")
+  const limits = readTokenLimits(flags.list("limit"))
   return readScopes(
     {
       ...(flags.has("names") && { names: names.map((name) => name.toLowerCase()) }),
       ...(flags.has("ports") && { ports: ports.map(readPorts) }),
       ...(flags.has("services") && { services }),
+      ...(flags.has("limit") && { limits }),
     },
     "The token's scopes",
   )
@@ -152,13 +162,14 @@ function stateOf({ revokedAt, expiresAt }: TokenRecord): string {
   return expiresAt <= Date.now() ? "expired" : `until ${day(expiresAt)}`
 }
 
-function allowed({ scopes: { names, ports, services } }: TokenRecord): string {
+function allowed({ scopes: { names, ports, services, limits = {} } }: TokenRecord): string {
   const parts = [
     ...(services === undefined ? [] : [services.join(",") || "no service"]),
     ...(names === undefined ? [] : [`names ${names.join(",") || "none"}`]),
     ...(ports === undefined ? [] : [`ports ${ports.map(([a, b]) => (a === b ? a : `${a}-${b}`)).join(",") || "none"}`]),
   ]
-  return parts.length === 0 ? "everything" : parts.join("; ")
+  const most = tokenLimitsText(limits)
+  return [...(parts.length === 0 ? ["everything"] : parts), ...(most === "" ? [] : [`at most ${most}`])].join("; ")
 }
 
 function day(at: number): string {

@@ -71,13 +71,18 @@ test("a revoked token's session ends within 2 s, with one line and code 1", asyn
 })
 
 test("tokens are listed without their text", async () => {
-  const token = await newToken("listed", data, "--names", "a,b-*", "--ports", "2000-3000", "--expires", "30d")
+  const scopes = ["--names", "a,b-*", "--ports", "2000-3000", "--limit", "sessions=5,bytes=1.5MB/s"]
+  const token = await newToken("listed", data, ...scopes, "--expires", "30d")
   const { stdout } = await runCommand(["token", "ls"], { data })
-  assert.match(stdout, /listed +until \d{4}-\d\d-\d\d +never +names a,b-\*; ports 2000-3000/)
+  assert.match(
+    stdout,
+    /listed +until \d{4}-\d\d-\d\d +never +names a,b-\*; ports 2000-3000; at most 5 sessions, 1\.5 MB\/s/,
+  )
   const json = await runCommand(["token", "ls", "--json"], { data })
   const first = JSON.parse(json.stdout.split("\n")[0] as string) as { name: string; scopes: unknown }
   assert.equal(first.name, "listed")
-  assert.deepEqual(first.scopes, { names: ["a", "b-*"], ports: [[2000, 3000]] })
+  const limits = { sessions: 5, bytesPerSecond: 1_500_000 }
+  assert.deepEqual(first.scopes, { names: ["a", "b-*"], ports: [[2000, 3000]], limits })
   for (const text of [stdout, json.stdout]) assert.ok(!text.includes(token.slice(4, 20)))
 })
 
@@ -215,7 +220,8 @@ test("--tls dev makes an authority that agents trust by file or by fingerprint",
 })
 
 test("rdv status finds relay and agents, with figures that add up", async () => {
-  await using tunnel = agent(await newToken("counted", data), "--name", "counted")
+  const token = await newToken("counted", data, "--limit", "requests=50/s", "--limit", "bytes=1GB/s")
+  await using tunnel = agent(token, "--name", "counted")
   const { url } = await tunnel.event("exposed")
   await visit(String(url))
   const atRelay = JSON.parse((await runCommand(["status", "--json"], { data })).stdout) as Status
@@ -236,6 +242,7 @@ test("rdv status finds relay and agents, with figures that add up", async () => 
     assert.equal(code, 0)
     assert.ok(stdout.includes(String(url)))
     for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line)
+    assert.equal(/counted +1 of 1000 +0 of 10000 +0 +50 +1 GB$/m.test(stdout), where === data)
   }
 })
 
