@@ -26,6 +26,7 @@ import type { Store } from "./store/store.ts"
 import { parseAddress, printAddress, printHostPort } from "./transport/address.ts"
 import type { Address } from "./transport/address.ts"
 import { dial } from "./transport/dial.ts"
+import { nameLookup } from "./transport/name-lookup.ts"
 import type { TlsDialLimits } from "./transport/tls.ts"
 
 export * from "./index.ts"
@@ -151,11 +152,12 @@ export function startAgent(options: StartAgentOptions): RunningAgent {
   }
   const scope = rootScope("agent", log)
   const limits = { ...defaultLimits, ...options.limits }
+  const lookup = nameLookup()
   const agent = new Agent({
     scope,
     runtime: nodeRuntime(log),
     limits,
-    dial: options.connect ?? ((signal) => dial(address, { timeoutMs: dialMs, ...options.dial, signal })),
+    dial: options.connect ?? ((signal) => dial(address, { timeoutMs: dialMs, lookup, ...options.dial, signal })),
     relay: printAddress(address),
     token: options.token,
     agent: `rdv/${version} (${hostname()}; node ${process.versions.node}; ${process.platform})`.slice(0, 128),

@@ -118,6 +118,8 @@ export class Uplink {
         }
         // The network changed in the middle of the attempt: it says nothing about the next one.
         if (this.#refresh) continue
+        // The attempt itself was a long enough pause for the relay, and a network may be back the next moment.
+        if (error.code === "timeout") this.#backoff.reset()
         const retryMs = this.#backoff.next()
         this.#options.onEvent?.({ kind: "retry", error, retryMs })
         // A network that changed meanwhile ends the wait.

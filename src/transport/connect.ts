@@ -8,7 +8,7 @@ import type { DialLimits } from "./transport.ts"
 /** `place` is how errors call the target. */
 export async function connectDirectly(
   target: { readonly host: string; readonly port: number } | { readonly path: string },
-  limits: DialLimits & { readonly reader?: SocketReader },
+  limits: DialLimits & { readonly reader?: SocketReader; readonly lookup?: net.LookupFunction },
   place: string,
 ): Promise<net.Socket> {
   limits.signal?.throwIfAborted()
@@ -18,6 +18,7 @@ export async function connectDirectly(
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
+    ...(limits.lookup !== undefined && { lookup: limits.lookup }),
     ...(limits.reader !== undefined && { onread: limits.reader.onread }),
   })
   socket.pause()

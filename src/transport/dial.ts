@@ -1,8 +1,11 @@
 /** Dials whatever an address names. The one place that knows every transport Node has. */
 
+import { systemClock } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
 import type { Link } from "../mux/link.ts"
 import type { Address } from "./address.ts"
+import { nameLookup } from "./name-lookup.ts"
+import { stagger } from "./stagger.ts"
 import { dialTcp } from "./tcp.ts"
 import { dialTls } from "./tls.ts"
 import type { TlsDialLimits } from "./tls.ts"
@@ -10,8 +13,26 @@ import { dialUnix } from "./unix.ts"
 import { dialUpgrade } from "./upgrade.ts"
 import { dialWebSocketFromNode } from "./ws-dial.ts"
 
-/** `memory` addresses are refused: a memory network is a value that its owner dials. */
-export async function dial(address: Address, limits: TlsDialLimits): Promise<Link> {
+/**
+ * Over a network, further attempts begin while the first has no answer. Who dials more than once gives a `lookup` of its
+ * own. `memory` addresses are refused: a memory network is a value that its owner dials.
+ */
+export function dial(address: Address, limits: TlsDialLimits): Promise<Link> {
+  if (address.scheme === "unix" || address.scheme === "memory") return dialOnce(address, limits)
+  const { lookup = nameLookup() } = limits
+  return stagger(
+    (signal) => dialOnce(address, { ...limits, lookup, signal }),
+    (late) => late.abort(new RdvError("cancelled")),
+    { clock: systemClock, signal: limits.signal, everyMs: attemptEveryMs, most: attemptsAtOnce },
+  )
+}
+
+/** A network that is back is found within this, ms. Answers over most networks take less, so most dials are one attempt. */
+const attemptEveryMs = 1_000
+/** The first one, and two that are one and two seconds old at most. */
+const attemptsAtOnce = 3
+
+async function dialOnce(address: Address, limits: TlsDialLimits): Promise<Link> {
   switch (address.scheme) {
     case "tcp":
       return dialTcp(address, limits)

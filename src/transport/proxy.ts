@@ -12,6 +12,8 @@ import type { DialLimits } from "./transport.ts"
 export interface ProxyLimits extends DialLimits {
   /** Opens the connection for us; without one it goes straight to the target. */
   readonly proxy?: URL
+  /** Finds the addresses of names. Default: the system, asked each time. */
+  readonly lookup?: net.LookupFunction
 }
 
 export interface Connected {
@@ -39,7 +41,7 @@ export async function connectSocket(
 export async function connectThroughProxy(
   target: { readonly host: string; readonly port: number },
   proxy: URL,
-  limits: DialLimits,
+  limits: ProxyLimits,
 ): Promise<Connected> {
   if (proxy.protocol !== "http:" && proxy.protocol !== "https:") {
     throw new RdvError("usage", `The proxy ${proxy.protocol}//${proxy.host} is not an HTTP proxy`, {
