@@ -12,6 +12,8 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   sockets: ["base"],
   store: ["base"],
   observe: ["base", "host"],
+  // Files that users write: YAML and JSON with the place of each value, and forms that several capabilities read.
+  config: ["base"],
   // X.509 for development.
   certificates: ["base"],
   mux: ["base", "wire"],
@@ -20,7 +22,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   directory: ["base", "wire", "mux"],
   agent: ["base", "wire", "mux", "transport", "host", "http1", "directory", "store", "observe"],
   relay: ["base", "wire", "mux", "sockets", "transport", "host", "http1", "directory", "store", "observe"],
-  "capabilities/*": ["base", "host", "http1", "sockets"],
+  "capabilities/*": ["base", "config", "host", "http1", "sockets"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
   cli: ["*"],
@@ -32,7 +34,9 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
 
 /** Package → who may import it. `"test"` is every test and the test folder. */
 export const packages: { readonly [name: string]: readonly string[] } = {
-  ws: ["transport", "test"],
+  ws: ["transport", "capabilities/load", "test"],
+  yaml: ["config"],
+  "hdr-histogram-js": ["capabilities/load", "test"],
   pino: ["observe"],
   send: ["capabilities/tunnel"],
   "fast-check": ["test"],

@@ -1,0 +1,58 @@
+/**
+ * One connection of a protocol to the target, with at most one message under way: send, then exactly one of `answered`
+ * and `closed`. A client allocates nothing for a message where the protocol permits it.
+ */
+
+import type { Message } from "../message/message.ts"
+
+export interface ClientEvents {
+  /** Ready to send. */
+  opened(client: Client): void
+  /** The answer is complete. `wrong` says why it is not what was expected. */
+  answered(client: Client, bytes: number, wrong: LoadError | undefined): void
+  /** Over, once: also after `close` and `cut`. `error` is undefined when nobody awaited anything and the end was in good order. */
+  closed(client: Client, error: LoadError | undefined): void
+}
+
+export interface Client {
+  /** The owner's: which connection this is. */
+  slot: number
+  /** Once. */
+  connect(): void
+  /** Only after `opened`, and not while an answer is awaited. */
+  send(message: Message): void
+  /** In good order. */
+  close(): void
+  /** At once; an answer under way is given up. */
+  cut(): void
+}
+
+/** Same target, any number of clients. */
+export interface ClientFactory {
+  create(events: ClientEvents): Client
+}
+
+/** The kinds that reports count by. */
+export const errorKinds = [
+  "refused",
+  "unreachable",
+  "dns",
+  "connect timeout",
+  "tls",
+  "too many open files",
+  "reset",
+  "closed early",
+  "timeout",
+  "wrong answer",
+  "status",
+  "protocol",
+  "other",
+] as const
+
+export type ErrorKind = (typeof errorKinds)[number]
+
+export interface LoadError {
+  readonly kind: ErrorKind
+  /** One line, as an example for the report. */
+  readonly detail: string
+}
