@@ -1,0 +1,45 @@
+/** How a visitor's request becomes a stream to its service: the head as the agent gets it. */
+
+import { hasToken, headerValue } from "../../base/header-fields.ts"
+import { withForwarded } from "../../http1/forwarded.ts"
+import { persists } from "../../http1/framing.ts"
+import type { RequestFraming } from "../../http1/framing.ts"
+import type { RequestHead } from "../../http1/head.ts"
+import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
+import type { Route } from "../registry.ts"
+import { Exchange } from "./exchange.ts"
+import type { AnswerOutlet } from "./exchange.ts"
+
+/** Whom a request comes from. */
+export interface Sender extends AnswerOutlet {
+  readonly address: string
+  readonly scheme: "http" | "https"
+}
+
+/** The request has no body: what follows its head is the next one. */
+export function isBodyless(framing: RequestFraming): boolean {
+  return framing.kind === "none" || (framing.kind === "length" && framing.length === 0)
+}
+
+/** Opens a stream for the request. The caller ends it behind the body, and attaches the exchange to it. */
+export function openExchange(sender: Sender, route: Route, head: RequestHead, framing: RequestFraming): Exchange {
+  const { method, target, minor } = head
+  // An upgrade behind a body, or asked for in HTTP/1.0, is one that a server may overlook (RFC 9110 section 7.8).
+  const endToEnd = withoutHopByHop(head.headers, { keepUpgrade: minor === 1 && isBodyless(framing) })
+  const upgrades = hasToken(endToEnd, "connection", "upgrade")
+  const headers = withForwarded(endToEnd, {
+    peer: sender.address,
+    scheme: sender.scheme,
+    host: headerValue(head.headers, "host"),
+    trust: false,
+  })
+  const stream = route.session.open(route.service, {
+    method,
+    target,
+    headers,
+    minor,
+    from: sender.address,
+    body: framing.kind,
+  })
+  return new Exchange(stream, { method, minor, persists: persists(head) && !sender.retiring, upgrades }, sender)
+}
