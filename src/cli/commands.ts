@@ -3,6 +3,7 @@
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
 import { doctorCommand } from "./doctor-command.ts"
+import { nameList, nameMove, nameRelease } from "./name-command.ts"
 import { relayCommand } from "./relay-command.ts"
 import { statusCommand } from "./status-command.ts"
 import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
@@ -14,6 +15,9 @@ export const commands: readonly Command[] = [
   tokenNew,
   tokenList,
   tokenRemove,
+  nameList,
+  nameRelease,
+  nameMove,
   statusCommand,
   doctorCommand,
 ]

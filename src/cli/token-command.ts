@@ -1,18 +1,17 @@
 /** `rdv token`: who may connect to the relay of this data folder. It works on the store, whether the relay runs or not. */
 
-import { systemClock } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
-import { silentLog } from "../base/log.ts"
-import { openSqliteStore } from "../store/sqlite-store.ts"
 import type { Store, TokenRecord } from "../store/store.ts"
 import { readScopes } from "../store/token-scopes.ts"
 import type { TokenScopes } from "../store/token-scopes.ts"
-import { commonFlags, dataFlag, foldersOf, relayStorePath } from "./common-flags.ts"
+import { commonFlags, dataFlag } from "./common-flags.ts"
 import { exitCode } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import type { FlagReader } from "./flags.ts"
 import { table } from "./output.ts"
+import { sameData, withRelayStore } from "./relay-store.ts"
+import { claimsText, claimText, day, tokenState } from "./token-facts.ts"
 import { readTokenLimits, tokenLimitsText } from "./token-limits.ts"
 
 export const tokenNew: Command = {
@@ -39,7 +38,7 @@ export const tokenNew: Command = {
     "TCP connections) at a time, requests a second, bytes a second of visitors' traffic up and down.",
     "Without --limit it is 1000 sessions and 10000 visitors at a time, and any rate.",
   ],
-  run: (call) => withStore(call, (store) => make(call, store)),
+  run: (call) => withRelayStore(call, (store) => make(call, store)),
 }
 
 export const tokenList: Command = {
@@ -49,7 +48,7 @@ export const tokenList: Command = {
   words: [0, 0],
   flags: { ...dataFlag, ...commonFlags },
   examples: [["rdv token ls", "newest first, the revoked ones too"]],
-  run: (call) => withStore(call, (store) => list(call, store)),
+  run: (call) => withRelayStore(call, (store) => list(call, store)),
 }
 
 export const tokenRemove: Command = {
@@ -58,17 +57,8 @@ export const tokenRemove: Command = {
   usage: "ID|NAME [flags]",
   words: [1, 1],
   flags: { ...dataFlag, ...commonFlags },
-  examples: [["rdv token rm laptop", "the names that it claimed stay reserved"]],
-  run: (call) => withStore(call, (store) => remove(call, store)),
-}
-
-async function withStore(call: CommandCall, work: (store: Store) => number): Promise<number> {
-  const store = openSqliteStore({ path: relayStorePath(foldersOf(call)), clock: systemClock, log: silentLog })
-  try {
-    return work(store)
-  } finally {
-    store.close()
-  }
+  examples: [["rdv token rm laptop", "the names that it claimed stay reserved; it says which, and how to free them"]],
+  run: (call) => withRelayStore(call, (store) => remove(call, store)),
 }
 
 function make({ words, flags, output }: CommandCall, store: Store): number {
@@ -96,7 +86,7 @@ function list({ output }: CommandCall, store: Store): number {
   const rows = tokens.map((token) => [
     token.id,
     token.name,
-    stateOf(token),
+    tokenState(token),
     token.lastUsedAt === null ? "never" : day(token.lastUsedAt),
     allowed(token),
   ])
@@ -104,14 +94,21 @@ function list({ output }: CommandCall, store: Store): number {
   return exitCode.ok
 }
 
-function remove({ words, output }: CommandCall, store: Store): number {
+function remove(call: CommandCall, store: Store): number {
+  const { words, output } = call
   const wanted = words[0] as string
   const record = store.revokeToken(wanted)
   if (record === undefined) {
     throw new RdvError("no_route", `There is no living token ${JSON.stringify(wanted)}`, { mend: "see rdv token ls" })
   }
-  output.record({ revoked: true, ...shown(record) })
+  const claims = store.claimsOf(record.id)
+  output.record({ revoked: true, ...shown(record), claims: claims.map(claimText) })
   output.line(`revoked ${record.name} (${record.id}); its sessions end within a second`)
+  if (claims.length > 0) {
+    output.line(`still reserved for it: ${claimsText(claims)}`)
+    output.line(`  hand over:  rdv name move --of ${record.id} --to TOKEN${sameData(call)}`)
+    output.line(`  give back:  rdv name release --of ${record.id}${sameData(call)}`)
+  }
   return exitCode.ok
 }
 
@@ -147,19 +144,13 @@ function shown(record: TokenRecord): JsonObject {
   return {
     id: record.id,
     name: record.name,
-    state: stateOf(record),
+    state: tokenState(record),
     scopes: JSON.parse(JSON.stringify(record.scopes)) as JsonObject,
     createdAt: time(record.createdAt),
     expiresAt: time(record.expiresAt),
     revokedAt: time(record.revokedAt),
     lastUsedAt: time(record.lastUsedAt),
   }
-}
-
-function stateOf({ revokedAt, expiresAt }: TokenRecord): string {
-  if (revokedAt !== null) return "revoked"
-  if (expiresAt === null) return "valid"
-  return expiresAt <= Date.now() ? "expired" : `until ${day(expiresAt)}`
 }
 
 function allowed({ scopes: { names, ports, services, limits = {} } }: TokenRecord): string {
@@ -170,8 +161,4 @@ function allowed({ scopes: { names, ports, services, limits = {} } }: TokenRecor
   ]
   const most = tokenLimitsText(limits)
   return [...(parts.length === 0 ? ["everything"] : parts), ...(most === "" ? [] : [`at most ${most}`])].join("; ")
-}
-
-function day(at: number): string {
-  return new Date(at).toISOString().slice(0, 10)
 }

@@ -11,22 +11,33 @@ import { silentLog } from "../base/log.ts"
 import type { Stream, StreamSink } from "../base/stream.ts"
 import type { SessionState } from "../mux/session-options.ts"
 import { openSqliteStore } from "../store/sqlite-store.ts"
+import type { Store } from "../store/store.ts"
 import { Announcements } from "./announcements.ts"
 import { TcpIngress } from "./ingress/tcp.ts"
 import { defaultRelayLimits } from "./limits.ts"
 import { Registry } from "./registry.ts"
 import type { RouteSession } from "./registry.ts"
 
+/** What several sessions of one relay share. */
+interface Relay {
+  readonly store: Store
+  readonly tcp: TcpIngress
+  readonly registry: Registry
+}
+
 /** One session's announcements, with a control stream that notes what it is told. */
-function desk(t: TestContext, options: { routes?: number; instance?: string; token?: string } = {}) {
-  const store = openSqliteStore({ path: ":memory:", clock: systemClock, log: silentLog })
-  const tcp = new TcpIngress({ host: "127.0.0.1", limits: defaultRelayLimits })
-  const registry = new Registry()
+function desk(t: TestContext, options: { routes?: number; instance?: string; token?: string; beside?: Relay } = {}) {
+  const { beside } = options
+  const store = beside?.store ?? openSqliteStore({ path: ":memory:", clock: systemClock, log: silentLog })
+  const tcp = beside?.tcp ?? new TcpIngress({ host: "127.0.0.1", limits: defaultRelayLimits })
+  const registry = beside?.registry ?? new Registry()
+  const ownerId = options.token ?? "owner"
   const session = {
     id: "s",
     state: "live" as SessionState,
     draining: false,
-    ownerId: "owner",
+    ownerId,
+    ownerName: options.token,
     instance: options.instance,
     open: () => assert.fail("nobody visits"),
   } satisfies RouteSession
@@ -44,7 +55,7 @@ function desk(t: TestContext, options: { routes?: number; instance?: string; tok
       onSuperseded: () => void desk.superseded++,
     },
     session,
-    { id: "owner", name: options.token, scopes: {}, instance: options.instance },
+    { id: ownerId, name: options.token, scopes: {}, instance: options.instance },
   )
   let sink: StreamSink | undefined
   announcements.serve({
@@ -58,10 +69,12 @@ function desk(t: TestContext, options: { routes?: number; instance?: string; tok
   function hear(...messages: JsonObject[]): void {
     for (const message of messages) (sink as StreamSink).meta(message)
   }
-  t.after(() => {
-    tcp.close()
-    store.close()
-  })
+  if (beside === undefined) {
+    t.after(() => {
+      tcp.close()
+      store.close()
+    })
+  }
   return desk
 }
 
@@ -143,7 +156,7 @@ test("a port that cannot be opened is not claimed, one that cannot be claimed is
   it.hear(announceTcp(1, port))
   await eventually("it is answered", () => it.said.length === 1)
   assert.equal(it.said[0]?.["code"], errorCodes.in_use.number)
-  assert.deepEqual(it.store.claimsOf("owner"), [])
+  assert.deepEqual(it.store.claimsOf("laptop"), [])
 
   const claimName = it.store.claimName.bind(it.store)
   it.store.claimName = () => {
@@ -158,7 +171,7 @@ test("a port that cannot be opened is not claimed, one that cannot be claimed is
   it.hear(announceTcp(3))
   await eventually("it is answered", () => it.said.length === 3)
   assert.deepEqual(
-    it.store.claimsOf("owner").map(({ name }) => Number(name)),
+    it.store.claimsOf("laptop").map(({ name }) => Number(name)),
     it.tcp.ports,
   )
 })
@@ -176,4 +189,62 @@ test("who comes without a token hears that a claimed name needs its token", asyn
     assert.equal(it.said[0]?.["code"], errorCodes.claimed.number)
     assert.match(String(it.said[0]?.["reason"]), hint)
   }
+})
+
+test("a name that is handed over goes to its new owner at once, and the old one hears of it", async (t) => {
+  const old = desk(t, { token: "old" })
+  const next = desk(t, { token: "next", beside: old })
+  old.hear({ do: "announce", id: 7, service: "http/x", expose: { kind: "http", name: "blog" } }, announceTcp(8))
+  await eventually("both are bound", () => old.said.length === 2)
+  const port = Number(old.tcp.ports[0])
+  next.hear({ do: "announce", id: 1, service: "http/y", expose: { kind: "http", name: "blog" } })
+  await eventually("it is answered", () => next.said.length === 1)
+  assert.equal(next.said[0]?.["code"], errorCodes.claimed.number)
+
+  old.store.moveClaim("http", "blog", "next")
+  old.store.moveClaim("tcp", String(port), "next")
+  next.hear({ do: "announce", id: 2, service: "http/y", expose: { kind: "http", name: "blog" } }, announceTcp(3, port))
+  await eventually("both have heard", () => next.said.length === 3 && old.said.length === 4)
+  assert.deepEqual(
+    next.said.slice(1).map((each) => [each["do"], each["id"]]),
+    [
+      ["exposed", 2],
+      ["exposed", 3],
+    ],
+  )
+  assert.deepEqual(
+    old.said.slice(2).map((each) => [each["do"], each["id"], each["code"]]),
+    [
+      ["withdrawn", 7, errorCodes.claimed.number],
+      ["withdrawn", 8, errorCodes.claimed.number],
+    ],
+  )
+  assert.deepEqual(next.tcp.ports, [port])
+  assert.ok(old.registry.list().every(({ session }) => session.ownerId === "next"))
+})
+
+test("a name that is released is withdrawn, what is not claimed or not released stays", async (t) => {
+  const it = desk(t, { token: "laptop" })
+  const stranger = desk(t, { beside: it })
+  for (const name of ["blog", "shop"]) {
+    it.hear({ do: "announce", id: name === "blog" ? 1 : 2, service: "http/x", expose: { kind: "http", name } })
+  }
+  stranger.hear({ do: "announce", id: 1, service: "http/z", expose: { kind: "http", name: "guest" } })
+  await eventually("all are bound", () => it.registry.list().length === 3)
+  it.store.releaseClaim("http", "blog")
+  it.registry.enforce(it.store)
+  assert.deepEqual(it.said.at(-1), {
+    do: "withdrawn",
+    id: 1,
+    code: errorCodes.closed.number,
+    reason: '"blog" was released at the relay',
+  })
+  assert.deepEqual(
+    it.registry.list().map(({ name }) => name),
+    ["shop", "guest"],
+  )
+  // It is anybody's now.
+  stranger.hear({ do: "announce", id: 2, service: "http/z", expose: { kind: "http", name: "blog" } })
+  await eventually("it is answered", () => stranger.said.length === 2)
+  assert.equal(stranger.said[1]?.["do"], "exposed")
 })

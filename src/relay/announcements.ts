@@ -125,6 +125,10 @@ export class Announcements {
 
   #add(bound: Bound, service: string, kind: RouteKind, id: number): void {
     const { registry, log } = this.#options
+    const withdrawn = (error: RdvError) => {
+      this.#routes.delete(id)
+      this.#say({ do: "withdrawn", id, code: codeNumber(error.code), reason: error.message })
+    }
     const route: Route = {
       kind,
       name: bound.name,
@@ -132,12 +136,14 @@ export class Announcements {
       id,
       session: this.#session,
       onReplaced: (by) => {
-        this.#routes.delete(id)
-        const reason = `A newer session of the same owner serves "${bound.name}"`
-        this.#say({ do: "withdrawn", id, code: codeNumber("replaced"), reason })
+        withdrawn(new RdvError("replaced", `A newer session of the same owner serves "${bound.name}"`))
         if (by === this.#session) return
         const isSameAgent = by.instance !== undefined && by.instance === this.#session.instance
         if (isSameAgent && this.#routes.size === 0) this.#options.onSuperseded()
+      },
+      onLost: (error) => {
+        withdrawn(error)
+        log.info("route.lost", { kind: route.kind, name: route.name, session: this.#session.id, reason: error.message })
       },
       ...(bound.onRemoved === undefined ? {} : { onRemoved: bound.onRemoved }),
     }
@@ -230,7 +236,11 @@ export class Announcements {
     if (!allowed) {
       throw new RdvError("forbidden", `The token does not allow ${kind === "http" ? "the name" : "port"} "${name}"`)
     }
-    this.#options.registry.check(kind, name, id)
+    const { registry, store } = this.#options
+    // The name may have been released or handed over since the relay last looked.
+    const served = registry.find(kind, name)
+    if (served !== undefined && served.session.ownerId !== id) registry.enforce(store, [served])
+    registry.check(kind, name, id)
     if (!this.#isFree(kind, name)) throw this.#taken(name)
   }
 

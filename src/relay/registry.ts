@@ -7,6 +7,7 @@ import { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Stream } from "../base/stream.ts"
 import type { SessionState } from "../mux/session-options.ts"
+import type { Store } from "../store/store.ts"
 
 export type RouteKind = "http" | "tcp"
 
@@ -17,6 +18,8 @@ export interface RouteSession {
   readonly draining: boolean
   /** Whom names belong to: a token's id, or an anonymous installation. */
   readonly ownerId: string
+  /** The token's name; undefined for an anonymous session, which claims nothing. */
+  readonly ownerName: string | undefined
   /** The installation of the agent, as it says itself. */
   readonly instance: string | undefined
   open(service: string, header: JsonObject): Stream
@@ -32,6 +35,8 @@ export interface Route {
   readonly id: number
   /** Called when the owner's newer session takes the name. */
   readonly onReplaced: (by: RouteSession) => void
+  /** Called when the name was taken away: released, or given to another token. */
+  readonly onLost: (error: RdvError) => void
   /** Frees what stands behind the route, such as a listening port. */
   readonly onRemoved?: () => void
 }
@@ -74,6 +79,19 @@ export class Registry {
     route.onRemoved?.()
   }
 
+  /**
+   * Takes back what the store says is not its session's any more: all routes, or those of one name. Somebody else may have
+   * changed it (`rdv name`). Throws what the store throws.
+   */
+  enforce(store: Store, routes: Iterable<Route | undefined> = this.list()): void {
+    for (const route of routes) {
+      const error = route && lossOf(store, route)
+      if (route === undefined || error === undefined) continue
+      this.remove(route)
+      route.onLost(error)
+    }
+  }
+
   removeSession(sessionId: string): void {
     for (const route of this.#routes.values()) if (route.session.id === sessionId) this.remove(route)
   }
@@ -81,4 +99,12 @@ export class Registry {
   list(): Route[] {
     return [...this.#routes.values()]
   }
+}
+
+/** Why the session may not serve the name any longer; undefined while it may. */
+function lossOf(store: Store, { kind, name, session }: Route): RdvError | undefined {
+  const owner = store.claimOwner(kind, name)
+  if (owner === session.ownerId) return undefined
+  if (owner !== undefined) return new RdvError("claimed", `"${name}" belongs to another token now`)
+  return session.ownerName === undefined ? undefined : new RdvError("closed", `"${name}" was released at the relay`)
 }

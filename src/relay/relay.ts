@@ -137,6 +137,7 @@ export class Relay implements Host {
       role: "relay",
       domain: this.#options.domain,
       open: this.#options.open,
+      store: this.#options.store.path,
       visitors: { ...this.http.status(), tcpConnections: this.tcp.connections },
       ...this.#desk.status(),
       routes: this.#registry.list().map(({ kind, name, service, session }) => ({
@@ -194,6 +195,7 @@ export class Relay implements Host {
     const routeSession: RouteSession = {
       id,
       ownerId: owner.id,
+      ownerName: owner.name,
       instance: owner.instance,
       get state() {
         return session.state
@@ -281,6 +283,7 @@ export class Relay implements Host {
     // Revocations change the store; tokens expire without a change.
     if (revision === this.#revision && this.clock.now() - this.#sweptAt <= expiryLookMs) return
     this.#desk.sweep()
+    if (revision !== this.#revision) this.#registry.enforce(this.#options.store)
     // Behind the sweep: one that failed is made up for at the next look.
     this.#revision = revision
     this.#sweptAt = this.clock.now()

@@ -174,12 +174,40 @@ test("a token that replaces another takes over its claims and remembered names",
   assert.equal(store.rememberedName("new", "seed"), "calm-otter")
 })
 
+test("a name that is handed over takes the memory of who picked it along", (t) => {
+  const { store } = memoryStore(t)
+  store.claimName("http", "calm-otter", "old")
+  store.claimName("http", "blog", "old")
+  store.claimName("tcp", "2222", "old")
+  store.rememberName("old", "seed", "calm-otter")
+  store.rememberName("old", "other", "blog")
+  assert.equal(store.moveClaim("http", "calm-otter", "new"), true)
+  assert.equal(store.moveClaim("http", "calm-otter", "new"), true)
+  assert.equal(store.moveClaim("http", "nobody", "new"), false)
+  assert.equal(store.moveClaim("http", "2222", "new"), false)
+  assert.deepEqual(
+    store.listClaims().map(({ name, ownerId }) => [name, ownerId]),
+    [
+      ["blog", "old"],
+      ["calm-otter", "new"],
+      ["2222", "old"],
+    ],
+  )
+  assert.equal(store.rememberedName("new", "seed"), "calm-otter")
+  assert.equal(store.rememberedName("old", "seed"), undefined)
+  assert.equal(store.rememberedName("old", "other"), "blog")
+  assert.equal(store.auditTrail().filter(({ event }) => event === "claim.moved").length, 1)
+})
+
 test("a token cannot claim without end", (t) => {
   const { store } = memoryStore(t)
   for (let count = 0; count < storeLimits.claimsPerOwner; count++) store.claimName("http", `n${count}`, "a")
   assert.throws(() => store.claimName("http", "one-more", "a"), refusal("limit", /1000/))
   assert.deepEqual(store.claimName("http", "n0", "a"), { ok: true, fresh: false })
   assert.deepEqual(store.claimName("http", "one-more", "b"), { ok: true, fresh: true })
+  assert.throws(() => store.moveClaim("http", "one-more", "a"), refusal("limit", /1000/))
+  assert.throws(() => store.moveClaims("b", "a"), refusal("limit", /1000/))
+  assert.equal(store.claimOwner("http", "one-more"), "b")
 })
 
 test("generated names and ports are remembered per owner and seed; the oldest are forgotten first", (t) => {

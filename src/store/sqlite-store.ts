@@ -4,12 +4,13 @@
  */
 
 import { timingSafeEqual } from "node:crypto"
+import { resolve } from "node:path"
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite"
 import type { Clock } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
-import { databaseError, openDatabase } from "./database.ts"
+import { databaseError, memoryPath, openDatabase } from "./database.ts"
 import { storeLimits } from "./store.ts"
 import type { AuditRow, Claim, ClaimKind, ClaimVerdict, NewToken, Store, TokenRecord, TokenVerdict } from "./store.ts"
 import { readScopes } from "./token-scopes.ts"
@@ -56,6 +57,9 @@ const sql = {
   insertClaim: "INSERT INTO claim (kind, name, owner_id, claimed_at) VALUES (?, ?, ?, ?)",
   deleteClaim: "DELETE FROM claim WHERE kind = ? AND name = ?",
   countClaims: "SELECT count(*) AS count FROM claim WHERE owner_id = ?",
+  moveClaim: "UPDATE claim SET owner_id = ?3 WHERE kind = ?1 AND name = ?2",
+  moveRememberedValue:
+    "UPDATE OR REPLACE remembered SET owner_id = ?4 WHERE kind = ?1 AND value = ?2 AND owner_id = ?3",
   moveClaims: "UPDATE claim SET owner_id = ?2 WHERE owner_id = ?1",
   moveRemembered: "UPDATE OR REPLACE remembered SET owner_id = ?2 WHERE owner_id = ?1",
   claimsOf: "SELECT * FROM claim WHERE owner_id = ? ORDER BY kind, name",
@@ -77,15 +81,15 @@ const sql = {
 type Query = keyof typeof sql
 
 class SqliteStore implements Store {
+  readonly path: string
   readonly #database: DatabaseSync
   readonly #statements: Record<Query, StatementSync>
-  readonly #path: string
   readonly #clock: Clock
   readonly #log: Log
 
   constructor(database: DatabaseSync, options: SqliteStoreOptions) {
     this.#database = database
-    this.#path = options.path
+    this.path = options.path === memoryPath ? memoryPath : resolve(options.path)
     this.#clock = options.clock
     this.#log = options.log
     const prepared = Object.entries(sql).map(([query, text]) => [query, database.prepare(text)])
@@ -153,11 +157,7 @@ class SqliteStore implements Store {
       this.#atomically(() => {
         const verdict = this.#claimVerdict(kind, name, ownerId)
         if (verdict !== undefined) return verdict
-        if (Number(this.#get("countClaims", ownerId)?.["count"]) >= storeLimits.claimsPerOwner) {
-          throw new RdvError("limit", `A token may claim ${storeLimits.claimsPerOwner} names and ports, not more`, {
-            mend: "release what is not needed, or make another token",
-          })
-        }
+        this.#checkRoom(ownerId, 1)
         this.#run("insertClaim", kind, name, ownerId, this.#clock.wall())
         this.#writeAudit("claim.made", { kind, name, ownerId })
         return { ok: true, fresh: true }
@@ -173,8 +173,22 @@ class SqliteStore implements Store {
     })
   }
 
+  moveClaim(kind: ClaimKind, name: string, toOwnerId: string): boolean {
+    return this.#atomically(() => {
+      const fromOwnerId = this.claimOwner(kind, name)
+      if (fromOwnerId === undefined) return false
+      if (fromOwnerId === toOwnerId) return true
+      this.#checkRoom(toOwnerId, 1)
+      this.#run("moveClaim", kind, name, toOwnerId)
+      this.#run("moveRememberedValue", kind, name, fromOwnerId, toOwnerId)
+      this.#writeAudit("claim.moved", { kind, name, fromOwnerId, toOwnerId })
+      return true
+    })
+  }
+
   moveClaims(fromOwnerId: string, toOwnerId: string): number {
     return this.#atomically(() => {
+      if (fromOwnerId !== toOwnerId) this.#checkRoom(toOwnerId, this.#countClaims(fromOwnerId))
       const moved = this.#run("moveClaims", fromOwnerId, toOwnerId)
       this.#run("moveRemembered", fromOwnerId, toOwnerId)
       this.#writeAudit("claim.moved", { fromOwnerId, toOwnerId, moved })
@@ -252,6 +266,17 @@ class SqliteStore implements Store {
   }
 
   /** Its failure does not turn a good token away. */
+  #countClaims(ownerId: string): number {
+    return Number(this.#get("countClaims", ownerId)?.["count"])
+  }
+
+  #checkRoom(ownerId: string, more: number): void {
+    if (this.#countClaims(ownerId) + more <= storeLimits.claimsPerOwner) return
+    throw new RdvError("limit", `A token may claim ${storeLimits.claimsPerOwner} names and ports, not more`, {
+      mend: "release what is not needed (rdv name release), or make another token",
+    })
+  }
+
   #noteUse(id: string, now: number): void {
     try {
       this.#run("used", now, id)
@@ -298,7 +323,7 @@ class SqliteStore implements Store {
     try {
       return call()
     } catch (error) {
-      throw databaseError(error, this.#path)
+      throw databaseError(error, this.path)
     }
   }
 }

@@ -58,19 +58,30 @@ export interface AuditRow {
 }
 
 export interface Store {
+  /** The file's absolute path, or `:memory:`. */
+  readonly path: string
+
   /** The text is not kept and cannot be shown again. Throws `usage` for a bad or taken name and for bad scopes. */
   createToken(wanted: NewToken): { readonly token: string; readonly record: TokenRecord }
   verifyToken(text: string): TokenVerdict
   /** Newest first, the revoked and expired ones too. */
   listTokens(): TokenRecord[]
-  /** Undefined when no token of this id or name is left to revoke. Its claims stay: see `moveClaims`. */
+  /** Undefined when no token of this id or name is left to revoke. Its claims stay until they are released or moved. */
   revokeToken(idOrName: string): TokenRecord | undefined
 
   /** What is claimed stays with its owner until `releaseClaim`. Throws `limit` beyond `claimsPerOwner`. */
   claimName(kind: ClaimKind, name: string, ownerId: string): ClaimVerdict
   /** False when nobody had claimed it. */
   releaseClaim(kind: ClaimKind, name: string): boolean
-  /** Hands all claims and remembered names over, for a token that replaces another. Returns how many claims moved. */
+  /**
+   * Hands one claim over, so that picked names stay with their services. False when nobody had claimed it. Throws `limit`
+   * as `claimName` does.
+   */
+  moveClaim(kind: ClaimKind, name: string, toOwnerId: string): boolean
+  /**
+   * Hands all claims and remembered names over, for a token that replaces another. Returns how many claims moved. Throws
+   * `limit` as `claimName` does; then none has.
+   */
   moveClaims(fromOwnerId: string, toOwnerId: string): number
   /** The id of the owner; undefined when nobody has claimed it. */
   claimOwner(kind: ClaimKind, name: string): string | undefined
