@@ -1,0 +1,38 @@
+/** A value over time, read forwards: connections of the closed model, and what the plan wants for the report. */
+
+import type { Phase } from "../scenario/scenario.ts"
+import { pieces } from "./pieces.ts"
+import type { Piece } from "./pieces.ts"
+
+export class Course {
+  readonly #pieces: Iterator<Piece>
+  #piece: Piece | undefined
+
+  constructor(phases: readonly Phase[], most?: number) {
+    this.#pieces = pieces(phases, most)
+    this.#piece = this.#following()
+  }
+
+  /** The value at an instant that is not before the last one asked for; undefined behind the end. */
+  at(ms: number): number | undefined {
+    while (this.#piece !== undefined && ms >= this.#piece.toMs) this.#piece = this.#following()
+    const piece = this.#piece
+    if (piece === undefined) return undefined
+    if (piece.from === piece.to) return piece.from
+    return piece.from + ((piece.to - piece.from) * (ms - piece.fromMs)) / (piece.toMs - piece.fromMs)
+  }
+
+  #following(): Piece | undefined {
+    const { value, done } = this.#pieces.next()
+    return done === true ? undefined : value
+  }
+}
+
+/** When the last phase ends, ms; Infinity when it does not. */
+export function planEndMs(phases: readonly Phase[]): number {
+  let endMs = 0
+  for (const { durationMs, shape } of phases) {
+    endMs += durationMs ?? (shape.kind === "replay" ? (shape.atMs.at(-1) ?? 0) + 1 : Infinity)
+  }
+  return endMs
+}
