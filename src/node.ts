@@ -111,9 +111,10 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     addresses,
     renewTls: (tls) => doors.forEach((door) => door.renew(tls)),
     async stop(graceMs = 0) {
-      await Promise.all(doors.map((door) => door.close()))
-      await relay.drain(graceMs)
+      const waiting = () => doors.reduce((sum, door) => sum + door.status().waiting, 0)
+      await relay.drain(graceMs, async () => void (await Promise.all(doors.map((door) => door.close()))), waiting)
       await scope.stop()
+      for (const door of doors) door.cut()
     },
   }
 }

@@ -6,12 +6,12 @@
 import { Backoff } from "../base/backoff.ts"
 import type { Clock, Timer } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
-import type { ErrorCode } from "../base/error.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import type { Scope } from "../base/scope.ts"
 import type { Stream } from "../base/stream.ts"
-import { controlService, readRelayMessage } from "../host/control.ts"
+import { controlService, passingRefusals, readRelayMessage } from "../host/control.ts"
+import { drainSessions } from "../host/drain.ts"
 import type { AcceptOptions, CallHandler, DialOptions, Exposed, Exposure, Host, ServiceName } from "../host/host.ts"
 import { Services } from "../host/services.ts"
 import { checkServiceName } from "../wire/encode.ts"
@@ -43,6 +43,8 @@ interface Announcement {
   exposed: Exposed | undefined
   /** The relay said a no that trying again does not mend. */
   refused: RdvError | undefined
+  /** The relay's last answer was a no that may pass. */
+  delayed: { readonly error: RdvError; readonly againAt: number } | undefined
   /** Between announcements that the relay refused for a reason that may pass. */
   readonly backoff: Backoff
   again: Timer | undefined
@@ -100,7 +102,7 @@ export class Agent implements Host {
     const id = this.#nextId++
     const { expose } = options
     const backoff = new Backoff({ firstMs: firstAgainMs, maxMs: maxAgainMs })
-    const state = { exposed: undefined, refused: undefined, backoff, again: undefined }
+    const state = { exposed: undefined, refused: undefined, delayed: undefined, backoff, again: undefined }
     const announcement: Announcement = { id, service, expose, options, ...state }
     this.#announcements.set(id, announcement)
     this.#announce(announcement)
@@ -124,10 +126,11 @@ export class Agent implements Host {
       relay: this.#options.relay,
       session: session === undefined ? null : { ...session.status() },
       limits: { ...this.#options.limits },
-      services: [...this.#announcements.values()].map(({ service, exposed, refused }) => ({
+      services: [...this.#announcements.values()].map(({ service, exposed, refused, delayed }) => ({
         service,
         url: exposed?.url ?? null,
         refused: refused?.message ?? null,
+        delayed: delayed === undefined ? null : this.#delay(delayed),
       })),
       ...Object.fromEntries([...this.#reports].map(([name, read]) => [name, read()])),
     }
@@ -138,12 +141,7 @@ export class Agent implements Host {
     const session = this.#uplink.session
     if (session === undefined) return
     // The routes stay until the session ends: visitors who come now hear that it is shutting down, not that nobody is there.
-    session.drain()
-    const until = this.clock.now() + graceMs
-    // The control stream itself stays open to the end. A stream that has ended here may still have bytes on their way.
-    while ((session.streamCount > 1 || session.status().unacknowledgedBytes > 0) && this.clock.now() < until) {
-      await new Promise<void>((resolve) => this.clock.after(drainLookMs, resolve))
-    }
+    await drainSessions({ clock: this.clock, graceMs, sessions: () => [session] })
     session.close()
   }
 
@@ -171,6 +169,11 @@ export class Agent implements Host {
     }
   }
 
+  #delay({ error, againAt }: { error: RdvError; againAt: number }): JsonObject {
+    const retryMs = Math.max(0, Math.round(againAt - this.clock.now()))
+    return { code: error.code, reason: error.message, retryMs }
+  }
+
   #announce({ id, service, expose }: Announcement): void {
     this.#control?.meta({ do: "announce", id, service, expose: { ...expose } })
   }
@@ -179,6 +182,7 @@ export class Agent implements Host {
     const message = readRelayMessage(block)
     const announcement = this.#announcements.get(message.id)
     if (announcement === undefined) return
+    announcement.delayed = undefined
     if (message.do === "exposed") {
       announcement.backoff.reset()
       announcement.exposed = { url: message.url, name: message.name }
@@ -192,9 +196,10 @@ export class Agent implements Host {
       reason: error.message,
     })
     announcement.exposed = undefined
-    if (message.do === "refused" && passing.has(error.code)) {
+    if (message.do === "refused" && passingRefusals.has(error.code)) {
       announcement.again?.cancel()
       const retryMs = announcement.backoff.next()
+      announcement.delayed = { error, againAt: this.clock.now() + retryMs }
       announcement.again = this.clock.after(retryMs, () => this.#announce(announcement))
       announcement.options.onDelayed?.(error, retryMs)
       return
@@ -223,12 +228,7 @@ export class Agent implements Host {
   }
 }
 
-/** Refusals that may be otherwise in a moment: a port is freed, a limit is no longer reached. */
-const passing: ReadonlySet<ErrorCode> = new Set(["limit", "internal", "in_use", "timeout", "rate_limited"])
 /** A refused announcement is made again after this at first, ms. */
 const firstAgainMs = 1_000
 /** And later no more rarely than this, ms: a port that was freed is found within it. */
 const maxAgainMs = 30_000
-
-/** How often a drain looks whether the last call has ended, ms. */
-const drainLookMs = 20

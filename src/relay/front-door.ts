@@ -18,6 +18,8 @@ import type { DoorTls } from "./tls-door.ts"
 export interface Door extends Listener {
   /** Under TLS: shows another certificate from the next handshake on; connections that stand keep theirs. */
   renew(secrets: DoorTls): void
+  /** Ends those who have come and not said yet who they are; after `close`. */
+  cut(): void
   status(): DoorStatus
 }
 
@@ -34,7 +36,7 @@ export async function openDoor(relay: Relay, address: Address, secrets: DoorTls 
   if (address.scheme === "unix") {
     const listener = await listenUnix({ path: address.path }, (link) => relay.takeLink(link))
     const status = { address: printAddress(listener.address), waiting: 0, turnedAway: 0 }
-    return { ...listener, renew: () => undefined, status: () => status }
+    return { ...listener, renew: () => undefined, cut: () => undefined, status: () => status }
   }
   if (address.scheme !== "tcp" && address.scheme !== "tls") {
     throw new RdvError("usage", `A relay cannot listen at ${address.scheme}`, { mend: "use tcp://, tls:// or unix:" })
@@ -46,10 +48,8 @@ export async function openDoor(relay: Relay, address: Address, secrets: DoorTls 
   const place = printAddress(bound)
   return {
     address: bound,
-    async close() {
-      await closeServer(door.server)
-      door.close()
-    },
+    close: () => closeServer(door.server),
+    cut: () => door.cut(),
     renew: (other) => {
       if (door instanceof TlsDoor) door.renew(other)
     },

@@ -33,7 +33,7 @@ export class PlainDoor {
   }
 
   /** Cuts those that have not said anything yet. */
-  close(): void {
+  cut(): void {
     for (const socket of this.#silent) socket.destroy()
   }
 

@@ -4,12 +4,14 @@
  */
 
 import { asRdvError, RdvError } from "../base/error.ts"
+import { delay } from "../base/clock.ts"
 import type { Clock, Timer } from "../base/clock.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import type { Scope } from "../base/scope.ts"
 import type { Stream } from "../base/stream.ts"
 import { controlService } from "../host/control.ts"
+import { drainSessions } from "../host/drain.ts"
 import type { AcceptOptions, CallHandler, DialOptions, Host, ServiceName } from "../host/host.ts"
 import { Services } from "../host/services.ts"
 import { acceptHandshake } from "../mux/handshake.ts"
@@ -62,6 +64,8 @@ export class Relay implements Host {
   readonly #desk: AdmissionDesk
   readonly #services: Services
   readonly #reports: Map<string, () => Json> = new Map()
+  /** By session. */
+  readonly #announcements: Map<string, Announcements> = new Map()
   /** Oldest first. */
   readonly #handshakes: Set<Link> = new Set()
   #revision: number
@@ -147,25 +151,32 @@ export class Relay implements Host {
         session: session.id,
         url: kind === "http" ? this.#options.httpUrl(name) : this.#options.tcpUrl(Number(name)),
       })),
+      delayed: [...this.#announcements.values()].flatMap((each) => each.delayed()),
       limits: { ...this.#options.limits, ...this.#options.sessionLimits },
       ...Object.fromEntries([...this.#reports].map(([name, read]) => [name, read()])),
     }
   }
 
-  /** Lets nobody new in and what runs finish, up to `graceMs`. The caller has closed the listeners. */
-  async drain(graceMs: number): Promise<void> {
+  /**
+   * Lets what runs finish, up to `graceMs`, and refuses what is new. The listeners stay open meanwhile: an agent whose link
+   * breaks now has to come back for the exchanges that it serves. `shut` closes them; `waiting` counts those who have come
+   * in by them and said nothing yet.
+   */
+  async drain(graceMs: number, shut: () => Promise<void>, waiting: () => number): Promise<void> {
     this.#desk.drain()
     this.http.drain()
-    for (const session of this.#desk.sessions) session.drain()
-    const until = this.clock.now() + graceMs
-    const busy = () =>
-      this.http.status().visitors > 0 ||
-      this.tcp.connections > 0 ||
-      this.#desk.sessions.some((each) => each.streamCount > 1 || each.status().unacknowledgedBytes > 0)
-    while (busy() && this.clock.now() < until) {
-      await new Promise<void>((resolve) => this.clock.after(drainLookMs, resolve))
-    }
+    await drainSessions({
+      clock: this.clock,
+      graceMs,
+      sessions: () => this.#desk.sessions,
+      busy: () => this.http.unfinished > 0 || this.tcp.connections > 0,
+    })
+    await shut()
     for (const session of this.#desk.sessions) session.close("draining", "The relay has stopped")
+    // Who came last of all is told so, too.
+    const until = this.clock.now() + Math.min(graceMs, lastWordsMs)
+    while (this.http.status().visitors + waiting() > 0 && this.clock.now() < until)
+      await delay(this.clock, lastWordsLookMs)
   }
 
   #start({ id, owner, quota, hello, ready, peer }: Opening): Session {
@@ -188,6 +199,7 @@ export class Relay implements Host {
       onSuspended: () => endSuperseded(),
       onClosed: (error) => {
         this.#registry.removeSession(id)
+        this.#announcements.delete(id)
         this.#desk.forget(id)
         this.log.info("session.closed", { session: id, code: error?.code ?? "closed" })
       },
@@ -207,6 +219,7 @@ export class Relay implements Host {
     }
     const announcements = new Announcements(
       {
+        clock: this.clock,
         registry: this.#registry,
         store: this.#options.store,
         tcp: this.tcp,
@@ -222,6 +235,7 @@ export class Relay implements Host {
       routeSession,
       owner,
     )
+    this.#announcements.set(id, announcements)
     this.log.info("session.opened", {
       session: id,
       owner: owner.name ?? "anonymous",
@@ -290,8 +304,9 @@ export class Relay implements Host {
   }
 }
 
-/** How often a drain looks whether the last exchange has ended, ms. */
-const drainLookMs = 20
+/** The answer to a visitor who came at the very end of a drain may take so long, ms. */
+const lastWordsMs = 250
+const lastWordsLookMs = 10
 /** A revoked token's sessions end within this, ms. */
 const storeLookMs = 1_000
 /** An expired token's sessions end within this, ms. */

@@ -56,7 +56,7 @@ export class TlsDoor {
   }
 
   /** Cuts those that have not come in yet. */
-  close(): void {
+  cut(): void {
     for (const socket of this.#pending.values()) socket.destroy()
   }
 

@@ -53,6 +53,8 @@ export class HttpIngress {
   #pastRequests = 0
   #dirty: Exchange[] = []
   #draining = false
+  /** Visitors who came when we were draining already: nobody waits for them. */
+  readonly #late: Set<Visitor> = new Set()
 
   constructor(options: HttpIngressOptions) {
     this.#options = options
@@ -76,6 +78,7 @@ export class HttpIngress {
     this.#perAddress.set(address, count + 1)
     const visitor = new Visitor(this.#hosts[scheme], socket, reader)
     this.#visitors.add(visitor)
+    if (this.#draining) this.#late.add(visitor)
     visitor.begin(first)
   }
 
@@ -85,7 +88,12 @@ export class HttpIngress {
     return { visitors: this.#visitors.size, addresses: this.#perAddress.size, refused: this.#refused, requests }
   }
 
-  /** Idle connections end now, others after their exchange. */
+  /** Visitors whom a drain waits for. */
+  get unfinished(): number {
+    return this.#visitors.size - this.#late.size
+  }
+
+  /** Idle connections end now, others after their exchange. Who comes from now on is told to come back later. */
   drain(): void {
     this.#draining = true
     for (const visitor of this.#visitors) visitor.retire()
@@ -99,14 +107,18 @@ export class HttpIngress {
 
   #hostFor(scheme: "http" | "https"): VisitorHost {
     const now = () => this.#nowMs
+    const draining = () => this.#draining
     return {
       limits: this.#options.limits,
       scheme,
       get nowMs() {
         return now()
       },
+      get draining() {
+        return draining()
+      },
       route: (host) => this.#route(host),
-      own: (visitor, head, rest) => this.#own(visitor, head, rest),
+      own: this.#options.own,
       flushSoon: (exchange) => this.#flushSoon(exchange),
       gone: (visitor) => this.#gone(visitor),
     }
@@ -119,10 +131,6 @@ export class HttpIngress {
     if (!name.endsWith(this.#suffix)) return undefined
     const label = name.slice(0, name.length - this.#suffix.length)
     return this.#options.registry.findHttp(label)
-  }
-
-  #own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean {
-    return !this.#draining && this.#options.own(visitor, head, rest)
   }
 
   /** One timer serves all exchanges whose heads wait in the present round of input. */
@@ -139,6 +147,7 @@ export class HttpIngress {
 
   #gone(visitor: Visitor): void {
     if (!this.#visitors.delete(visitor)) return
+    this.#late.delete(visitor)
     this.#pastRequests += visitor.requests
     const left = (this.#perAddress.get(visitor.address) ?? 1) - 1
     if (left === 0) this.#perAddress.delete(visitor.address)

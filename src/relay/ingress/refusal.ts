@@ -21,6 +21,9 @@ const suspendedRetrySeconds = 5
 /** The session did not come back within the wait. */
 export const suspended: Refusal = { reason: "suspended", retryAfterSeconds: suspendedRetrySeconds }
 
+/** The relay shuts down. */
+export const draining: Refusal = { reason: "draining", retryAfterSeconds: suspendedRetrySeconds }
+
 /** For a stream that ended without an answer. */
 export function refusalOf(error: RdvError): Refusal {
   const [reason, retryAfterSeconds] = reasons[error.code] ?? ["internal", undefined]

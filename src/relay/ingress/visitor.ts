@@ -21,13 +21,15 @@ import type { ConnectionHost, ConnectionUser } from "./connection.ts"
 import type { Exchange } from "./exchange.ts"
 import { isBodyless, openExchange } from "./opening.ts"
 import type { Sender } from "./opening.ts"
-import { refusalBytes, refusalOf, refusalOfRequest, suspended } from "./refusal.ts"
+import { draining, refusalBytes, refusalOf, refusalOfRequest, suspended } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
 import { RequestBody } from "./request-body.ts"
 
 /** What a visitor needs of the ingress. */
 export interface VisitorHost extends ConnectionHost {
   readonly scheme: "http" | "https"
+  /** The relay shuts down: one request is answered, and the connection ends. */
+  readonly draining: boolean
   /** The route for a Host header. */
   route(host: string): Route | undefined
   /** A request for the relay itself. True when it took the socket over; `rest` are bytes behind the head. */
@@ -60,6 +62,7 @@ export class Visitor implements ConnectionUser, Sender {
     this.#host = host
     this.socket = socket
     this.address = socket.remoteAddress ?? "unknown"
+    this.#retiring = host.draining
     this.#connection = new Connection(host, socket, reader, this)
   }
 
@@ -188,7 +191,10 @@ export class Visitor implements ConnectionUser, Sender {
     this.#head = head
     const route = this.#host.route(headerValue(head.headers, "host") ?? "")
     if (route !== undefined) this.#begin(head, framing, route)
-    else if (!this.#host.own(this, head, bytes.subarray(used))) this.#refuse({ reason: "no_route" }, framing)
+    else if (!this.#host.own(this, head, bytes.subarray(used))) {
+      // A route may be missing only because its agent could not come back.
+      this.#refuse(this.#host.draining ? draining : { reason: "no_route" }, framing)
+    }
     return used
   }
 
