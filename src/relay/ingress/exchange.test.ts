@@ -45,3 +45,14 @@ test("trailers of an agent are held to the rules for those of a visitor", () => 
     assert.deepEqual(reset, resets, name)
   }
 })
+
+test("an interim answer that the visitor is too old for has been heard all the same", () => {
+  let written = 0
+  const stream = {} as unknown as Stream
+  const outlet = { retiring: false, write: (bytes: Uint8Array) => void (written += bytes.length) }
+  const request = { method: "GET", minor: 0, persists: false, upgrades: false } as const
+  const exchange = new Exchange(stream, request, outlet as unknown as AnswerOutlet)
+  assert.equal(exchange.heard, false)
+  exchange.meta({ status: 103, reason: "Early Hints", headers: [] })
+  assert.deepEqual([exchange.heard, exchange.answering, written], [true, false, 0])
+})

@@ -71,6 +71,7 @@ export class Exchange implements StreamSink {
   #body: Body | undefined
   #pendingTrailers: string[] | undefined
   #over = false
+  #heard = false
   #interimBytes = 0
 
   constructor(stream: Stream, request: ExchangeRequest, outlet: AnswerOutlet) {
@@ -82,6 +83,11 @@ export class Exchange implements StreamSink {
   /** True from the final head on. */
   get answering(): boolean {
     return this.#body !== undefined
+  }
+
+  /** Something of the answer has come, be it an interim one that the visitor was not told. */
+  get heard(): boolean {
+    return this.#heard
   }
 
   get over(): boolean {
@@ -105,6 +111,7 @@ export class Exchange implements StreamSink {
 
   meta(block: JsonObject): void {
     if (this.#over) return
+    this.#heard = true
     try {
       if (this.#body !== undefined) this.#trailers(block)
       else this.#answer(readResponseHead(block))
@@ -168,6 +175,7 @@ export class Exchange implements StreamSink {
     const body = this.#body
     if (this.#over || body === undefined || body === none) {
       // Bytes before a head, or behind a HEAD's answer: nobody can be given them.
+      this.#heard = true
       this.stream.consumed(chunk.length)
       return
     }

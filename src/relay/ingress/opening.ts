@@ -1,10 +1,11 @@
-/** How a visitor's request becomes a stream to its service: the head as the agent gets it. */
+/** How a visitor's request becomes a stream to its service: the head as the agent gets it, and when it is sent again. */
 
 import { hasToken, headerValue } from "../../base/header-fields.ts"
 import { withForwarded } from "../../http1/forwarded.ts"
-import { persists } from "../../http1/framing.ts"
+import { persists, requestFraming } from "../../http1/framing.ts"
 import type { RequestFraming } from "../../http1/framing.ts"
 import type { RequestHead } from "../../http1/head.ts"
+import { isIdempotent } from "../../http1/idempotent.ts"
 import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
 import type { Route } from "../registry.ts"
 import { Exchange } from "./exchange.ts"
@@ -42,4 +43,18 @@ export function openExchange(sender: Sender, route: Route, head: RequestHead, fr
     body: framing.kind,
   })
   return new Exchange(stream, { method, minor, persists: persists(head) && !sender.retiring, upgrades }, sender)
+}
+
+/**
+ * Whether the request may go to another agent now that its session is over: nobody can tell whether the service has seen
+ * it, so it has to be one that may come twice (RFC 9110 section 9.2.2). What has been seen of the answer cannot be taken
+ * back, and a body is not kept.
+ */
+export function mayOpenAgain({ request, heard }: Exchange, head: RequestHead): boolean {
+  return !heard && !request.upgrades && isIdempotent(head.method) && isBodyless(requestFraming(head))
+}
+
+/** The same request once more, to the agent that serves the name now. */
+export function openAgain(sender: Sender, route: Route, { stream, request }: Exchange): Exchange {
+  return new Exchange(route.session.open(route.service, stream.header), request, sender)
 }

@@ -19,7 +19,7 @@ import type { Route } from "../registry.ts"
 import { Connection, halfClosedMs } from "./connection.ts"
 import type { ConnectionHost, ConnectionUser } from "./connection.ts"
 import type { Exchange } from "./exchange.ts"
-import { isBodyless, openExchange } from "./opening.ts"
+import { isBodyless, mayOpenAgain, openAgain, openExchange } from "./opening.ts"
 import type { Sender } from "./opening.ts"
 import { draining, refusalBytes, refusalOf, refusalOfRequest, suspended } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
@@ -55,6 +55,8 @@ export class Visitor implements ConnectionUser, Sender {
   #head: RequestHead | undefined
   /** Since when the request waits for a session that has lost its link. */
   #waitsSince: number | undefined
+  /** The present request was sent to a second agent. */
+  #openedAgain = false
   #retiring = false
   requests = 0
 
@@ -200,16 +202,10 @@ export class Visitor implements ConnectionUser, Sender {
 
   #begin(head: RequestHead, framing: RequestFraming, route: Route): void {
     const exchange = openExchange(this, route, head, framing)
-    const { stream } = exchange
-    this.#route = route
-    this.#exchange = exchange
-    this.#connection.answersFor(stream)
+    this.#openedAgain = false
     this.#connection.allow(this.#host.limits.bodyMs)
-    if (isBodyless(framing)) {
-      this.#state = "answer"
-      // An upgraded connection goes on in both directions, so the request is not at its end yet.
-      if (!exchange.request.upgrades) stream.end()
-    } else {
+    if (isBodyless(framing)) this.#state = "answer"
+    else {
       this.#state = "body"
       this.#body ??= new RequestBody({
         data: (sub) => this.#passOn(sub),
@@ -217,6 +213,16 @@ export class Visitor implements ConnectionUser, Sender {
       })
       this.#body.begin(framing)
     }
+    this.#attach(exchange, route)
+  }
+
+  #attach(exchange: Exchange, route: Route): void {
+    const { stream } = exchange
+    this.#route = route
+    this.#exchange = exchange
+    this.#connection.answersFor(stream)
+    // An upgraded connection goes on in both directions, so the request is not at its end yet.
+    if (this.#state === "answer" && !exchange.request.upgrades) stream.end()
     stream.attach(exchange)
   }
 
@@ -301,8 +307,21 @@ export class Visitor implements ConnectionUser, Sender {
     this.#connection.resume()
   }
 
-  failed(_exchange: Exchange, error: RdvError): void {
-    this.#refuse(refusalOf(error))
+  failed(exchange: Exchange, error: RdvError): void {
+    if (!this.#openAgain(exchange)) this.#refuse(refusalOf(error))
+  }
+
+  /** When the session is over and the name has another one already: its agent was restarted, or a second one stands by. */
+  #openAgain(exchange: Exchange): boolean {
+    const head = this.#head
+    // Once: a request that kills its agent would kill each one that comes back, and the visitor would never hear of it.
+    if (head === undefined || this.#openedAgain || this.#route?.session.state !== "closed") return false
+    if (!mayOpenAgain(exchange, head)) return false
+    const route = this.#host.route(headerValue(head.headers, "host") ?? "")
+    if (route === undefined || route.session.state !== "live" || route.session.draining) return false
+    this.#openedAgain = true
+    this.#attach(openAgain(this, route, exchange), route)
+    return true
   }
 
   broken(_exchange: Exchange, _error: RdvError): void {
