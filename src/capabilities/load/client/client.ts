@@ -17,13 +17,15 @@ export interface ClientEvents {
 export interface Client {
   /** The owner's: which connection this is. */
   slot: number
+  /** Another message can be sent. False inside `answered` says that `closed` follows (`Connection: close`, for one). */
+  readonly usable: boolean
   /** Once. */
   connect(): void
-  /** Only after `opened`, and not while an answer is awaited. */
+  /** Only after `opened`, while it is usable, and not while an answer is awaited; also from within `answered`. */
   send(message: Message): void
   /** In good order. */
   close(): void
-  /** At once; an answer under way is given up. */
+  /** At once; an answer under way is given up. How long an answer may take is the owner's to say. */
   cut(): void
 }
 
