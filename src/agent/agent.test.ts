@@ -28,8 +28,19 @@ test("what the relay refuses for a reason that may pass is announced again, and 
   agent.accept("http/x", () => undefined, { ...note("http"), expose: { kind: "http", name: "admin" } })
   await eventually("both are refused", () => told.length === 2)
   assert.deepEqual(told.toSorted(), ["http refused usage", "tcp delayed in_use"])
+  const services = agent.status()["services"] as unknown as { delayed: { code: string; retryMs: number } | null }[]
+  assert.deepEqual([services[0]?.delayed?.code, services[1]?.delayed], ["in_use", null])
+  assert.ok((services[0]?.delayed?.retryMs as number) <= 1_000)
+  const waiting = relay.relay.status()["delayed"] as unknown as { name: string; code: string }[]
+  assert.deepEqual(
+    waiting.map(({ name, code }) => [name, code]),
+    [[String(port), "in_use"]],
+  )
   busy.close()
   await once(busy, "close")
   await eventually("the port is announced again", () => told.length === 3)
   assert.equal(told[2], `tcp exposed ${port}`)
+  assert.deepEqual(relay.relay.status()["delayed"], [])
+  const [service] = agent.status()["services"] as unknown as { delayed: unknown }[]
+  assert.equal(service?.delayed, null)
 })

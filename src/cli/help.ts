@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts"
 import type { Flag } from "./flags.ts"
-import { table } from "./output.ts"
+import { table, wrapped } from "./output.ts"
 
 export function overview(commands: readonly Command[]): string {
   return [
@@ -56,16 +56,6 @@ function described({ summary, env, default: fallback, kind }: Flag): string {
     ...(env === undefined ? [] : [env]),
   ]
   return facts.length === 0 ? summary : `${summary} (${facts.join("; ")})`
-}
-
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1)
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
 }
 
 function indented(lines: readonly string[]): string[] {

@@ -4,7 +4,7 @@ import { isJsonObject } from "../base/json.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { FoundProcess } from "../observe/status-socket.ts"
 import type { Output } from "./output.ts"
-import { printable, table } from "./output.ts"
+import { printable, table, wrapped } from "./output.ts"
 import { bytesText } from "./token-limits.ts"
 import { span } from "./uplink-lines.ts"
 
@@ -47,7 +47,13 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
     `  visitors  ${number(visitors, "visitors")} connected, ${number(visitors, "requests")} requests, ` +
       `${number(visitors, "refused")} refused; ${number(visitors, "tcpConnections")} TCP connections`,
     ...(withSessions
-      ? [...sessionTable(sessions), ...routeTable(routes), ...tokenTable(list(relay, "tokens")), ...limitLines(relay)]
+      ? [
+          ...sessionTable(sessions),
+          ...routeTable(routes),
+          ...delayedTable(list(relay, "delayed")),
+          ...tokenTable(list(relay, "tokens")),
+          ...limitLines(relay),
+        ]
       : []),
   ]
 }
@@ -58,9 +64,20 @@ function agentLines(agent: JsonObject, withRelay: boolean): string[] {
     const name = text(service, "service")
     const refused = service["refused"]
     const url = typeof service["url"] === "string" ? service["url"] : "not announced yet"
-    const where = typeof refused === "string" ? `refused: ${refused}` : url
+    const delayed = branch(service, "delayed")
+    const where =
+      typeof refused === "string"
+        ? `refused: ${refused}`
+        : delayed === undefined
+          ? url
+          : `delayed: ${text(delayed, "reason")}; asked again in ${span(number(delayed, "retryMs"))}`
+    const [first = "", ...more] = wrapped(printable(where), 68)
     const target = text(branch(agent, name) ?? {}, "target")
-    return [`  ${(name.split("/")[0] ?? "").padEnd(8)}  ${printable(where)}`, `            → ${cut(target, 66)}`]
+    return [
+      `  ${(name.split("/")[0] ?? "").padEnd(8)}  ${first}`,
+      ...more.map((line) => `            ${line}`),
+      `            → ${cut(target, 66)}`,
+    ]
   })
   return [
     ...(withRelay ? [`  relay     ${text(agent, "relay")}`] : []),
@@ -99,6 +116,21 @@ function routeTable(routes: readonly JsonObject[]): string[] {
   return [
     ...table([["  ROUTE", "SERVICE", "SESSION"], ...rows]),
     ...(more > 0 ? [`  … and ${more} more routes (--json shows all)`] : []),
+  ]
+}
+
+/** What agents have announced and the relay cannot bind yet. */
+function delayedTable(delayed: readonly JsonObject[]): string[] {
+  if (delayed.length === 0) return []
+  const rows = delayed.slice(0, shownSessions).map((each) => {
+    const kind = text(each, "kind")
+    const name = typeof each["name"] === "string" ? `${kind}/${text(each, "name")}` : kind
+    return [`  ${name}`, text(each, "session").slice(0, 8), span(number(each, "sinceMs")), text(each, "reason")]
+  })
+  const more = delayed.length - rows.length
+  return [
+    ...table([["  DELAYED", "SESSION", "SINCE", "WHY"], ...rows]).map((line) => shorten(line, 80)),
+    ...(more > 0 ? [`  … and ${more} more that wait (--json shows all)`] : []),
   ]
 }
 
@@ -142,6 +174,10 @@ function limitLines(of: JsonObject): string[] {
     else lines[lines.length - 1] = `${last}, ${part}`
   }
   return lines.map((line, at) => `  ${at === 0 ? "limits" : "      "}    ${line}`)
+}
+
+function shorten(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`
 }
 
 /** The end of a long path says more than its beginning. */

@@ -11,6 +11,15 @@ import type { Exposure } from "./host.ts"
 
 export const controlService = "control"
 
+/** Refusals that may be otherwise in a moment: a port is freed, a limit is no longer reached. The agent asks again. */
+export const passingRefusals: ReadonlySet<ErrorCode> = new Set([
+  "limit",
+  "internal",
+  "in_use",
+  "timeout",
+  "rate_limited",
+])
+
 export interface Announce {
   readonly do: "announce"
   /** Chosen by the agent; answers carry it. */

@@ -45,6 +45,7 @@ function desk(t: TestContext, options: { routes?: number; instance?: string; tok
   const desk = { store, tcp, registry, session, said, room: true, superseded: 0, resets: [] as string[], hear }
   const announcements = new Announcements(
     {
+      clock: systemClock,
       registry,
       store,
       tcp,
@@ -75,7 +76,7 @@ function desk(t: TestContext, options: { routes?: number; instance?: string; tok
       store.close()
     })
   }
-  return desk
+  return Object.assign(desk, { delayed: () => announcements.delayed() })
 }
 
 const announceTcp = (id: number, port = 0): JsonObject => {
@@ -247,4 +248,39 @@ test("a name that is released is withdrawn, what is not claimed or not released 
   stranger.hear({ do: "announce", id: 2, service: "http/z", expose: { kind: "http", name: "blog" } })
   await eventually("it is answered", () => stranger.said.length === 2)
   assert.equal(stranger.said[1]?.["do"], "exposed")
+})
+
+test("what is refused for a reason that may pass is told as delayed until it is granted, refused for good or taken back", async (t) => {
+  const it = desk(t, { routes: 3, token: "laptop" })
+  const busy = net.createServer().listen(0, "127.0.0.1")
+  t.after(() => busy.close())
+  await once(busy, "listening")
+  const { port } = busy.address() as net.AddressInfo
+  it.hear({ do: "announce", id: 9, service: "http/x", expose: { kind: "http", name: "admin" } })
+  it.hear(...Array.from({ length: 3 }, (_, at) => announceTcp(at, port)))
+  await eventually("all are answered", () => it.said.length === 4)
+  const [first] = it.delayed()
+  const told = { kind: "tcp", name: String(port), service: "tcp/x", session: "s", owner: "laptop", code: "in_use" }
+  assert.deepEqual({ ...first, reason: "any", sinceMs: 0 }, { ...told, reason: "any", sinceMs: 0 })
+  assert.match(String(first?.["reason"]), /in use/)
+  assert.equal(it.delayed().length, 3)
+  // Who makes up numbers without end is not remembered without end.
+  it.hear(announceTcp(4, port))
+  await eventually("it is answered", () => it.said.length === 5)
+  assert.equal(it.delayed().length, 3)
+
+  busy.close()
+  await once(busy, "close")
+  it.hear(announceTcp(0, port), { do: "withdraw", id: 1 })
+  it.store.claimName("tcp", "1", "somebody")
+  it.hear(announceTcp(2, 1))
+  await eventually("all are answered", () => it.said.length === 7)
+  assert.deepEqual(it.delayed(), [])
+
+  const again = net.createServer().listen(0, "127.0.0.1")
+  t.after(() => again.close())
+  await once(again, "listening")
+  it.hear(announceTcp(5, (again.address() as net.AddressInfo).port), { do: "withdraw", id: 5 })
+  await eventually("it is answered", () => it.said.length === 8)
+  assert.deepEqual(it.delayed(), [])
 })

@@ -3,11 +3,12 @@
  * binds routes and tells what became of them.
  */
 
+import type { Clock } from "../base/clock.ts"
 import { asRdvError, codeNumber, RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import type { Stream } from "../base/stream.ts"
-import { readAgentMessage } from "../host/control.ts"
+import { passingRefusals, readAgentMessage } from "../host/control.ts"
 import type { Announce } from "../host/control.ts"
 import type { Exposed, Exposure } from "../host/host.ts"
 import type { Store } from "../store/store.ts"
@@ -19,6 +20,7 @@ import { checkName, pickName } from "./names.ts"
 import type { Registry, Route, RouteKind, RouteSession } from "./registry.ts"
 
 export interface AnnouncementsOptions {
+  readonly clock: Clock
   readonly registry: Registry
   readonly store: Store
   readonly tcp: TcpIngress
@@ -29,6 +31,14 @@ export interface AnnouncementsOptions {
   readonly routesPerSession: number
   /** The agent that this session belonged to has come back with another one, which serves all that this one did. */
   readonly onSuperseded: () => void
+}
+
+/** An announcement that was refused for a reason that may pass: the agent makes it again. */
+interface Delayed {
+  readonly announce: Announce
+  readonly reason: string
+  readonly code: string
+  readonly since: number
 }
 
 /** Attempts to find a free name; with two words and digits, the first nearly always is. */
@@ -42,6 +52,8 @@ export class Announcements {
   readonly #routes: Map<number, Route> = new Map()
   /** Those whose port is being opened: they have their place already, and may be taken back before they are bound. */
   readonly #opening: Map<number, { withdrawn: boolean }> = new Map()
+  /** As many as routes, at most. */
+  readonly #delayed: Map<number, Delayed> = new Map()
   #control: Stream | undefined
 
   constructor(options: AnnouncementsOptions, session: RouteSession, owner: Owner) {
@@ -53,6 +65,21 @@ export class Announcements {
   /** Somebody without a token and an installation is nobody else the next time: nothing is remembered for it. */
   get #returns(): boolean {
     return this.#owner.name !== undefined || this.#owner.instance !== undefined
+  }
+
+  /** What the agent waits for: nothing of it is bound. */
+  delayed(): JsonObject[] {
+    const now = this.#options.clock.now()
+    return [...this.#delayed.values()].map(({ announce: { service, expose }, code, reason, since }) => ({
+      kind: expose.kind,
+      name: (expose.kind === "http" ? expose.name : expose.port === 0 ? undefined : String(expose.port)) ?? null,
+      service,
+      session: this.#session.id,
+      owner: this.#owner.name ?? null,
+      code,
+      reason,
+      sinceMs: Math.round(now - since),
+    }))
   }
 
   /** Serves the session's control stream. */
@@ -72,6 +99,7 @@ export class Announcements {
   #hear(block: JsonObject): void {
     const message = readAgentMessage(block)
     if (message.do === "withdraw") {
+      this.#delayed.delete(message.id)
       const opening = this.#opening.get(message.id)
       if (opening !== undefined) opening.withdrawn = true
       const route = this.#routes.get(message.id)
@@ -80,14 +108,27 @@ export class Announcements {
       return
     }
     this.#bind(message).then(
-      (exposed) => this.#say({ do: "exposed", id: message.id, ...exposed }),
+      (exposed) => {
+        this.#delayed.delete(message.id)
+        this.#say({ do: "exposed", id: message.id, ...exposed })
+      },
       (thrown: unknown) => {
         const error = asRdvError(thrown)
         const reason = error.mend === undefined ? error.message : `${error.message}: ${error.mend}`
+        this.#delay(message, error, reason)
         this.#say({ do: "refused", id: message.id, code: codeNumber(error.code), reason })
         this.#options.log.info("route.refused", { session: this.#session.id, code: error.code, reason })
       },
     )
+  }
+
+  #delay(announce: Announce, { code }: RdvError, reason: string): void {
+    const before = this.#delayed.get(announce.id)
+    if (!passingRefusals.has(code)) this.#delayed.delete(announce.id)
+    else if (before !== undefined || this.#delayed.size < this.#options.routesPerSession) {
+      const since = before?.since ?? this.#options.clock.now()
+      this.#delayed.set(announce.id, { announce, code, reason, since })
+    }
   }
 
   /** An agent that announces and does not read the answers has no use for them. */
@@ -118,6 +159,9 @@ export class Announcements {
       }
       this.#add(bound, service, expose.kind, id)
       return { url: bound.url, name: bound.name }
+    } catch (error) {
+      // Whatever it was, nobody waits for it any more.
+      throw opening.withdrawn ? new RdvError("cancelled", "The announcement was taken back") : error
     } finally {
       this.#opening.delete(id)
     }
