@@ -23,6 +23,8 @@ export interface Interval {
   readonly queued: number
   /** How late the generator itself started messages, µs; empty in the closed model. */
   readonly late: Histogram
+  /** Times below 0 or above 1 h: recorded as the nearest that a histogram holds. */
+  readonly clamped: number
   /** The longest turn of the event loop, ms, and the share of one core that the generator used, 0 to 1. */
   readonly loopLagMs: number
   readonly cpu: number
@@ -35,6 +37,8 @@ export interface TargetInterval {
   readonly service: Histogram
   /** From the planned instant to the complete answer, µs; in the closed model the same as `service`. */
   readonly total: Histogram
+  /** Begun on a connection, whatever became of it. */
+  readonly sent: number
   /** Answered and right. Only these are in the histograms. */
   readonly completed: number
   /** Answered wrong, or the connection broke. */
@@ -47,8 +51,11 @@ export interface TargetInterval {
   readonly connect: Histogram
   readonly bytesSent: number
   readonly bytesReceived: number
-  readonly errors: Readonly<Partial<Record<ErrorKind, ErrorCount>>>
+  /** One for each that failed or timed out, and one for each connection that could not be opened or broke while idle. */
+  readonly errors: Errors
 }
+
+export type Errors = Readonly<Partial<Record<ErrorKind, ErrorCount>>>
 
 export interface ErrorCount {
   readonly count: number

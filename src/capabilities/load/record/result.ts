@@ -25,6 +25,8 @@ export interface Result {
   readonly thresholds: readonly ThresholdOutcome[]
   /** Why the figures shall not be trusted; empty when the generator kept its plan. */
   readonly doubts: readonly string[]
+  /** The generator itself could not keep its plan, so that the figures speak of it and not of the target. */
+  readonly overloaded: boolean
   /** Why it ended: "duration", "count", a condition, "interrupted", "threshold". */
   readonly ended: string
 }
