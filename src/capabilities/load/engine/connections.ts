@@ -1,0 +1,194 @@
+/**
+ * The connections to one target: opens them, sends on them, counts what comes of it, and gives up answers that take too
+ * long. When to open and when to send is the model's matter.
+ */
+
+import type { Client, ClientEvents, ClientFactory, LoadError } from "../client/client.ts"
+import type { MessageSource } from "../message/message.ts"
+import type { Ending, Pace } from "../scenario/scenario.ts"
+import type { Recording } from "./recording.ts"
+import { Slot } from "./slot.ts"
+
+export interface ConnectionsOptions {
+  readonly target: number
+  readonly factory: ClientFactory
+  readonly source: MessageSource
+  readonly pace: Pace
+  readonly ending: Ending
+  readonly recording: Recording
+  readonly nowMs: () => number
+  readonly model: ModelEvents
+}
+
+/** What the model decides upon. */
+export interface ModelEvents {
+  /** The connection can send. */
+  free(slot: Slot): void
+  /** The message is over: answered, or broken with its connection. */
+  ended(slot: Slot): void
+  /** The connection is gone. `error` when it never was ready to send, and why. */
+  gone(slot: Slot, error: LoadError | undefined): void
+}
+
+export class Connections implements ClientEvents {
+  readonly #options: ConnectionsOptions
+  /** Index → connection; holes are used again. */
+  readonly #slots: (Slot | undefined)[] = []
+  readonly #holes: number[] = []
+  #size = 0
+  #opening = 0
+  #busy = 0
+  #over = false
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+  }
+
+  /** Not closed yet. */
+  get size(): number {
+    return this.#size
+  }
+
+  get opening(): number {
+    return this.#opening
+  }
+
+  get busy(): number {
+    return this.#busy
+  }
+
+  open(): void {
+    const client = this.#options.factory.create(this)
+    const index = this.#holes.pop() ?? this.#slots.length
+    client.slot = index
+    this.#slots[index] = new Slot(client, this.#options.target, this.#options.nowMs())
+    this.#size++
+    this.#opening++
+    client.connect()
+  }
+
+  /** Only a free connection. */
+  send(slot: Slot, plannedMs: number, nowMs: number): void {
+    const message = this.#options.source.next()
+    slot.state = "busy"
+    slot.plannedMs = plannedMs
+    slot.sentMs = nowMs
+    slot.messages++
+    this.#busy++
+    this.#options.recording.sent(slot.target, message.bytes.length)
+    slot.client.send(message)
+  }
+
+  /** In good order, after the last pause; what is under way is given up. */
+  retire(slot: Slot): void {
+    if (slot.state === "closing" || slot.state === "closed") return
+    slot.state = "closing"
+    const { pauseAfterMs } = this.#options.pace
+    clearTimeout(slot.timer)
+    if (pauseAfterMs === 0 || this.#over) slot.client.close()
+    else slot.timer = setTimeout(() => slot.client.close(), pauseAfterMs)
+  }
+
+  /** Gives up what has waited too long for an answer. */
+  expire(nowMs: number): void {
+    const { ending, recording, target, model } = this.#options
+    if (this.#busy === 0) return
+    const before = nowMs - ending.timeoutMs
+    for (const slot of this.#slots) {
+      if (slot?.state !== "busy" || slot.sentMs > before) continue
+      recording.timedOut(target)
+      this.#rest(slot, "closing")
+      // A late answer would be taken for that of the next message.
+      slot.client.cut()
+      model.ended(slot)
+    }
+  }
+
+  /** The run is over: what is under way is counted as cut. */
+  cut(): void {
+    this.#over = true
+    for (const slot of this.#slots) {
+      if (slot === undefined) continue
+      clearTimeout(slot.timer)
+      if (slot.state === "busy") {
+        this.#options.recording.cut(slot.target)
+        this.#rest(slot, "closing")
+        slot.client.cut()
+      } else if (slot.state === "opening") slot.client.cut()
+      else slot.client.close()
+    }
+  }
+
+  // What the clients tell.
+
+  opened(client: Client): void {
+    const slot = this.#slots[client.slot] as Slot
+    const nowMs = this.#options.nowMs()
+    this.#opening--
+    slot.openedMs = nowMs
+    this.#options.recording.connected(slot.target, nowMs - slot.connectMs)
+    this.#freeAfter(slot, this.#options.pace.pauseBeforeMs)
+  }
+
+  answered(client: Client, bytes: number, wrong: LoadError | undefined): void {
+    const { recording, pace, model } = this.#options
+    const slot = this.#slots[client.slot] as Slot
+    if (slot.state !== "busy") return
+    const nowMs = this.#options.nowMs()
+    if (wrong === undefined) recording.answered(slot.target, slot.plannedMs, slot.sentMs, nowMs, bytes)
+    else recording.wrong(slot.target, bytes, wrong)
+    const old = pace.lifetimeMs !== undefined && nowMs - slot.openedMs >= pace.lifetimeMs
+    if (!pace.keepAlive || old) {
+      this.#rest(slot, "resting")
+      model.ended(slot)
+      this.retire(slot)
+    } else {
+      this.#rest(slot, "resting")
+      model.ended(slot)
+      if ((slot.state as Slot["state"]) === "resting") this.#freeAfter(slot, this.#restMs(slot, nowMs))
+    }
+  }
+
+  closed(client: Client, error: LoadError | undefined): void {
+    const slot = this.#slots[client.slot] as Slot
+    const { recording, model } = this.#options
+    const was = slot.state
+    this.#slots[client.slot] = undefined
+    this.#holes.push(client.slot)
+    this.#size--
+    clearTimeout(slot.timer)
+    slot.state = "closed"
+    if (was === "opening") this.#opening--
+    if (was === "busy") {
+      this.#busy--
+      recording.broke(slot.target, error ?? { kind: "closed early", detail: "The connection ended before the answer" })
+      model.ended(slot)
+    }
+    if (!this.#over) model.gone(slot, was === "opening" ? (error ?? unexplained) : undefined)
+  }
+
+  #rest(slot: Slot, state: "resting" | "closing"): void {
+    slot.state = state
+    this.#busy--
+  }
+
+  /** How long the connection rests after an answer, ms. */
+  #restMs(slot: Slot, nowMs: number): number {
+    const { thinkMs, burst } = this.#options.pace
+    if (burst === undefined || slot.messages % burst.messages !== 0) return thinkMs
+    const sinceMs = nowMs - slot.openedMs
+    return Math.max(thinkMs, (Math.floor(sinceMs / burst.everyMs) + 1) * burst.everyMs - sinceMs)
+  }
+
+  #freeAfter(slot: Slot, ms: number): void {
+    if (ms > 0) {
+      slot.state = "resting"
+      slot.timer = setTimeout(() => this.#freeAfter(slot, 0), ms)
+    } else if (!this.#over) {
+      slot.state = "free"
+      this.#options.model.free(slot)
+    }
+  }
+}
+
+const unexplained: LoadError = { kind: "other", detail: "The connection ended before it was ready" }
