@@ -4,14 +4,14 @@
  */
 
 import type { LoadError } from "../client/client.ts"
+import type { Recorder } from "../record/recorder.ts"
 import type { Connections, ModelEvents } from "./connections.ts"
-import type { Recording } from "./recording.ts"
 import type { Slot } from "./slot.ts"
 
 export interface ClosedModelOptions {
   /** Messages of each connection; undefined: until the end. */
   readonly each: number | undefined
-  readonly recording: Recording
+  readonly recorder: Recorder
   readonly nowMs: () => number
   /** Takes one of the messages that are left in the whole run; false when there are none. */
   readonly takeMessage: () => boolean
@@ -68,24 +68,24 @@ export class ClosedModel implements ModelEvents {
       return
     }
     this.#left.set(slot, left - 1)
-    const { recording, nowMs } = this.#options
+    const { recorder, nowMs } = this.#options
     const now = nowMs()
-    recording.planned()
+    recorder.planned(1)
     connections.send(slot, now, now)
   }
 
   ended(_slot: Slot): void {}
 
   gone(slot: Slot, error: LoadError | undefined): void {
-    const { recording } = this.#options
+    const { recorder } = this.#options
     let left = this.#left.get(slot)
     this.#left.delete(slot)
     if (error !== undefined) {
       left = this.#waiting.shift() ?? 0
       // Each attempt stands for a message that could not be sent.
       if (!this.#stopped && left > 0 && this.#take()) {
-        recording.planned()
-        recording.broke(slot.target, error)
+        recorder.planned(1)
+        recorder.broke(slot.target, error)
         left--
       } else left = 0
     }

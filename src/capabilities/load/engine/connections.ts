@@ -5,8 +5,8 @@
 
 import type { Client, ClientEvents, ClientFactory, LoadError } from "../client/client.ts"
 import type { MessageSource } from "../message/message.ts"
+import type { Recorder } from "../record/recorder.ts"
 import type { Ending, Pace } from "../scenario/scenario.ts"
-import type { Recording } from "./recording.ts"
 import { Slot } from "./slot.ts"
 
 export interface ConnectionsOptions {
@@ -15,7 +15,7 @@ export interface ConnectionsOptions {
   readonly source: MessageSource
   readonly pace: Pace
   readonly ending: Ending
-  readonly recording: Recording
+  readonly recorder: Recorder
   readonly nowMs: () => number
   readonly model: ModelEvents
 }
@@ -75,7 +75,8 @@ export class Connections implements ClientEvents {
     slot.sentMs = nowMs
     slot.messages++
     this.#busy++
-    this.#options.recording.sent(slot.target, message.bytes.length)
+    slot.sentBytes = message.bytes.length
+    this.#options.recorder.sent(slot.target)
     slot.client.send(message)
   }
 
@@ -91,12 +92,13 @@ export class Connections implements ClientEvents {
 
   /** Gives up what has waited too long for an answer. */
   expire(nowMs: number): void {
-    const { ending, recording, target, model } = this.#options
+    const { ending, recorder, target, model } = this.#options
     if (this.#busy === 0) return
     const before = nowMs - ending.timeoutMs
+    const late: LoadError = { kind: "timeout", detail: `No complete answer within ${ending.timeoutMs} ms` }
     for (const slot of this.#slots) {
       if (slot?.state !== "busy" || slot.sentMs > before) continue
-      recording.timedOut(target)
+      recorder.timedOut(target, late)
       this.#rest(slot, "closing")
       // A late answer would be taken for that of the next message.
       slot.client.cut()
@@ -111,7 +113,7 @@ export class Connections implements ClientEvents {
       if (slot === undefined) continue
       clearTimeout(slot.timer)
       if (slot.state === "busy") {
-        this.#options.recording.cut(slot.target)
+        this.#options.recorder.cut(slot.target)
         this.#rest(slot, "closing")
         slot.client.cut()
       } else if (slot.state === "opening") slot.client.cut()
@@ -126,17 +128,18 @@ export class Connections implements ClientEvents {
     const nowMs = this.#options.nowMs()
     this.#opening--
     slot.openedMs = nowMs
-    this.#options.recording.connected(slot.target, nowMs - slot.connectMs)
+    this.#options.recorder.connected(slot.target, nowMs - slot.connectMs)
     this.#freeAfter(slot, this.#options.pace.pauseBeforeMs)
   }
 
   answered(client: Client, bytes: number, wrong: LoadError | undefined): void {
-    const { recording, pace, model } = this.#options
+    const { recorder, pace, model } = this.#options
     const slot = this.#slots[client.slot] as Slot
     if (slot.state !== "busy") return
     const nowMs = this.#options.nowMs()
-    if (wrong === undefined) recording.answered(slot.target, slot.plannedMs, slot.sentMs, nowMs, bytes)
-    else recording.wrong(slot.target, bytes, wrong)
+    if (wrong === undefined) {
+      recorder.answered(slot.target, slot.plannedMs, slot.sentMs, nowMs, bytes, slot.sentBytes)
+    } else recorder.wrong(slot.target, wrong, bytes, slot.sentBytes)
     const old = pace.lifetimeMs !== undefined && nowMs - slot.openedMs >= pace.lifetimeMs
     if (!pace.keepAlive || old) {
       this.#rest(slot, "resting")
@@ -151,7 +154,7 @@ export class Connections implements ClientEvents {
 
   closed(client: Client, error: LoadError | undefined): void {
     const slot = this.#slots[client.slot] as Slot
-    const { recording, model } = this.#options
+    const { recorder, model } = this.#options
     const was = slot.state
     this.#slots[client.slot] = undefined
     this.#holes.push(client.slot)
@@ -161,7 +164,7 @@ export class Connections implements ClientEvents {
     if (was === "opening") this.#opening--
     if (was === "busy") {
       this.#busy--
-      recording.broke(slot.target, error ?? { kind: "closed early", detail: "The connection ended before the answer" })
+      recorder.broke(slot.target, error ?? endedEarly, 0, slot.sentBytes)
       model.ended(slot)
     }
     if (!this.#over) model.gone(slot, was === "opening" ? (error ?? unexplained) : undefined)
@@ -191,4 +194,5 @@ export class Connections implements ClientEvents {
   }
 }
 
+const endedEarly: LoadError = { kind: "closed early", detail: "The connection ended before the answer" }
 const unexplained: LoadError = { kind: "other", detail: "The connection ended before it was ready" }

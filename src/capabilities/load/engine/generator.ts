@@ -7,6 +7,7 @@ import { SeededRandom } from "../../../base/random.ts"
 import type { ClientFactory } from "../client/client.ts"
 import type { MessageSource } from "../message/message.ts"
 import type { Interval } from "../record/interval.ts"
+import type { Recorder } from "../record/recorder.ts"
 import type { Phase, Scenario } from "../scenario/scenario.ts"
 import { Arrivals } from "../shape/arrivals.ts"
 import { Course, planEndMs } from "../shape/course.ts"
@@ -14,26 +15,12 @@ import { ClosedModel } from "./closed-model.ts"
 import { Connections } from "./connections.ts"
 import { OpenModel } from "./open-model.ts"
 import { Pacer } from "./pacer.ts"
-import type { Recording } from "./recording.ts"
-
-/** What the generator tells about itself with each interval. */
-export interface Gauges {
-  readonly connections: number
-  readonly inFlight: number
-  readonly queued: number
-  readonly loopLagMs: number
-  readonly cpu: number
-}
-
-export interface IntervalRecorder extends Recording {
-  take(toMs: number, gauges: Gauges): Interval
-}
 
 export interface GeneratorOptions {
   readonly scenario: Scenario
   /** This one of so many, which together follow the scenario. */
   readonly share: { readonly index: number; readonly of: number }
-  readonly recorder: IntervalRecorder
+  readonly recorder: Recorder
   /** For each target in order. */
   readonly parts: readonly { readonly factory: ClientFactory; readonly source: MessageSource }[]
   readonly onInterval: (interval: Interval) => void
@@ -109,7 +96,7 @@ export class Generator {
     const queueLimit = Math.max(1, Math.floor(model.queueLimit / share.of / parts.length))
     for (const part of parts) {
       const { whenBusy } = model
-      const open = new OpenModel({ connections: each, whenBusy, queueLimit, recording: recorder, nowMs: this.#nowMs })
+      const open = new OpenModel({ connections: each, whenBusy, queueLimit, recorder, nowMs: this.#nowMs })
       open.use(this.#connect(part, open))
       this.#open.push(open)
     }
@@ -129,8 +116,8 @@ export class Generator {
         return atMs < this.#endMs && this.#takeMessage() ? atMs : Infinity
       },
       fire: (plannedMs, nowMs) => {
-        recorder.planned()
-        recorder.late(nowMs - plannedMs)
+        recorder.planned(1)
+        recorder.late((nowMs - plannedMs) * 1000)
         ;(this.#open[turn++ % this.#open.length] as OpenModel).fire(plannedMs, nowMs)
       },
       done: () => this.stop(this.#left <= 0 ? "count" : "duration"),
@@ -145,7 +132,7 @@ export class Generator {
     for (const part of parts) {
       const closed = new ClosedModel({
         each: model.each,
-        recording: recorder,
+        recorder,
         nowMs: this.#nowMs,
         takeMessage: () => this.#takeMessage(),
         finished: () => this.#partFinished(),
@@ -164,7 +151,7 @@ export class Generator {
       source: part.source,
       pace: scenario.pace,
       ending: scenario.ending,
-      recording: recorder,
+      recorder,
       nowMs: this.#nowMs,
       model,
     })

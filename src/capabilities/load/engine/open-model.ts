@@ -4,8 +4,8 @@
  */
 
 import type { LoadError } from "../client/client.ts"
+import type { Recorder } from "../record/recorder.ts"
 import type { Connections, ModelEvents } from "./connections.ts"
-import type { Recording } from "./recording.ts"
 import { NumberRing } from "./ring.ts"
 import type { Slot } from "./slot.ts"
 
@@ -14,7 +14,7 @@ export interface OpenModelOptions {
   readonly connections: number
   readonly whenBusy: "queue" | "drop"
   readonly queueLimit: number
-  readonly recording: Recording
+  readonly recorder: Recorder
   readonly nowMs: () => number
 }
 
@@ -42,7 +42,7 @@ export class OpenModel implements ModelEvents {
 
   /** A planned instant has come. */
   fire(plannedMs: number, nowMs: number): void {
-    const { recording, whenBusy, connections: most } = this.#options
+    const { recorder, whenBusy, connections: most } = this.#options
     const connections = this.#connections as Connections
     const slot = this.#take()
     if (slot !== undefined) {
@@ -51,14 +51,14 @@ export class OpenModel implements ModelEvents {
     }
     if (connections.size < most) connections.open()
     const room = whenBusy === "queue" || this.#queue.length < connections.opening
-    if (!room || !this.#queue.push(plannedMs)) recording.dropped()
+    if (!room || !this.#queue.push(plannedMs)) recorder.dropped(1)
   }
 
   /** The run is over: what still waits was never sent. */
   giveUp(): void {
     let count = 0
     while (this.#queue.shift() !== undefined) count++
-    this.#options.recording.neverSent(count)
+    this.#options.recorder.neverSent(count)
   }
 
   free(slot: Slot): void {
@@ -72,7 +72,7 @@ export class OpenModel implements ModelEvents {
   gone(slot: Slot, error: LoadError | undefined): void {
     const connections = this.#connections as Connections
     // The message that the connection was opened for fails with it: else a target that refuses would fail nothing.
-    if (error !== undefined && this.#queue.shift() !== undefined) this.#options.recording.broke(slot.target, error)
+    if (error !== undefined && this.#queue.shift() !== undefined) this.#options.recorder.broke(slot.target, error)
     if (this.#queue.length > connections.opening && connections.size < this.#options.connections) connections.open()
   }
 

@@ -12,6 +12,7 @@ export class Slot {
   /** Of the message under way. */
   plannedMs = 0
   sentMs = 0
+  sentBytes = 0
   /** Sent on this connection. */
   messages = 0
   timer: NodeJS.Timeout | undefined
