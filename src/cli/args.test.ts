@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { nearest, readArgs } from "./args.ts"
+import { readArgs } from "./args.ts"
 import type { Command } from "./command.ts"
 import { FlagReader } from "./flags.ts"
 import type { Flags } from "./flags.ts"
@@ -80,13 +80,4 @@ test("durations have a unit and a bound", () => {
     assert.throws(() => read(`--wait=${text}`).durationMs("wait"), /--wait .* is not a duration/, text)
   }
   assert.throws(() => read("--wait 5ms").durationMs("wait", 10), /--wait "5ms" is too short/)
-})
-
-test("the near miss is offered only when it is near", () => {
-  const names = ["listen", "public-url", "open"]
-  assert.equal(nearest("lisen", names), "listen")
-  assert.equal(nearest("public", names), "public-url")
-  assert.equal(nearest("opne", names), undefined)
-  assert.equal(nearest("opn", names), "open")
-  assert.equal(nearest("zebra", names), undefined)
 })

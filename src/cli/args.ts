@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util"
 import { RdvError } from "../base/error.ts"
+import { nearest } from "../base/nearest.ts"
 import type { Command } from "./command.ts"
 import type { Flags, GivenFlags } from "./flags.ts"
 
@@ -47,15 +48,6 @@ export function readArgs(command: Command, args: readonly string[]): ReadArgs {
   return { words, given }
 }
 
-/** The known name that a misspelt one probably meant. */
-export function nearest(wrong: string, names: readonly string[]): string | undefined {
-  const ranked = names
-    .map((name) => ({ name, far: name.startsWith(wrong) && wrong.length > 1 ? 0 : distance(wrong, name) }))
-    .toSorted((a, b) => a.far - b.far)
-  const [best] = ranked
-  return best !== undefined && best.far <= Math.max(1, Math.floor(wrong.length / 3)) ? best.name : undefined
-}
-
 function withTwoDashes({ flags, singleDash }: Command, arg: string): string {
   const match = /^-([a-z][a-z0-9-]*)(?:=|$)/i.exec(arg)
   if (match === null) return arg
@@ -76,18 +68,4 @@ function checkWords({ name, usage, words: [least, most] }: Command, words: reado
   if (words.length > most) {
     throw new RdvError("usage", `"rdv ${name}" does not know what ${JSON.stringify(words[most])} is for`, { mend })
   }
-}
-
-/** Levenshtein; names are short. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }

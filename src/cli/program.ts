@@ -1,8 +1,9 @@
 /** The command `rdv`: finds the command, reads its flags, runs it, and turns what it throws into one line. */
 
 import { RdvError } from "../base/error.ts"
+import { nearest } from "../base/nearest.ts"
 import { version } from "../node.ts"
-import { nearest, readArgs } from "./args.ts"
+import { readArgs } from "./args.ts"
 import { exitCode } from "./command.ts"
 import type { Command } from "./command.ts"
 import { commands } from "./commands.ts"
