@@ -4,8 +4,6 @@
  */
 
 import { SeededRandom } from "../../../base/random.ts"
-import type { ClientFactory } from "../client/client.ts"
-import type { MessageSource } from "../message/message.ts"
 import type { Interval } from "../record/interval.ts"
 import type { Recorder } from "../record/recorder.ts"
 import type { Phase, Scenario } from "../scenario/scenario.ts"
@@ -15,6 +13,7 @@ import { ClosedModel } from "./closed-model.ts"
 import { Connections } from "./connections.ts"
 import { OpenModel } from "./open-model.ts"
 import { Pacer } from "./pacer.ts"
+import type { Part } from "./parts.ts"
 
 export interface GeneratorOptions {
   readonly scenario: Scenario
@@ -22,7 +21,7 @@ export interface GeneratorOptions {
   readonly share: { readonly index: number; readonly of: number }
   readonly recorder: Recorder
   /** For each target in order. */
-  readonly parts: readonly { readonly factory: ClientFactory; readonly source: MessageSource }[]
+  readonly parts: readonly Part[]
   readonly onInterval: (interval: Interval) => void
 }
 
@@ -143,7 +142,7 @@ export class Generator {
     this.#course = new Course(phases)
   }
 
-  #connect(part: GeneratorOptions["parts"][number], model: OpenModel | ClosedModel): Connections {
+  #connect(part: Part, model: OpenModel | ClosedModel): Connections {
     const { scenario, recorder } = this.#options
     const connections = new Connections({
       target: this.#connections.length,
