@@ -8,7 +8,7 @@ import { localTunnel } from "../kit/local-tunnel.ts"
 import type { LocalTunnel } from "../kit/local-tunnel.ts"
 import { drained, httpOrigin, pattern, patternHash, rawOrigin, torture } from "../kit/origin.ts"
 import type { Echo } from "../kit/origin.ts"
-import { eventually, rawClient, rawExchange } from "../kit/raw-http.ts"
+import { eventually, rawClient, rawExchange, standsStill } from "../kit/raw-http.ts"
 
 const sizes = [0, 1, 65_535, 65_536, 65_537, 5 * 1024 * 1024]
 const mebibyte = 1024 * 1024
@@ -234,16 +234,6 @@ async function upload(tunnel: LocalTunnel, path: string, size: number, chunked: 
   for await (const part of await answered) parts.push(part as Buffer)
   await writing
   return Buffer.concat(parts)
-}
-
-/** Resolves when the count has not changed for a while. */
-async function standsStill(count: () => number): Promise<void> {
-  const until = performance.now() + 10_000
-  for (let before = -1; before !== count() || before === 0;) {
-    if (performance.now() > until) throw new Error(`It still moves at ${count()}`)
-    before = count()
-    await new Promise((resolve) => setTimeout(resolve, 300))
-  }
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -99,17 +99,20 @@ test("an answer that broke off never looks complete, whatever its framing and wh
   }
   for (const [field, body] of Object.entries(bodies)) {
     for (const how of field.startsWith("X-") ? ["reset"] : ["reset", "end"]) {
+      let seen = Promise.withResolvers<void>()
       await using origin = await rawOrigin(async ({ socket }) => {
         socket.write(`HTTP/1.1 200 OK\r\n${field}\r\n\r\n${body}`)
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        await seen.promise
         if (how === "reset") socket.resetAndDestroy()
         else socket.end()
       })
       await using tunnel = await localTunnel({ target: origin.target })
       for (const version of ["1.1", "1.0"]) {
+        seen = Promise.withResolvers<void>()
         const client = await rawClient(tunnel.port)
         void client.send(`GET / HTTP/${version}\r\nHost: ${tunnel.host}\r\n\r\n`)
         await client.takeUntil("half")
+        seen.resolve()
         const { bytes, ending } = await client.rest()
         assert.equal(ending, "reset", `${field}, ${how}, HTTP/${version}`)
         assert.ok(!bytes.includes("0\r\n\r\n"))
@@ -321,7 +324,7 @@ test("requests wait for a session that lost its link, and are answered when it i
   between.cut()
   await eventually("the session is suspended", () => sessionState(tunnel.relay.relay.status()) === "suspended")
   const waiting = rawExchange(tunnel.port, `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`)
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await eventually("the request waits", () => tunnel.held().streams === 1)
   assert.deepEqual(origin.requests, [])
   between.mend()
   assert.equal((await waiting).status, 200)
@@ -347,16 +350,17 @@ test("a session that stays away longer than its wait is 503 with Retry-After, al
 })
 
 test("Node's client sees a broken answer as an error, not as an end", async () => {
+  const seen = Promise.withResolvers<void>()
   await using origin = await rawOrigin(async ({ socket }) => {
     socket.write("HTTP/1.1 200 OK\r\n\r\nno length")
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await seen.promise
     socket.resetAndDestroy()
   })
   await using tunnel = await localTunnel({ target: origin.target })
   const outcome = await new Promise<string>((resolve) => {
     const request = http.get({ port: tunnel.port, host: "127.0.0.1", headers: { Host: tunnel.host } }, (answer) => {
       answer.on("error", () => resolve("error")).on("end", () => resolve("end"))
-      answer.resume()
+      answer.on("data", () => seen.resolve())
     })
     request.on("error", () => resolve("error"))
   })

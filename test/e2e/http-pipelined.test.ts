@@ -5,9 +5,8 @@ import { once } from "node:events"
 import * as http from "node:http"
 import type * as net from "node:net"
 import { test } from "node:test"
-import { setTimeout as delay } from "node:timers/promises"
 import { localTunnel } from "../kit/local-tunnel.ts"
-import { rawClient } from "../kit/raw-http.ts"
+import { eventually, rawClient } from "../kit/raw-http.ts"
 
 /** More than the kernel's buffers hold. */
 const bodyBytes = 24 * 1024 * 1024
@@ -67,8 +66,15 @@ test("a keep-alive connection is not idle while its last answer is still being r
   const client = await rawClient(tunnel.port)
   client.socket.pause()
   await client.send(`GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`)
-  // Three times the idle time; the answer waits in the relay for its reader.
-  await delay(1_200)
+  await eventually("the answer waits in the relay for its reader", () => tunnel.held().streams === 0)
+  for (let round = 0; round < 2; round++) {
+    const idle = await rawClient(tunnel.port)
+    await idle.send("GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n")
+    await idle.answer()
+    await idle.rest()
+    idle.socket.destroy()
+  }
+  await eventually("those who came later and were idle are gone", () => tunnel.held().visitors === 1)
   client.socket.resume()
   assert.equal((await client.answer()).body.length, body.length)
   client.socket.destroy()

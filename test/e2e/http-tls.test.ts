@@ -30,16 +30,19 @@ test("a visitor by TLS is served alike, and the service hears of it", async () =
 
 test("an answer that broke off never looks complete by TLS either, and the relay lives on", async () => {
   for (const field of ["Content-Length: 10", "Transfer-Encoding: chunked", "X-Until: close"]) {
+    let seen = Promise.withResolvers<void>()
     await using origin = await rawOrigin(async ({ socket }) => {
       socket.write(`HTTP/1.1 200 OK\r\n${field}\r\n\r\n${field.startsWith("T") ? "4\r\nhalf\r\n" : "half"}`)
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await seen.promise
       socket.resetAndDestroy()
     })
     await using tunnel = await localTunnel({ target: origin.target, tls: secrets })
     for (let round = 0; round < 2; round++) {
+      seen = Promise.withResolvers<void>()
       const client = await tlsClient(tunnel)
       void client.send(`GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`)
       await client.takeUntil("half")
+      seen.resolve()
       assert.ok(!(await client.rest()).bytes.includes("0\r\n\r\n"))
       client.socket.destroy()
     }

@@ -87,7 +87,7 @@ test("the head of an upgrade passes as it is, and bytes behind it are not lost",
 
 test("bytes that a visitor sends before the upgrade is agreed arrive behind it", async () => {
   await using origin = await rawOrigin((connection, bytes) => {
-    if (connection.received.length === bytes.length) setTimeout(() => connection.socket.write(switching), 50)
+    if (connection.received.length === bytes.length) connection.socket.write(switching)
   })
   await using tunnel = await localTunnel({ target: origin.target })
   const client = await rawClient(tunnel.port)

@@ -7,7 +7,7 @@ import { localTunnel } from "../kit/local-tunnel.ts"
 import type { LocalTunnel } from "../kit/local-tunnel.ts"
 import { pattern, patternHash, rawOrigin } from "../kit/origin.ts"
 import type { RawOrigin } from "../kit/origin.ts"
-import { eventually, rawClient } from "../kit/raw-http.ts"
+import { eventually, rawClient, standsStill } from "../kit/raw-http.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -105,7 +105,7 @@ test("a reset behind an end leaves nothing, and what it took never looks complet
   await eventually("the service has sent it all", () => origin.connections[0]?.socket.writableFinished === true)
   origin.connections[0]?.socket.resetAndDestroy()
   await client.send("anybody there?")
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await eventually("the agent has noticed", () => tunnel.held().targetConnections === 0)
   client.socket.resume()
   const { bytes, ending } = await client.rest()
   assert.ok(ending === "reset" || bytes.length === size, `${bytes.length} bytes, then ${ending}`)
@@ -223,12 +223,3 @@ test("resets at random moments leave nothing behind", async () => {
   await tunnel.quiet()
   await eventually("the agent holds no connection", () => tunnel.held().targetConnections === 0)
 })
-
-async function standsStill(count: () => number): Promise<void> {
-  const until = performance.now() + 10_000
-  for (let before = -1; before !== count() || before === 0;) {
-    if (performance.now() > until) throw new Error(`It still moves at ${count()}`)
-    before = count()
-    await new Promise((resolve) => setTimeout(resolve, 300))
-  }
-}

@@ -11,8 +11,15 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
 })
 
+interface Course {
+  readonly proxy: ChaosProxy
+  client(): net.Socket
+  /** To the server without the proxy between. */
+  direct(): net.Socket
+}
+
 /** A proxy before a server that echoes and ends when its client does. */
-async function setUp(options: Omit<ChaosOptions, "target"> = {}): Promise<{ proxy: ChaosProxy; client(): net.Socket }> {
+async function setUp(options: Omit<ChaosOptions, "target"> = {}): Promise<Course> {
   const sockets = new Set<net.Socket>()
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket.on("error", () => undefined))
@@ -20,20 +27,19 @@ async function setUp(options: Omit<ChaosOptions, "target"> = {}): Promise<{ prox
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
-  const proxy = await chaosProxy({ ...options, target: { port: (server.address() as net.AddressInfo).port } })
+  const { port } = server.address() as net.AddressInfo
+  const proxy = await chaosProxy({ ...options, target: { port } })
   cleanUps.push(
     () => server.close(),
     () => sockets.forEach((socket) => socket.destroy()),
     () => proxy.close(),
   )
-  return {
-    proxy,
-    client() {
-      const socket = net.connect({ port: proxy.port, host: "127.0.0.1", allowHalfOpen: true })
-      cleanUps.push(() => socket.destroy())
-      return socket.on("error", () => undefined)
-    },
+  const connect = (to: number) => {
+    const socket = net.connect({ port: to, host: "127.0.0.1", allowHalfOpen: true })
+    cleanUps.push(() => socket.destroy())
+    return socket.on("error", () => undefined)
   }
+  return { proxy, client: () => connect(proxy.port), direct: () => connect(port) }
 }
 
 async function echo(socket: net.Socket, text: string): Promise<string> {
@@ -85,7 +91,7 @@ test("a black hole is silent, and gives everything back when it ends", async () 
   let got = ""
   socket.on("data", (bytes) => (got += String(bytes)))
   socket.write("during")
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(await echo(fresh, "said later, and back"), "said later, and back")
   assert.equal(got, "")
   proxy.blackHole(false)
   await once(socket, "data")
@@ -93,13 +99,14 @@ test("a black hole is silent, and gives everything back when it ends", async () 
 })
 
 test("a black hole with holdNew takes new connections and leaves them silent", async () => {
-  const { proxy, client } = await setUp()
+  const { proxy, client, direct } = await setUp()
   proxy.blackHole(true, { holdNew: true })
   const socket = client()
   await once(socket, "connect")
   socket.write("anybody?")
   const answer = once(socket, "data")
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  const other = direct()
+  for (const text of ["said later", "and again"]) assert.equal(await echo(other, text), text)
   assert.equal(proxy.stats.toTarget, 0)
   proxy.blackHole(false)
   assert.equal(String((await answer)[0]), "anybody?")

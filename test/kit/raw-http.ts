@@ -227,3 +227,13 @@ function headerOf(lines: readonly string[], lowerName: string): string | undefin
   const line = lines.find((each) => each.toLowerCase().startsWith(`${lowerName}:`))
   return line?.slice(lowerName.length + 1).trim()
 }
+
+/** Resolves when the count is not 0 and has not changed for a while: that nothing more comes only silence tells. */
+export async function standsStill(count: () => number): Promise<void> {
+  const until = performance.now() + 10_000
+  for (let before = -1; before !== count() || before === 0;) {
+    if (performance.now() > until) throw new Error(`It still moves at ${count()}`)
+    before = count()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+}

@@ -26,7 +26,7 @@ test("a receiver that comes late gets everything in order, and hears the end", a
   await eventually("it is there", () => held !== undefined)
   stream.write(Buffer.from("two"))
   stream.end()
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await eventually("all is there", () => pair.dialer.status().unacknowledgedBytes === 0)
   held?.attach(noting(said))
   await eventually("all has come", () => said.at(-1) === "end")
   assert.equal(said.slice(0, -1).join(""), "onetwo")
