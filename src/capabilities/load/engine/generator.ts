@@ -48,6 +48,8 @@ export class Generator {
   #lagMs = 0
   #intervalAtMs = 0
   #cpu: NodeJS.CpuUsage = process.threadCpuUsage()
+  /** Of the processor time, what went into waiting for an instant. */
+  #idleMs = 0
   #finish: (ended: string) => void = () => undefined
 
   /** Starts at once. */
@@ -209,12 +211,15 @@ export class Generator {
     const { recorder, onInterval } = this.#options
     const cpu = process.threadCpuUsage(this.#cpu)
     this.#cpu = process.threadCpuUsage()
+    const idleMs = this.#pacer?.idleMs ?? 0
+    const busyMs = (cpu.user + cpu.system) / 1000 - (idleMs - this.#idleMs)
+    this.#idleMs = idleMs
     const interval = recorder.take(nowMs, {
       connections: this.#connections.reduce((sum, { size, opening }) => sum + size - opening, 0),
       inFlight: this.#inFlight,
       queued: this.#queued,
       loopLagMs: Math.max(0, this.#lagMs),
-      cpu: (cpu.user + cpu.system) / 1000 / Math.max(1, nowMs - this.#intervalAtMs),
+      cpu: Math.max(0, busyMs) / Math.max(1, nowMs - this.#intervalAtMs),
     })
     this.#lagMs = 0
     this.#intervalAtMs = nowMs

@@ -6,6 +6,8 @@
 
 /** How far before an instant turning begins: the resolution of timers, and a little, ms. */
 const turningMs = 1.3
+/** A turn of the loop that took no longer had nothing to do, ms. */
+const emptyTurnMs = 0.03
 /** The most calls in one turn, so that answers are read in between when the plan is ahead of us. */
 const callsPerTurn = 256
 
@@ -24,9 +26,17 @@ export class Pacer {
   #plannedMs = 0
   #timer: NodeJS.Timeout | undefined
   #stopped = false
+  /** When the last turn ended that waits for another one at once; 0: it does not. */
+  #turnedMs = 0
+  #turningMs = 0
 
   constructor(options: PacerOptions) {
     this.#options = options
+  }
+
+  /** Time spent with turning and nothing else, ms: the core was busy and could have worked. */
+  get idleMs(): number {
+    return this.#turningMs
   }
 
   start(): void {
@@ -43,6 +53,9 @@ export class Pacer {
   readonly #turn = (): void => {
     const { next, nowMs, fire, done } = this.#options
     if (this.#stopped) return
+    const startMs = nowMs()
+    if (this.#turnedMs > 0 && startMs - this.#turnedMs < emptyTurnMs) this.#turningMs += startMs - this.#turnedMs
+    this.#turnedMs = 0
     for (let calls = 0; calls < callsPerTurn && !this.#stopped; calls++) {
       const now = nowMs()
       if (this.#plannedMs > now) break
@@ -54,8 +67,12 @@ export class Pacer {
       done()
       return
     }
-    const waitMs = this.#plannedMs - nowMs()
-    if (waitMs <= turningMs) setImmediate(this.#turn)
+    const endMs = nowMs()
+    const waitMs = this.#plannedMs - endMs
+    if (waitMs <= turningMs) {
+      this.#turnedMs = endMs
+      setImmediate(this.#turn)
+    }
     // A timer never waits longer than 2^31 ms; it is set again then.
     else this.#timer = setTimeout(this.#turn, Math.min(waitMs - turningMs, 2 ** 30))
   }
