@@ -16,6 +16,7 @@ import type { Link } from "./mux/link.ts"
 import { watchNetwork } from "./observe/network-watch.ts"
 import { openDoor } from "./relay/front-door.ts"
 import type { Door } from "./relay/front-door.ts"
+import { trustedProxies } from "./relay/ingress/trusted-proxies.ts"
 import { defaultRelayLimits } from "./relay/limits.ts"
 import type { RelayLimits } from "./relay/limits.ts"
 import { Relay } from "./relay/relay.ts"
@@ -51,6 +52,11 @@ export interface StartRelayOptions {
   /** The database file; `:memory:` forgets with the process. */
   readonly store: string
   readonly open?: boolean
+  /**
+   * Proxies in front: addresses, networks (`10.0.0.0/8`), `loopback`, `private`. What they say of their visitors in
+   * `X-Forwarded-*` and `Forwarded` counts. Default: nobody's word does.
+   */
+  readonly trustProxy?: readonly string[]
   readonly tls?: DoorTls
   readonly log: Log
   readonly limits?: Partial<RelayLimits>
@@ -69,12 +75,13 @@ export interface RunningRelay {
   stop(graceMs?: number): Promise<void>
 }
 
-/** Rejects with `in_use` or `usage` when it cannot listen, or what the store throws; nothing is left open then. */
+/** Rejects with `usage`, `in_use` when it cannot listen, or what the store throws; nothing is left open then. */
 export async function startRelay(options: StartRelayOptions): Promise<RunningRelay> {
   const { log } = options
   const domain = (options.domain ?? "localhost").toLowerCase()
   // Before the store: whoever mistypes an address is left with no file, and nothing is open yet.
   const wanted = options.listen.map((text) => parseAddress(text, "tcp"))
+  const trusted = options.trustProxy?.length ? trustedProxies(options.trustProxy) : undefined
   const store = openSqliteStore({ path: options.store, clock: systemClock, log })
   const scope = rootScope("relay", log)
   scope.onEnd(() => store.close())
@@ -86,6 +93,7 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     domain,
     tcpHost: hostOf(wanted[0]),
     open: options.open ?? false,
+    trusted,
     limits: { ...defaultRelayLimits, ...options.limits },
     sessionLimits: { ...defaultLimits, ...options.sessionLimits },
     httpUrl: (name) => httpUrl(name, domain, options.publicUrl, addresses),

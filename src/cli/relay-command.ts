@@ -48,6 +48,12 @@ export const relayCommand: Command = {
       env: "RDV_PUBLIC_URL",
       summary: "How visitors reach it, when a proxy stands in front: https://example.test",
     },
+    "trust-proxy": {
+      kind: "list",
+      value: "ADDRESS[/PREFIX]",
+      env: "RDV_TRUST_PROXY",
+      summary: "A proxy in front whose word about its visitors counts; also: loopback, private",
+    },
     open: {
       kind: "switch",
       env: "RDV_OPEN",
@@ -100,6 +106,7 @@ async function run(call: CommandCall): Promise<number> {
   const relay = await startRelay({
     listen: listen.map(printAddress),
     domain,
+    trustProxy: flags.list("trust-proxy"),
     store: relayStorePath(at),
     open,
     log,

@@ -50,6 +50,8 @@ export interface Opening {
   readonly hello: NewHello
   readonly ready: ReadyLink
   readonly peer: Announced
+  /** Where it comes from, for logs. */
+  readonly from: string
 }
 
 interface Living {
@@ -98,11 +100,21 @@ export class AdmissionDesk implements Acceptor {
     this.#draining = true
   }
 
-  admit(hello: NewHello, link: Link): Admission {
+  /** For a link through a trusted proxy: it comes from this address, not from the proxy's. */
+  through(address: string): Acceptor {
+    return {
+      admit: (hello, link) => this.admit(hello, link, address),
+      secretOf: (sessionId) => this.secretOf(sessionId),
+      freeze: (sessionId) => this.freeze(sessionId),
+      resumed: (sessionId, ready) => this.resumed(sessionId, ready),
+    }
+  }
+
+  admit(hello: NewHello, link: Link, behind?: string): Admission {
     const { clock, limits, sessionLimits } = this.#options
     if (this.#draining) throw new RdvError("draining", "The relay is shutting down")
     const id = base64url(randomBytes(12))
-    const owner = this.#identify(hello, id, addressOf(link.peer))
+    const owner = this.#identify(hello, id, behind ?? addressOf(link.peer))
     if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
     const quota = this.#quotas.get(owner.id) ?? new Quota(clock, limits, owner.scopes.limits)
     if (quota.sessions.size >= quota.limits.sessions) {
@@ -119,7 +131,7 @@ export class AdmissionDesk implements Acceptor {
         // Two of its handshakes may have run at once: the first one's quota is the owner's.
         const shared = this.#quotas.get(owner.id) ?? quota
         this.#quotas.set(owner.id, shared)
-        const session = this.#options.start({ id, owner, quota: shared, hello, ready, peer })
+        const session = this.#options.start({ id, owner, quota: shared, hello, ready, peer, from: behind ?? link.peer })
         this.#living.set(id, { session, secret, owner, quota: shared })
         shared.sessions.add(session)
       },

@@ -9,7 +9,7 @@ export interface RelayLimits {
   readonly visitorsPerOwner: number
   /** Connections of visitors at once, all addresses. */
   readonly visitors: number
-  /** Connections of one address: a proxy in front has one address for all its users. */
+  /** Connections of one address; of who comes through a trusted proxy, requests under way. */
   readonly visitorsPerAddress: number
   /** Connections at one address that have not sent a byte: as many visitors as may come may all be about to speak. */
   readonly silent: number

@@ -31,6 +31,7 @@ import { Announcements } from "./announcements.ts"
 import { makeRoom } from "./crowd.ts"
 import { HttpIngress } from "./ingress/http.ts"
 import { TcpIngress } from "./ingress/tcp.ts"
+import type { TrustedProxies } from "./ingress/trusted-proxies.ts"
 import type { Visitor } from "./ingress/visitor.ts"
 import type { RelayLimits } from "./limits.ts"
 import { Registry } from "./registry.ts"
@@ -46,6 +47,8 @@ export interface RelayOptions {
   readonly tcpHost: string
   /** Lets agents in without a token. */
   readonly open: boolean
+  /** What these say of their visitors counts: their addresses limit them and stand in logs. */
+  readonly trusted?: TrustedProxies | undefined
   readonly limits: RelayLimits
   readonly sessionLimits: SessionLimits
   readonly httpUrl: (name: string) => string
@@ -87,6 +90,7 @@ export class Relay implements Host {
       limits: options.limits,
       registry: this.#registry,
       domain: options.domain,
+      trusted: options.trusted,
       own: (visitor, head, rest) => this.#own(visitor, head, rest),
     })
     this.#desk = new AdmissionDesk({
@@ -123,13 +127,13 @@ export class Relay implements Host {
     this.#reports.set(name, read)
   }
 
-  /** Takes a link whose first byte is a frame's. */
-  takeLink(link: Link): void {
+  /** Takes a link whose first byte is a frame's. `behind` is whom a trusted proxy speaks for on it. */
+  takeLink(link: Link, behind?: string): void {
     makeRoom(this.#handshakes, this.#options.limits.handshakes, (oldest) =>
       oldest.abort(new RdvError("limit", "Too many handshakes at once")),
     )
     this.#handshakes.add(link)
-    void acceptHandshake(link, this.#options.runtime, this.#desk)
+    void acceptHandshake(link, this.#options.runtime, behind === undefined ? this.#desk : this.#desk.through(behind))
       .catch((error: unknown) => {
         this.log.error("handshake.failed", { reason: error instanceof Error ? error.message : String(error) })
       })
@@ -179,8 +183,8 @@ export class Relay implements Host {
       await delay(this.clock, lastWordsLookMs)
   }
 
-  #start({ id, owner, quota, hello, ready, peer }: Opening): Session {
-    const caller = { peer: ready.link.peer, owner: owner.name }
+  #start({ id, owner, quota, hello, ready, peer, from }: Opening): Session {
+    const caller = { peer: from, owner: owner.name }
     let superseded = false
     // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
     const endSuperseded = () => {
@@ -251,9 +255,10 @@ export class Relay implements Host {
   #own(visitor: Visitor, head: RequestHead, borrowed: Uint8Array): boolean {
     if (head.method !== "GET" || head.target !== sessionPath) return false
     const rest = new Uint8Array(borrowed)
+    const behind = visitor.clientBehind(head)
     if (asksForSession(head.headers)) {
       visitor.release()
-      this.takeLink(acceptUpgrade(visitor.socket, head.headers, rest))
+      this.takeLink(acceptUpgrade(visitor.socket, head.headers, rest), behind)
       return true
     }
     if (!hasToken(head.headers, "upgrade", "websocket")) return false
@@ -268,7 +273,8 @@ export class Relay implements Host {
       }
     }
     try {
-      this.takeLink(acceptWebSocket(socket, { method: head.method, url: head.target, headers: head.headers }, rest))
+      const request = { method: head.method, url: head.target, headers: head.headers }
+      this.takeLink(acceptWebSocket(socket, request, rest), behind)
     } catch (error) {
       this.log.info("session.refused", { reason: error instanceof Error ? error.message : String(error) })
       // Nobody owns it any more, so nobody would hear that the peer has left.

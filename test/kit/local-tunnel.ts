@@ -20,6 +20,8 @@ export interface LocalTunnelOptions {
   readonly tokenLimits?: TokenLimits
   /** Where the agent dials, for who stands between it and the relay. */
   readonly between?: (relayPort: number) => Promise<number>
+  /** Whose `X-Forwarded-For` counts. */
+  readonly trustProxy?: readonly string[]
   /** Visitors may come by TLS, too. */
   readonly tls?: DoorTls
   readonly onExchange?: (method: string, target: string, status: number, ms: number) => void
@@ -44,6 +46,7 @@ export async function localTunnel(options: LocalTunnelOptions): Promise<LocalTun
   const relay = await startRelay({
     listen: ["127.0.0.1:0", ...(options.tls === undefined ? [] : ["tls://127.0.0.1:0"])],
     ...(options.tls !== undefined && { tls: options.tls }),
+    ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
     store: ":memory:",
     open: true,
     log: silentLog,

@@ -5,12 +5,17 @@
 
 import type { Socket } from "node:net"
 import type { Clock, Timer } from "../../base/clock.ts"
+import { ForwardedPeer } from "../../http1/forwarded.ts"
 import type { RequestHead } from "../../http1/head.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
 import type { RelayLimits } from "../limits.ts"
 import type { Registry, Route } from "../registry.ts"
 import type { Exchange } from "./exchange.ts"
-import { refusalBytes } from "./refusal.ts"
+import { ProxiedClient } from "./proxied-client.ts"
+import type { AddressCounts } from "./proxied-client.ts"
+import { refusalBytes, tooManyOfAddress } from "./refusal.ts"
+import type { Refusal } from "./refusal.ts"
+import type { TrustedProxies } from "./trusted-proxies.ts"
 import { Visitor } from "./visitor.ts"
 import type { VisitorHost } from "./visitor.ts"
 
@@ -20,6 +25,8 @@ export interface HttpIngressOptions {
   readonly registry: Registry
   /** Host names below it are routes: `blog.example.test` for `example.test`. Lower case. */
   readonly domain: string
+  /** What these say of their visitors counts. */
+  readonly trusted?: TrustedProxies | undefined
   /**
    * A request whose host is no route: a session's upgrade, or something that the relay itself serves. Whoever takes the
    * connection over calls `visitor.release` and answers true; `rest` are bytes behind the head.
@@ -44,7 +51,7 @@ export class HttpIngress {
   readonly #visitors: Set<Visitor> = new Set()
   readonly #perAddress: Map<string, number> = new Map()
   readonly #suffix: string
-  readonly #hosts: Record<"http" | "https", VisitorHost>
+  readonly #host: VisitorHost
   /** The clock of deadlines: coarse, and only its differences mean something. */
   #nowMs = 0
   #sweptAt: number
@@ -55,28 +62,37 @@ export class HttpIngress {
   #draining = false
   /** Visitors who came when we were draining already: nobody waits for them. */
   readonly #late: Set<Visitor> = new Set()
+  readonly #counts: AddressCounts = {
+    enter: (address) => this.#enter(address),
+    leave: (address) => this.#leave(address),
+  }
 
   constructor(options: HttpIngressOptions) {
     this.#options = options
     this.#suffix = `.${options.domain}`
     this.#sweptAt = options.clock.now()
-    this.#hosts = { http: this.#hostFor("http"), https: this.#hostFor("https") }
+    this.#host = this.#makeHost()
     this.#sweepLater()
   }
 
   /** Serves a connection; `first` was already read from it. The socket's `allowHalfOpen` is set. */
   take(socket: Socket, reader: SocketReader, scheme: "http" | "https", first: Uint8Array): void {
+    const { limits, trusted } = this.#options
     const address = socket.remoteAddress ?? "unknown"
-    const { limits } = this.#options
-    const count = this.#perAddress.get(address) ?? 0
-    if (this.#visitors.size >= limits.visitors || count >= limits.visitorsPerAddress) {
+    const isProxy = trusted?.has(address) === true
+    const peer = new ForwardedPeer(address, scheme, isProxy)
+    if (this.#visitors.size >= limits.visitors) {
       this.#refused++
-      reader.receive = () => false
-      refuse(socket, count >= limits.visitorsPerAddress)
+      refuse(socket, reader, { reason: "limit", retryAfterSeconds: 5 })
       return
     }
-    this.#perAddress.set(address, count + 1)
-    const visitor = new Visitor(this.#hosts[scheme], socket, reader)
+    // The connections of a proxy are those of its visitors, who are counted by their requests.
+    if (!isProxy && !this.#enter(peer.address)) {
+      refuse(socket, reader, tooManyOfAddress)
+      return
+    }
+    const proxied = isProxy ? new ProxiedClient(peer.address, trusted, this.#counts) : undefined
+    const visitor = new Visitor(this.#host, socket, reader, peer, proxied)
     this.#visitors.add(visitor)
     if (this.#draining) this.#late.add(visitor)
     visitor.begin(first)
@@ -105,12 +121,11 @@ export class HttpIngress {
     for (const visitor of this.#visitors) visitor.socket.destroy()
   }
 
-  #hostFor(scheme: "http" | "https"): VisitorHost {
+  #makeHost(): VisitorHost {
     const now = () => this.#nowMs
     const draining = () => this.#draining
     return {
       limits: this.#options.limits,
-      scheme,
       get nowMs() {
         return now()
       },
@@ -149,9 +164,23 @@ export class HttpIngress {
     if (!this.#visitors.delete(visitor)) return
     this.#late.delete(visitor)
     this.#pastRequests += visitor.requests
-    const left = (this.#perAddress.get(visitor.address) ?? 1) - 1
-    if (left === 0) this.#perAddress.delete(visitor.address)
-    else this.#perAddress.set(visitor.address, left)
+    if (!visitor.peer.trusted) this.#leave(visitor.peer.address)
+  }
+
+  #enter(address: string): boolean {
+    const count = this.#perAddress.get(address) ?? 0
+    if (count >= this.#options.limits.visitorsPerAddress) {
+      this.#refused++
+      return false
+    }
+    this.#perAddress.set(address, count + 1)
+    return true
+  }
+
+  #leave(address: string): void {
+    const left = (this.#perAddress.get(address) ?? 1) - 1
+    if (left === 0) this.#perAddress.delete(address)
+    else this.#perAddress.set(address, left)
   }
 
   #sweepLater(): void {
@@ -169,12 +198,10 @@ export class HttpIngress {
 const refusedMs = 500
 
 /** Without understanding the request: it costs one write. */
-function refuse(socket: Socket, byAddress: boolean): void {
+function refuse(socket: Socket, reader: SocketReader, refusal: Refusal): void {
+  reader.receive = () => false
   socket.on("error", () => undefined)
-  const cause = byAddress
-    ? { reason: "rate_limited" as const, detail: "your address has as many connections open as it may" }
-    : { reason: "limit" as const }
-  socket.end(refusalBytes({ ...cause, retryAfterSeconds: 5 }, undefined, false))
+  socket.end(refusalBytes(refusal, undefined, false))
   // What was still on its way is read for a moment, so that no reset overtakes the answer.
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), refusedMs)

@@ -2,6 +2,7 @@
 
 import { hasToken, headerValue } from "../../base/header-fields.ts"
 import { withForwarded } from "../../http1/forwarded.ts"
+import type { ForwardedPeer } from "../../http1/forwarded.ts"
 import { persists, requestFraming } from "../../http1/framing.ts"
 import type { RequestFraming } from "../../http1/framing.ts"
 import type { RequestHead } from "../../http1/head.ts"
@@ -13,8 +14,10 @@ import type { AnswerOutlet } from "./exchange.ts"
 
 /** Whom a request comes from. */
 export interface Sender extends AnswerOutlet {
-  readonly address: string
-  readonly scheme: "http" | "https"
+  /** The other end of the connection. */
+  readonly peer: ForwardedPeer
+  /** The visitor's address: the peer's, or that of whom a trusted proxy speaks for. */
+  readonly client: string
 }
 
 /** The request has no body: what follows its head is the next one. */
@@ -28,18 +31,13 @@ export function openExchange(sender: Sender, route: Route, head: RequestHead, fr
   // An upgrade behind a body, or asked for in HTTP/1.0, is one that a server may overlook (RFC 9110 section 7.8).
   const endToEnd = withoutHopByHop(head.headers, { keepUpgrade: minor === 1 && isBodyless(framing) })
   const upgrades = hasToken(endToEnd, "connection", "upgrade")
-  const headers = withForwarded(endToEnd, {
-    peer: sender.address,
-    scheme: sender.scheme,
-    host: headerValue(head.headers, "host"),
-    trust: false,
-  })
+  const headers = withForwarded(endToEnd, sender.peer, headerValue(head.headers, "host"), sender.client)
   const stream = route.session.open(route.service, {
     method,
     target,
     headers,
     minor,
-    from: sender.address,
+    from: sender.client,
     body: framing.kind,
   })
   return new Exchange(stream, { method, minor, persists: persists(head) && !sender.retiring, upgrades }, sender)

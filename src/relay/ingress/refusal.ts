@@ -21,6 +21,13 @@ const suspendedRetrySeconds = 5
 /** The session did not come back within the wait. */
 export const suspended: Refusal = { reason: "suspended", retryAfterSeconds: suspendedRetrySeconds }
 
+/** Connections, or requests through trusted proxies. */
+export const tooManyOfAddress: Refusal = {
+  reason: "rate_limited",
+  detail: "your address has as many connections open as it may",
+  retryAfterSeconds: 5,
+}
+
 /** The relay shuts down. */
 export const draining: Refusal = { reason: "draining", retryAfterSeconds: suspendedRetrySeconds }
 

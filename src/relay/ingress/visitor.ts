@@ -8,6 +8,7 @@
 import type { Socket } from "node:net"
 import type { RdvError } from "../../base/error.ts"
 import { headerValue } from "../../base/header-fields.ts"
+import type { ForwardedPeer } from "../../http1/forwarded.ts"
 import { persists } from "../../http1/framing.ts"
 import type { RequestFraming } from "../../http1/framing.ts"
 import type { RequestHead } from "../../http1/head.ts"
@@ -21,13 +22,13 @@ import type { ConnectionHost, ConnectionUser } from "./connection.ts"
 import type { Exchange } from "./exchange.ts"
 import { isBodyless, mayOpenAgain, openAgain, openExchange } from "./opening.ts"
 import type { Sender } from "./opening.ts"
-import { draining, refusalBytes, refusalOf, refusalOfRequest, suspended } from "./refusal.ts"
+import type { ProxiedClient } from "./proxied-client.ts"
+import { draining, refusalBytes, refusalOf, refusalOfRequest, suspended, tooManyOfAddress } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
 import { RequestBody } from "./request-body.ts"
 
 /** What a visitor needs of the ingress. */
 export interface VisitorHost extends ConnectionHost {
-  readonly scheme: "http" | "https"
   /** The relay shuts down: one request is answered, and the connection ends. */
   readonly draining: boolean
   /** The route for a Host header. */
@@ -42,7 +43,9 @@ type State = "head" | "body" | "answer" | "raw" | "over"
 
 export class Visitor implements ConnectionUser, Sender {
   readonly socket: Socket
-  readonly address: string
+  readonly peer: ForwardedPeer
+  /** Set where the peer is a trusted proxy. */
+  readonly #proxied: ProxiedClient | undefined
   readonly #host: VisitorHost
   readonly #connection: Connection
   readonly #requests: RequestReader = new RequestReader()
@@ -60,10 +63,11 @@ export class Visitor implements ConnectionUser, Sender {
   #retiring = false
   requests = 0
 
-  constructor(host: VisitorHost, socket: Socket, reader: SocketReader) {
+  constructor(host: VisitorHost, socket: Socket, reader: SocketReader, peer: ForwardedPeer, proxied?: ProxiedClient) {
     this.#host = host
     this.socket = socket
-    this.address = socket.remoteAddress ?? "unknown"
+    this.peer = peer
+    this.#proxied = proxied
     this.#retiring = host.draining
     this.#connection = new Connection(host, socket, reader, this)
   }
@@ -74,8 +78,13 @@ export class Visitor implements ConnectionUser, Sender {
     this.#connection.start()
   }
 
-  get scheme(): "http" | "https" {
-    return this.#host.scheme
+  get client(): string {
+    return this.#proxied?.address ?? this.peer.address
+  }
+
+  /** Whom a trusted proxy speaks for in this request; undefined where the peer is the visitor itself. */
+  clientBehind(head: RequestHead): string | undefined {
+    return this.#proxied?.of(head.headers)
   }
 
   /** For whoever may take the socket over; who does calls `release`. */
@@ -86,6 +95,7 @@ export class Visitor implements ConnectionUser, Sender {
   /** Lets go of the socket: somebody else speaks on it now. */
   release(): void {
     this.#state = "over"
+    this.#proxied?.leave()
     this.#connection.release()
     this.#host.gone(this)
   }
@@ -192,8 +202,10 @@ export class Visitor implements ConnectionUser, Sender {
     const { head, framing, used } = read
     this.#head = head
     const route = this.#host.route(headerValue(head.headers, "host") ?? "")
-    if (route !== undefined) this.#begin(head, framing, route)
-    else if (!this.#host.own(this, head, bytes.subarray(used))) {
+    if (route !== undefined) {
+      if (this.#proxied?.enter(head.headers) === false) this.#refuse(tooManyOfAddress, framing)
+      else this.#begin(head, framing, route)
+    } else if (!this.#host.own(this, head, bytes.subarray(used))) {
       // A route may be missing only because its agent could not come back.
       this.#refuse(this.#host.draining ? draining : { reason: "no_route" }, framing)
     }
@@ -296,6 +308,7 @@ export class Visitor implements ConnectionUser, Sender {
     this.#exchange = undefined
     this.#route = undefined
     this.#head = undefined
+    this.#proxied?.leave()
     if (!keep || this.#connection.ended || this.#retiring) {
       this.#leave()
       return
@@ -344,6 +357,7 @@ export class Visitor implements ConnectionUser, Sender {
   #leave(): void {
     this.#state = "over"
     this.#exchange = undefined
+    this.#proxied?.leave()
     this.#connection.leave()
   }
 
@@ -387,6 +401,7 @@ export class Visitor implements ConnectionUser, Sender {
       if (raw && this.#connection.endedWell) exchange.stream.end()
       else exchange.cancel()
     }
+    this.#proxied?.leave()
     this.#host.gone(this)
   }
 }
