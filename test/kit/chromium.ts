@@ -152,9 +152,9 @@ export class Page {
     await this.#send("Input.dispatchKeyEvent", { type: "keyUp", key, code: key })
   }
 
-  /** PNG of the whole page. */
-  async screenshot(): Promise<Buffer> {
-    const { data } = await this.#send("Page.captureScreenshot", { captureBeyondViewport: true })
+  /** PNG of the whole page, or of what the window shows. */
+  async screenshot(whole = true): Promise<Buffer> {
+    const { data } = await this.#send("Page.captureScreenshot", { captureBeyondViewport: whole })
     return Buffer.from(data as string, "base64")
   }
 

@@ -3,10 +3,11 @@
  * and then, a rate that follows its plan until the target is full. For the tests of reports.
  */
 
-import { build, encodeIntoCompressedBase64 } from "hdr-histogram-js"
+import { encodeIntoCompressedBase64 } from "hdr-histogram-js"
 import type { Histogram } from "hdr-histogram-js"
 import type { ErrorKind } from "../../src/capabilities/load/client/client.ts"
-import type { Figures, Point, Quantiles, Result } from "../../src/capabilities/load/record/result.ts"
+import { newRunHistogram, quantilesOf } from "../../src/capabilities/load/record/histogram.ts"
+import type { Figures, Point, Result } from "../../src/capabilities/load/record/result.ts"
 import type { Scenario, ShapePlan } from "../../src/capabilities/load/scenario/scenario.ts"
 
 export interface SampleOptions {
@@ -34,7 +35,7 @@ export function sampleResult(options: SampleOptions = {}): Result {
   const { seed = 1, model = "open", seconds = 60, labels = ["shop:5001"], medianMs = 2 } = options
   const { from = model === "open" ? 200 : 1, to = model === "open" ? 2000 : 64, capacity = 1700 } = options
   const random = randomFrom(seed)
-  const histograms = { wait: hdr(), service: hdr(), latency: hdr() }
+  const histograms = { wait: newRunHistogram(), service: newRunHistogram(), latency: newRunHistogram() }
   const series: Point[] = []
   let queued = 0
   for (let second = 0; second < seconds; second++) {
@@ -46,7 +47,7 @@ export function sampleResult(options: SampleOptions = {}): Result {
     queued = Math.max(0, queued + offered - (stalled ? capacity * 0.4 : capacity))
     if (model === "closed") queued = 0
     const completed = Math.round(Math.max(0, offered + before - queued))
-    const own = hdr()
+    const own = newRunHistogram()
     const weight = Math.max(1, Math.round(completed / samplesPerSecond))
     for (let sample = 0; sample < Math.min(samplesPerSecond, completed); sample++) {
       const slow = random() < 0.006 ? 6 : 1
@@ -87,6 +88,7 @@ export function sampleResult(options: SampleOptions = {}): Result {
     })
   }
   const total = figuresOf(series, histograms, seconds, model, options)
+  const share = figuresOf(series, histograms, seconds, model, options, labels.length)
   return {
     format: "rdv-load/1",
     scenario: sampleScenario(model, labels, seconds, from, to, options),
@@ -94,10 +96,7 @@ export function sampleResult(options: SampleOptions = {}): Result {
     durationMs: seconds * 1000,
     generator: { host: "bench-2", version: "0.2.0", cores: 4, workers: 2 },
     total,
-    targets: labels.map((label) => ({
-      ...figuresOf(series, histograms, seconds, model, options, labels.length),
-      label,
-    })),
+    targets: labels.map((label) => ({ ...share, label })),
     series,
     thresholds: options.thresholds ?? [],
     doubts: options.doubts ?? [],
@@ -140,13 +139,7 @@ function figuresOf(
     connect: { ...latency, count: 64, p50: 310, p99: 1240, max: 1900 },
     ...(model === "closed"
       ? {
-          corrected: {
-            ...latency,
-            p99: latency.p99 * 4,
-            p999: latency.p999 * 2.6,
-            p9999: latency.max,
-            max: latency.max,
-          },
+          corrected: { ...latency, p99: (latency.p99 + latency.p999) / 2, p999: (latency.p999 + latency.max) / 2 },
         }
       : {}),
     errors,
@@ -180,34 +173,6 @@ function sampleScenario(
     thresholds: thresholds.map(({ text }) => text),
     seed: 7,
   }
-}
-
-function quantilesOf(histogram: Histogram): Quantiles {
-  const at = (percentile: number) => histogram.getValueAtPercentile(percentile)
-  return {
-    count: histogram.totalCount,
-    min: histogram.totalCount === 0 ? 0 : histogram.minNonZeroValue,
-    mean: histogram.totalCount === 0 ? 0 : histogram.mean,
-    stddev: histogram.totalCount === 0 ? 0 : histogram.stdDeviation,
-    p50: at(50),
-    p75: at(75),
-    p90: at(90),
-    p95: at(95),
-    p99: at(99),
-    p999: at(99.9),
-    p9999: at(99.99),
-    max: histogram.maxValue,
-  }
-}
-
-function hdr(): Histogram {
-  return build({
-    bitBucketSize: 32,
-    autoResize: false,
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 3_600_000_000,
-    numberOfSignificantValueDigits: 3,
-  })
 }
 
 /** Mulberry32: small and the same everywhere. */

@@ -112,8 +112,14 @@ function partsTable({ wait, service, latency }: Figures, { paint, columns }: Pag
   const names = ["p50", "p90", "p99", "p999", "max"] as const
   const columnsShown = [values(wait, names), values(service, names), values(latency, names)]
   const rows = names.map((name, at) => [quantileNames[name], ...columnsShown.map((column) => column[at] ?? "")])
-  const head = ["in all, in ms", "wait before send", "service time", "both: what a caller waits"]
-  const [first = "", ...lines] = tableLines([head, ...rows], ["left", "decimal"])
+  const head = [
+    "in all, in ms",
+    "wait before send",
+    "service time",
+    columns < 80 ? "both" : "both: what a caller waits",
+  ]
+  const table = tableLines([head, ...rows], ["left", "decimal"], columns < 80 ? 1 : 3)
+  const [first = "", ...lines] = table.map((line) => clip(line, columns))
   const note =
     "Each column is sorted by itself, so a row need not add up: the messages that waited longest are seldom the ones that were answered last."
   return [paint("dim", first), ...lines, ...wrap(note, columns).map((line) => paint("dim", line))]

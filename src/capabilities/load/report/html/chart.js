@@ -116,7 +116,7 @@ globalThis.rdvCharts = (() => {
       }
       if (this.spec.scales) {
         const button = element("button", { type: "button", class: "scale" })
-        const name = () => (button.textContent = this.log ? "Log scale" : "Linear scale")
+        const name = () => (button.textContent = this.log ? "Scale: log" : "Scale: linear")
         button.addEventListener("click", () => {
           this.log = !this.log
           name()
@@ -227,8 +227,8 @@ globalThis.rdvCharts = (() => {
       this.x = { from: xFrom - pad, to: Math.max(xTo + pad, xFrom + 1e-6) }
       this.yTicks = this.log ? logTicks(this.y.from, this.y.to) : linearTicks(0, this.y.to, 6, false)
       const widest = Math.max(...this.yTicks.map((tick) => figure(tick).length))
-      this.left = Math.max(34, 14 + widest * 6.6)
-      this.right = spec.ends ? 46 : 14
+      this.left = Math.max(40, 14 + widest * 6.6)
+      this.right = spec.ends ? 46 : spec.x.kind === "nines" ? 28 : 14
       this.top = 20
       this.bottom = 40
       this.w = width - this.left - this.right
@@ -295,13 +295,11 @@ globalThis.rdvCharts = (() => {
     drawSeries(svg, series) {
       if (this.spec.dots) {
         const dots = element("svg:g", { class: series.style })
-        for (const [x, y] of series.points) {
-          if (y !== null)
-            dots.append(
-              element("svg:circle", { cx: this.px(x).toFixed(1), cy: this.py(y).toFixed(1), r: 2.6, class: "dot" }),
-            )
-        }
-        const trend = medians(series.points, 14)
+        // One path of points with round ends: thousands of circles would weigh down the page and its print.
+        const known = series.points.filter(([, y]) => y !== null)
+        const d = known.map(([x, y]) => `M${this.px(x).toFixed(1)},${this.py(y).toFixed(1)}h0`).join("")
+        dots.append(element("svg:path", { d, class: "dots" }))
+        const trend = medians(known, 14)
         if (trend.length > 2) dots.append(element("svg:path", { d: this.path(trend), class: "line trend" }))
         svg.append(dots)
         return
@@ -313,7 +311,8 @@ globalThis.rdvCharts = (() => {
         const closed = `${this.path(known)}L${to.toFixed(1)},${this.top + this.h}L${from.toFixed(1)},${this.top + this.h}Z`
         svg.append(element("svg:path", { d: closed, class: `area ${series.style}` }))
       }
-      svg.append(element("svg:path", { d, class: `line ${series.style}` }))
+      const dense = series.points.length > this.w ? "dense" : ""
+      svg.append(element("svg:path", { d, class: `line ${dense} ${series.style}` }))
     }
 
     // A missing value is a gap; a value alone between two gaps is a dot.
@@ -457,16 +456,15 @@ globalThis.rdvCharts = (() => {
     return [1, 2, 5, 10].find((factor) => factor * power >= value) * power
   }
 
-  // The middle of the dots in each of so many stretches of x.
+  // The middle of the dots, which ascend, in each of so many stretches of x.
   function medians(points, bins) {
-    const known = points.filter(([, y]) => y !== null).sort((a, b) => a[0] - b[0])
-    if (known.length < bins) return []
-    const [from, to] = [known[0][0], known.at(-1)[0]]
+    if (points.length < bins) return []
+    const [from, to] = [points[0][0], points.at(-1)[0]]
     const found = []
     for (let bin = 0; bin < bins; bin++) {
       const low = from + ((to - from) * bin) / bins
       const high = from + ((to - from) * (bin + 1)) / bins
-      const inside = known.filter(([x]) => x >= low && (x < high || bin === bins - 1))
+      const inside = points.filter(([x]) => x >= low && (x < high || bin === bins - 1))
       if (inside.length === 0) continue
       const ys = inside.map(([, y]) => y).sort((a, b) => a - b)
       found.push([(low + high) / 2, ys[ys.length >> 1]])

@@ -84,12 +84,28 @@
       group: "time",
       series: runs.flatMap((run) =>
         [
-          ["connections", "connections"],
-          ["inFlight", "in flight"],
-          ...(some("queued") ? [["queued", "queued"]] : []),
+          ["connections", "open connections"],
+          ["inFlight", "messages under way"],
         ].map(([name, label]) => ({ label: named(run, label), style: style(run, name), points: column(run, name) })),
       ),
     }),
+    queue: () =>
+      some("queued")
+        ? {
+            title: "Queue over time",
+            unit: "now",
+            x: byTime,
+            group: "time",
+            series: runs
+              .filter((run) => run.open)
+              .map((run) => ({
+                label: named(run, "waiting for a connection"),
+                style: style(run, "queued"),
+                points: column(run, "queued"),
+                area: !several,
+              })),
+          }
+        : undefined,
     percentiles: () => {
       const kinds = several
         ? [["total", "total"]]
@@ -102,7 +118,7 @@
       return {
         title: "Latency by percentile",
         unit: "ms",
-        x: { kind: "nines", label: "percentile: each step to the right is ten times rarer", prefix: "p" },
+        x: { kind: "nines", label: "percentile, each step ten times rarer", prefix: "p" },
         log: logHelps(["max"]),
         scales: true,
         rows: [0, 0.301, 0.602, 1, 1.301, 2, 3, 4, 5, 6].filter((at) =>
@@ -149,12 +165,16 @@
     }
   }
 
-  for (const place of document.querySelectorAll("figure[data-chart]")) {
-    const spec = over[place.dataset.chart]()
-    if (spec === undefined) {
-      place.remove()
-      continue
-    }
+  const places = [...document.querySelectorAll("figure[data-chart]")]
+  const specs = new Map(places.map((place) => [place, over[place.dataset.chart]()]))
+  for (const place of places) if (specs.get(place) === undefined) place.remove()
+  // One that would stand alone in its row takes the whole of it.
+  for (const grid of document.querySelectorAll(".grid")) {
+    const halves = [...grid.querySelectorAll(":scope > figure:not(.whole)")]
+    if (halves.length % 2 === 1) halves.at(-1).classList.add("whole")
+  }
+  for (const [place, spec] of specs) {
+    if (spec === undefined) continue
     place.querySelector("h3").textContent = spec.title
     globalThis.rdvCharts.draw(place, spec)
   }

@@ -14,30 +14,30 @@ import * as sections from "./sections.ts"
 /** A whole document; below 300 KiB for any run. */
 export function reportPage(result: Result): string {
   const title = `${sections.titleOf(result)} · load test`
+  const open = result.scenario.model.kind === "open"
   const body = html`${sections.head(result)} ${sections.doubts(result)} ${sections.keyFigures(result)}
     ${sections.hidden(result)}
     <h2>Over time</h2>
     <div class="grid">
-      ${sections.chart("latency", "From the planned instant to the complete answer, for each stretch of about a second.", true)}
-      ${sections.chart("throughput", "Completed messages against the plan.")}
-      ${sections.chart("busy", "Open connections, messages under way, and those that wait for a connection.")}
+      ${sections.chart("latency", `From the ${open ? "planned instant" : "send"} to the complete answer, for each stretch of about a second.`, true)}
+      ${sections.chart("throughput", open ? "Completed messages against the plan." : "Completed messages.")}
+      ${sections.chart("busy", "Open connections, and messages that await their answer.")}
+      ${sections.chart("queue", "Messages whose planned instant came while no connection was free.")}
       ${sections.chart("trouble", "What failed, timed out, or found no free connection.")}
     </div>
     <h2>Distribution</h2>
     <div class="grid">
       ${sections.chart("percentiles", "How slow the slowest are. A steep end means a few callers wait far longer than the rest.", true)}
-      ${sections.chart("scatterRate", "Each dot is a second. Where the dots leave the line, the target is full.")}
+      ${sections.chart("scatterRate", "Each dot is a second. Where the dots stop rising, the target is full.")}
       ${sections.chart("scatterLatency", "Each dot is a second. The knee is where latency begins to climb.")}
     </div>
     <h2>Figures</h2>
-    <div class="grid">
-      ${sections.thresholdTable(result)} ${sections.partsTable(result)} ${sections.outcomeTable(result)}
-    </div>
-    ${sections.targetTable(result)} ${sections.errorTable(result)} ${sections.scenarioFacts(result)}
+    ${sections.tables(result)} ${sections.targetTable(result)} ${sections.errorTable(result)}
+    ${sections.scenarioFacts(result)}
     <footer>
       <p>
         p99 is the latency that 99 of 100 messages did not exceed.
-        ${result.total.wait === undefined ? "" : "Latency counts from the instant at which the plan wanted the message sent, so a slow target cannot hide behind late sends."}
+        ${!open ? "" : "Latency counts from the instant at which the plan wanted the message sent, so a slow target cannot hide behind late sends."}
       </p>
       <p>
         Made by rdv ${result.generator.version} on ${result.generator.host}, ${sections.moment(result.startedAt)}. This

@@ -11,7 +11,7 @@ import type { Markup } from "./markup.ts"
 const mostRows = 200
 
 export function titleOf({ scenario }: Result): string {
-  return scenario.name === "" ? describeTargets(scenario.targets, 1) : scenario.name
+  return scenario.name === "" ? describeTargets(scenario.targets, 2) : scenario.name
 }
 
 export function head(result: Result): Markup {
@@ -20,7 +20,7 @@ export function head(result: Result): Markup {
     <div>
       <p class="kicker">Load test report</p>
       <h1>${titleOf(result)}</h1>
-      <p class="sub">${describeTargets(scenario.targets, 4)}</p>
+      ${scenario.name === "" ? undefined : html`<p class="sub">${describeTargets(scenario.targets, 4)}</p>`}
       <p class="sub">${describeModelShortly(scenario)}</p>
       <p class="sub">
         ${lasting(durationMs)} measured from ${moment(startedAt)}, from ${generator.host}; ended because
@@ -53,10 +53,9 @@ function verdict({ thresholds, overloaded }: Result): Markup {
       ✓ ${thresholds.length === 1 ? "The threshold held" : `All ${thresholds.length} thresholds held`}${also}
     </p>`
   const names = failed.slice(0, 3).map(({ text }) => text)
-  return html`<p class="verdict bad">
-    ✗ ${failed.length} of ${counted(thresholds.length, "threshold")} not
-    held<small>${names.join(", ")}${failed.length > names.length ? ", …" : ""}</small>${also}
-  </p>`
+  const what = thresholds.length === 1 ? "The threshold was" : `${failed.length} of ${thresholds.length} thresholds`
+  const which = html`<small>${names.join(", ")}${failed.length > names.length ? ", …" : ""}</small>`
+  return html`<p class="verdict bad">✗ ${what} not held${which}${also}</p>`
 }
 
 export function keyFigures({ total }: Result): Markup {
@@ -89,7 +88,7 @@ export function hidden({ total: { corrected, latency } }: Result): Markup | unde
   </section>`
 }
 
-export function thresholdTable({ thresholds }: Result): Markup | undefined {
+function thresholdTable({ thresholds }: Result): Markup | undefined {
   if (thresholds.length === 0) return undefined
   return html`<section class="card">
     <table>
@@ -121,7 +120,7 @@ const quantileNames = ["p50", "p90", "p99", "p999", "p9999", "max"] as const
 const quantileLabels = { p50: "p50", p90: "p90", p99: "p99", p999: "p99.9", p9999: "p99.99", max: "max" }
 
 /** Open model: wait, service and both for each quantile. */
-export function partsTable({ total: { wait, service, latency } }: Result): Markup | undefined {
+function partsTable({ total: { wait, service, latency } }: Result): Markup | undefined {
   if (wait === undefined || latency.count === 0) return undefined
   return html`<section class="card">
     <table>
@@ -152,7 +151,17 @@ export function partsTable({ total: { wait, service, latency } }: Result): Marku
   </section>`
 }
 
-export function outcomeTable({ total, scenario }: Result): Markup {
+/** Two columns where there is something for both. */
+export function tables(result: Result): Markup {
+  const left = [thresholdTable(result), partsTable(result)].filter((table) => table !== undefined)
+  if (left.length === 0) return outcomeTable(result)
+  return html`<div class="grid">
+    <div class="stack">${left}</div>
+    ${outcomeTable(result)}
+  </div>`
+}
+
+function outcomeTable({ total, scenario }: Result): Markup {
   const rows = outcomes(total, scenario.ending.timeoutMs)
   return html`<section class="card">
     <table>
