@@ -3,6 +3,7 @@
  * all within one time limit. What went wrong is one `LoadError`.
  */
 
+import { X509Certificate } from "node:crypto"
 import { connect as connectPlain, isIP } from "node:net"
 import type { OnReadOpts, Socket } from "node:net"
 import { checkServerIdentity, connect as connectSecure, createSecureContext } from "node:tls"
@@ -79,6 +80,8 @@ export function hostAndPort(host: string, port: number): string {
 
 function secureContext({ label, tls }: Target): SecureContext {
   try {
+    // OpenSSL passes over text in which it finds no certificate.
+    if (tls?.ca !== undefined) new X509Certificate(tls.ca).toString()
     return createSecureContext(tls?.ca === undefined ? {} : { ca: tls.ca })
   } catch (cause) {
     const text = `The authority's certificate for ${label} cannot be read: ${oneLine(String((cause as Error).message))}`

@@ -142,17 +142,14 @@ export class SocketClient implements Client {
     else if (used === broken) this.#fail(reader.fault)
   }
 
-  /** `surplus`: bytes behind the answer. */
+  /** `surplus`: bytes behind the answer; nobody knows how many more will come. */
   #answered(surplus: number): void {
     const reader = this.#reader
     this.#awaiting = false
     const last = surplus > 0 || !reader.persists
     if (last) this.#state = "closing"
-    this.#events.answered(this, reader.bytes, reader.wrong)
-    // The owner may have cut it meanwhile.
-    if (!last || this.#state !== "closing") return
-    if (surplus > 0) this.#fail(this.#unasked(surplus))
-    else this.#finish()
+    this.#events.answered(this, reader.bytes, reader.wrong ?? (surplus > 0 ? this.#unasked(surplus) : undefined))
+    if (last && this.#state === "closing") this.#finish()
   }
 
   /** For messages without an answer: the kernel has taken it. */

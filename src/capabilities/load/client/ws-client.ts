@@ -108,19 +108,24 @@ export class WsClient implements Client {
     const { where, connectTimeoutMs, target } = this.#dialer
     this.#stream = stream
     this.#handshakeTimer = setTimeout(() => this.#fail(connectTimeout(where, connectTimeoutMs)), Math.max(1, leftMs))
-    stream.on("error", (error) => (this.#failure ??= socketError(error, where, "open")))
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      // The others are complaints about what came over it.
+      const ofSystem = error.code !== undefined && !/^(HPE|WS_ERR)_/.test(error.code)
+      this.#failure ??= ofSystem ? socketError(error, where, "open") : this.#explain(error)
+    })
     stream.on("close", () => {
       // Without that, the WebSocket's own end says with which code.
       if (this.#wasCut) this.#closed(this.#failure)
     })
     // TLS, if any, is done already: from here on it is a plain WebSocket over this stream.
-    const webSocket = new WebSocket(webSocketUrl(this.#dialer), {
+    const options = {
       createConnection: () => stream,
       headers: { Host: hostField(target) },
       perMessageDeflate: false,
       maxPayload: messageBytes,
-      ...{ closeTimeout: closeMs },
-    })
+      closeTimeout: closeMs,
+    }
+    const webSocket = new WebSocket(webSocketUrl(this.#dialer), options)
     this.#webSocket = webSocket
     webSocket.on("open", () => {
       clearTimeout(this.#handshakeTimer)
