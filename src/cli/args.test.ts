@@ -32,6 +32,7 @@ test("flags take their value behind a blank or an equals sign, words stand anywh
   assert.equal(reader.text("config"), "x=y")
   assert.equal(reader.on("open"), true)
   assert.deepEqual(reader.list("listen"), [":1", ":2", ":3"])
+  assert.deepEqual(reader.values("listen"), [":1", ":2,:3"])
 })
 
 test("what stands behind -- is a word, whatever it looks like", () => {

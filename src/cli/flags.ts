@@ -61,6 +61,11 @@ export class FlagReader {
     return value
   }
 
+  /** Each value as it is given: a comma in it is part of it. */
+  values(name: string): readonly string[] {
+    return this.#read(name)?.values ?? []
+  }
+
   list(name: string): readonly string[] {
     const found = this.#read(name)
     const values = found?.values ?? [this.#flag(name).default ?? ""]

@@ -91,7 +91,7 @@ test("each mistake is told with its line, its column and its mend", () => {
     ["on: yes", 'f.yaml:1:5: true or false is wanted, and this is the text "yes": write true or false'],
     ["colour: gren", 'f.yaml:1:9: "gren" is not known here: did you mean "green"?'],
     ["wait: 10", 'f.yaml:1:7: "10" has no unit: write 10s or 10ms'],
-    ["wait: true", "f.yaml:1:7: a text or a number is wanted, and this is the word true"],
+    ["wait: true", "f.yaml:1:7: a text or a number is wanted, and this is the word true: put it in quotes"],
     ["ports: []", "f.yaml:1:8: the list is empty: put something in"],
     ["ports:\n  - 80\n  - 0", 'f.yaml:3:5: "0" is not a whole number from 1 to 65535: change it'],
     ["header: x", 'f.yaml:1:9: keys with values are wanted, and this is the text "x": write "key: value"'],
@@ -172,7 +172,7 @@ test("files are read within a bound, and said by name", () => {
 
 test("no text makes it throw anything but a usage error", () => {
   const piece = fc.constantFrom(
-    ..."abc 0159.-:,[]{}#&*!|>'\"%@?<\t\n~\\é",
+    ..."abc 0159.-:,[]{}#&*!|>'\"%@?<\t\n~\\é".split(""),
     "\n  ",
     ": ",
     "- ",

@@ -35,7 +35,7 @@ export interface MapTree extends At {
 export interface ParsedText {
   /** Undefined when the text has nothing in it, or problems were added. */
   readonly tree: Tree | undefined
-  placeOf(at: number): Place
+  readonly placeOf: (at: number) => Place
 }
 
 const mostDepth = 32

@@ -11,7 +11,7 @@ import type { MapTree, ScalarTree, Tree } from "./tree.ts"
 
 interface Source {
   readonly problems: Problems
-  placeOf(at: number): Place
+  readonly placeOf: (at: number) => Place
 }
 
 export interface NumberBounds {
@@ -94,7 +94,7 @@ export class ConfigValue {
     const tree = this.#scalar("a text or a number")
     if (tree === undefined) return undefined
     if (tree.kind === "boolean")
-      return this.wrong(`a text or a number is wanted, and this is ${named(tree)}`, undefined)
+      return this.wrong(`a text or a number is wanted, and this is ${named(tree)}`, "put it in quotes")
     try {
       return reader(tree.source)
     } catch (error) {
