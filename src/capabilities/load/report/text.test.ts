@@ -1,7 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { sampleResult } from "../../../../test/kit/load-results.ts"
+import { compare } from "../judge/compare.ts"
 import { columnsOf } from "./columns.ts"
+import { comparisonText } from "./comparison-text.ts"
 import { outcomes, textReport } from "./text.ts"
 
 const errors = {
@@ -87,8 +89,33 @@ test("a run without any answer has no latencies, and says so without a fault", (
   assert.ok(!text.includes("NaN"))
 })
 
+test("a target that refuses every connection is not shown as one that lost nothing", () => {
+  const result = sampleResult({ seconds: 0, model: "closed" })
+  const total = { ...result.total, errors: { refused: { count: 50, example: "connect ECONNREFUSED 127.0.0.1:5001" } } }
+  for (const compact of [true, false]) {
+    const text = textReport({ ...result, total }, { compact }).join("\n")
+    assert.match(text, /50 attempts to connect failed/)
+    assert.match(text, /refused +50 +connect ECONNREFUSED/)
+  }
+})
+
 test("colours only where the painter gives them", () => {
   const painted = textReport(sampleResult({ thresholds }), { paint: (style, text) => `<${style}>${text}` }).join("\n")
   assert.match(painted, /<red>FAILED/)
   assert.match(painted, /<green>held/)
+})
+
+test("a comparison has a line for each figure and fits the terminal", () => {
+  const [a, b] = [1.5, 2].map((medianMs) =>
+    [1, 2, 3].map((seed) => sampleResult({ seconds: 10, seed, medianMs, to: 300 })),
+  )
+  const comparison = compare(a ?? [], b ?? [])
+  const lines = comparisonText(comparison, ["before.json", "after.json"])
+  for (const { name } of comparison.metrics)
+    assert.ok(
+      lines.some((line) => line.startsWith(name)),
+      name,
+    )
+  assert.ok(lines.every((line) => columnsOf(line) <= 100))
+  assert.match(lines.join("\n"), /^p50 .*ms \(.*\+3\d %/m)
 })

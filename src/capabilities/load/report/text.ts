@@ -4,6 +4,7 @@
  */
 
 import type { Figures, Quantiles, Result } from "../record/result.ts"
+import { notConnectedIn } from "../record/tally.ts"
 import { clip, columnsOf, plain, printable, tableLines, wrap } from "./columns.ts"
 import type { Align, Paint } from "./columns.ts"
 import { describeEnd, describeModelShortly, describeTargets } from "./describe.ts"
@@ -46,10 +47,16 @@ function fullBody(result: Result, page: Page): string[][] {
 function compactBody(result: Result, page: Page): string[][] {
   const { total } = result
   const lost = total.failed + total.timedOut + total.cut + total.dropped + total.neverSent
-  const losses = `${whole(total.completed)} of ${whole(total.planned)} messages completed: ${lostText(total)}`
+  const missed = missedText(total)
+  const losses = [
+    ...(lost === 0
+      ? []
+      : [`${whole(total.completed)} of ${whole(total.planned)} messages completed: ${lostText(total)}`]),
+    ...(missed === "" ? [] : [missed]),
+  ]
   return [
     compactTable(result, page),
-    lost === 0 ? [] : wrap(losses, page.columns).map((line) => page.paint("red", line)),
+    losses.flatMap((text) => wrap(text, page.columns)).map((line) => page.paint("red", line)),
     hiddenLines(total, page),
     errorTable(total, page),
     thresholdTable(result, page),
@@ -139,7 +146,8 @@ function hiddenLines({ corrected, latency }: Figures, { paint, columns }: Page):
   return wrap(text, columns).map((line) => paint(factor >= 1.5 ? "yellow" : "dim", line))
 }
 
-function outcomeTable({ total, scenario }: Result, { paint, columns }: Page): string[] {
+function outcomeTable({ total, scenario }: Result, page: Page): string[] {
+  const { paint, columns } = page
   const rows = outcomes(total, scenario.ending.timeoutMs)
   const cells = rows.map(({ name, count, why }) => [
     name,
@@ -154,14 +162,22 @@ function outcomeTable({ total, scenario }: Result, { paint, columns }: Page): st
     if (row === undefined || row.count === 0) return paint("dim", text)
     return row.bad ? paint("red", text) : text
   })
-  return [...painted, ...connectionLines(total, columns)]
+  return [...painted, ...connectionLines(total, page)]
 }
 
-function connectionLines({ connects, connect, bytesSent, bytesReceived }: Figures, columns: number): string[] {
+function connectionLines(total: Figures, { paint, columns }: Page): string[] {
+  const { connects, connect, bytesSent, bytesReceived } = total
   const took =
     connect.count === 0 ? "" : `, p50 ${milliseconds(connect.p50)} and p99 ${milliseconds(connect.p99)} ms each`
   const text = `${counted(connects, "connection")} opened${took}; ${byteCount(bytesSent)} sent, ${byteCount(bytesReceived)} received`
-  return wrap(text, columns)
+  const missed = missedText(total)
+  return [...wrap(text, columns), ...(missed === "" ? [] : [paint("red", missed)])]
+}
+
+/** Attempts to connect are no messages: a target that refuses all of them may have lost none. */
+export function missedText(total: Figures): string {
+  const missed = notConnectedIn(total)
+  return missed === 0 ? "" : `${counted(missed, "attempt")} to connect failed`
 }
 
 interface Outcome {

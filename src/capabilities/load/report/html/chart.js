@@ -47,7 +47,7 @@ globalThis.rdvCharts = (() => {
   // Steps of 1, 2 or 5; for times, steps that clocks have.
   function linearTicks(from, to, most, isTime) {
     const span = to - from || 1
-    const clock = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400]
+    const clock = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400]
     let step = isTime ? clock.find((size) => span / size <= most) : undefined
     if (step === undefined) {
       const power = 10 ** Math.floor(Math.log10(span / most))

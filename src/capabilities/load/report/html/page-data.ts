@@ -1,6 +1,6 @@
 /**
  * What the graphs of the page draw, as few characters as possible: columns instead of objects, three significant digits,
- * at most 1,800 stretches a run. Ms throughout, rates per second.
+ * at most 1,800 stretches a page. Ms throughout, rates per second.
  */
 
 import type { Histogram } from "hdr-histogram-js"
@@ -27,12 +27,13 @@ export interface RunData {
   readonly curves: Readonly<Record<string, Curve>>
 }
 
-const mostPoints = 1800
-/** No graph tells more curves apart on a screen. */
+/** On one page; several runs share them. */
+export const mostPoints = 1800
+/** Finer than a screen shows. */
 const curvePointsPerNine = 20
 
-export function runData({ name, result }: NamedResult): RunData {
-  const points = thinned(result.series, mostPoints)
+export function runData({ name, result }: NamedResult, most: number = mostPoints): RunData {
+  const points = thinned(result.series, most)
   const column = (value: (point: Point) => number | null): Column => points.map((point) => digits(value(point)))
   // Where nothing was answered there is no latency: the line has a gap.
   const latency = (value: (point: Point) => number) =>

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url"
 import { Browser, chromium } from "../../../../../test/kit/chromium.ts"
 import type { Page, Screen } from "../../../../../test/kit/chromium.ts"
 import { sampleResult } from "../../../../../test/kit/load-results.ts"
+import { compare } from "../../judge/compare.ts"
 import { comparisonPage, reportPage } from "./page.ts"
 
 const attack = `</script><script>document.title="taken"</script><img src=x onerror=alert(1)>`
@@ -16,16 +17,19 @@ const errors = {
 }
 const thresholds = [{ text: "p99<20ms", held: false, measured: "831 ms" }]
 const open = reportPage(
-  sampleResult({ errors, thresholds, doubts: ["The generator was late."], labels: ["a:1", "b:2"] }),
+  sampleResult({
+    errors,
+    thresholds,
+    doubts: ["The generator was late."],
+    labels: ["five-thousand:5001", "https://example.test/a/long/path?with=a&query"],
+  }),
 )
 const closed = reportPage(sampleResult({ model: "closed" }))
+const [a, b] = [sampleResult({ seconds: 30 }), sampleResult({ seconds: 30, seed: 9, medianMs: 1.2 })]
 const compared = comparisonPage({
-  runs: [
-    { name: "before.json", result: sampleResult({ seconds: 30 }) },
-    { name: "after.json", result: sampleResult({ seconds: 30, seed: 9, medianMs: 1.2 }) },
-  ],
-  statements: ["p99 is lower."],
-  rows: [{ figure: "p99", values: ["3 ms", "2 ms"], difference: "-33 %", better: true }],
+  a: [{ name: "before.json", result: a }],
+  b: [{ name: "after.json", result: b }],
+  comparison: compare([a], [b]),
 })
 
 test("half an hour of seconds, a thousand targets and long errors stay below 300 KiB", () => {
@@ -37,6 +41,13 @@ test("half an hour of seconds, a thousand targets and long errors stay below 300
   assert.ok(Buffer.byteLength(reportPage(long)) < 300 * 1024)
   const longer = { ...long, series: Array.from({ length: 5 }, () => long.series).flat() }
   assert.ok(Buffer.byteLength(reportPage(longer)) < 300 * 1024)
+})
+
+test("six long runs compared stay below 300 KiB", () => {
+  const runs = [1, 2, 3].map((seed) => ({ name: `run-${seed}.json`, result: sampleResult({ seconds: 1800, seed }) }))
+  const results = runs.map(({ result }) => result)
+  const page = comparisonPage({ a: runs, b: runs, comparison: compare(results, results) })
+  assert.ok(Buffer.byteLength(page) < 300 * 1024)
 })
 
 test("what strangers wrote stays text", () => {
@@ -60,6 +71,13 @@ test("verdict, doubts and what the closed model hides stand in the page without 
   assert.ok(wordsOf(closed).includes("What the closed model hides"))
   const held = reportPage(sampleResult({ thresholds: thresholds.map((threshold) => ({ ...threshold, held: true })) }))
   assert.ok(wordsOf(held).includes("✓ The threshold held"))
+})
+
+test("a comparison tells the difference and how far to believe it", () => {
+  const words = wordsOf(compared)
+  for (const { name, verdict } of compare([a], [b]).metrics)
+    assert.ok(words.includes(name) && words.includes(verdict), name)
+  assert.ok(words.includes(compare([a], [b]).confidence))
 })
 
 test("a run that answered nothing is a page too", () => {

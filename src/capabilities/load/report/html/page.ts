@@ -5,9 +5,10 @@
 
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
+import type { Comparison } from "../../judge/compare.ts"
 import type { Result } from "../../record/result.ts"
 import { html, Markup, scriptJson } from "./markup.ts"
-import { runData } from "./page-data.ts"
+import { mostPoints, runData } from "./page-data.ts"
 import type { NamedResult } from "./page-data.ts"
 import * as sections from "./sections.ts"
 
@@ -16,21 +17,7 @@ export function reportPage(result: Result): string {
   const title = `${sections.titleOf(result)} · load test`
   const open = result.scenario.model.kind === "open"
   const body = html`${sections.head(result)} ${sections.doubts(result)} ${sections.keyFigures(result)}
-    ${sections.hidden(result)}
-    <h2>Over time</h2>
-    <div class="grid">
-      ${sections.chart("latency", `From the ${open ? "planned instant" : "send"} to the complete answer, for each stretch of about a second.`, true)}
-      ${sections.chart("throughput", open ? "Completed messages against the plan." : "Completed messages.")}
-      ${sections.chart("busy", "Open connections, and messages that await their answer.")}
-      ${sections.chart("queue", "Messages whose planned instant came while no connection was free.")}
-      ${sections.chart("trouble", "What failed, timed out, or found no free connection.")}
-    </div>
-    <h2>Distribution</h2>
-    <div class="grid">
-      ${sections.chart("percentiles", "How slow the slowest are. A steep end means a few callers wait far longer than the rest.", true)}
-      ${sections.chart("scatterRate", "Each dot is a second. Where the dots stop rising, the target is full.")}
-      ${sections.chart("scatterLatency", "Each dot is a second. The knee is where latency begins to climb.")}
-    </div>
+    ${sections.hidden(result)} ${overTime(result)} ${distribution(result)}
     <h2>Figures</h2>
     ${sections.tables(result)} ${sections.targetTable(result)} ${sections.errorTable(result)}
     ${sections.scenarioFacts(result)}
@@ -47,61 +34,64 @@ export function reportPage(result: Result): string {
   return documentOf(title, body, [{ name: "", result }])
 }
 
-/** What a comparison says of one figure. */
-export interface ComparisonRow {
-  readonly figure: string
-  /** One for each run, with its unit. */
-  readonly values: readonly string[]
-  readonly difference: string
-  /** undefined: neither, or not sure. */
-  readonly better?: boolean
+/** A graph over time needs a few points; the shortest runs have none. */
+function overTime({ series, scenario }: Result): Markup {
+  if (series.length < fewestPoints)
+    return html`<h2>Over time</h2>
+      <section class="card"><p>The run was too short for graphs over time.</p></section>`
+  const open = scenario.model.kind === "open"
+  return html`<h2>Over time</h2>
+    <div class="grid">
+      ${sections.chart("latency", `From the ${open ? "planned instant" : "send"} to the complete answer, for each stretch of about a second.`, true)}
+      ${sections.chart("throughput", open ? "Completed messages against the plan." : "Completed messages.")}
+      ${sections.chart("busy", "Open connections, and messages that await their answer.")}
+      ${sections.chart("queue", "Messages whose planned instant came while no connection was free.")}
+      ${sections.chart("trouble", "What failed, timed out, or found no free connection.")}
+    </div>`
 }
 
-export interface Comparison {
-  /** Up to six are told apart. */
-  readonly runs: readonly NamedResult[]
-  /** What can be said with confidence, and how sure it is. */
-  readonly statements: readonly string[]
-  readonly rows: readonly ComparisonRow[]
+const fewestPoints = 3
+
+function distribution({ total }: Result): Markup {
+  if (total.latency.count === 0)
+    return html`<h2>Distribution</h2>
+      <section class="card"><p>Nothing was answered.</p></section>`
+  return html`<h2>Distribution</h2>
+    <div class="grid">
+      ${sections.chart("percentiles", "How slow the slowest are. A steep end means a few callers wait far longer than the rest.", true)}
+      ${sections.chart("scatterRate", "Each dot is a second. Where the dots stop rising, the target is full.")}
+      ${sections.chart("scatterLatency", "Each dot is a second. The knee is where latency begins to climb.")}
+    </div>`
 }
 
-/** Several runs over each other, with a table of what changed. */
-export function comparisonPage({ runs, statements, rows }: Comparison): string {
-  const names = runs.map(({ name }) => name)
-  const doubtful = runs.filter(({ result }) => result.doubts.length > 0)
+export interface ComparedRuns {
+  /** Each side's runs, as they were compared. */
+  readonly a: readonly NamedResult[]
+  readonly b: readonly NamedResult[]
+  readonly comparison: Comparison
+}
+
+/** Two sides over each other, with a table of what changed. Of several runs, the graphs show the one in the middle. */
+export function comparisonPage({ a, b, comparison }: ComparedRuns): string {
+  const names = [a, b].map((side, at) => `${at === 0 ? "A" : "B"}: ${sideName(side)}`)
+  // With the side in front: both files may bear the same name.
+  const drawn = [a, b].flatMap((side, at) =>
+    middleRun(side).map(({ name, result }) => ({ name: `${at === 0 ? "A" : "B"}: ${name}`, result })),
+  )
+  const many = a.length > 1 || b.length > 1
+  const note = many
+    ? `The graphs show the run of each side whose p99 is in the middle: ${drawn.map(({ name }) => name).join(" and ")}.`
+    : undefined
   const body = html`<header class="head">
       <div>
         <p class="kicker">Load tests compared</p>
-        <h1>${names.join(" and ")}</h1>
-        ${runs.map(({ name, result }) => html`<p class="sub"><b>${name}</b>: ${sections.titleOf(result)}, ${sections.moment(result.startedAt)}</p>`)}
+        <h1>${sideName(a)} and ${sideName(b)}</h1>
+        ${[...a, ...b].slice(0, mostNamed).map(({ name, result }) => html`<p class="sub"><b>${name}</b>: ${sections.titleOf(result)}, ${sections.moment(result.startedAt)}</p>`)}
       </div>
     </header>
-    ${doubtful.map(
-      ({ name, result }) =>
-        html`<section class="doubt" role="alert">
-          <h2>${name} is doubtful</h2>
-          <ul>
-            ${result.doubts.map((doubt) => html`<li>${doubt}</li>`)}
-          </ul>
-        </section>`,
-    )}
-    <section class="hidden-by">${statements.map((statement) => html`<p>${statement}</p>`)}</section>
-    <h2>What changed</h2>
-    <section class="card wide">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col"></th>
-            ${names.map((name) => html`<th scope="col">${name}</th>`)}
-            <th scope="col">difference</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows.map(({ figure, values, difference, better }) => html`<tr><th scope="row">${figure}</th>${values.map((value) => html`<td>${value}</td>`)}<td${better === undefined ? undefined : html` class="${better ? "held" : "lost"}"`}>${difference}</td></tr>`)}
-        </tbody>
-      </table>
-    </section>
+    ${sections.warnings(comparison.warnings)} ${sections.changes(comparison, names)}
     <h2>Graphs</h2>
+    ${note === undefined ? undefined : html`<p class="note under">${note}</p>`}
     <div class="grid">
       ${sections.chart("percentiles", "How slow the slowest are: lower is better.", true)}
       ${sections.chart("latency", "From the planned instant to the complete answer.", true)}
@@ -111,7 +101,7 @@ export function comparisonPage({ runs, statements, rows }: Comparison): string {
       ${sections.chart("trouble", "What failed, timed out, or found no free connection.", true)}
     </div>
     <footer><p>This file loads nothing from anywhere.</p></footer>`
-  return documentOf(`${names.join(" · ")} · load tests compared`, body, runs)
+  return documentOf(`${sideName(a)} and ${sideName(b)} · load tests compared`, body, drawn)
 }
 
 function documentOf(title: string, body: Markup, runs: readonly NamedResult[]): string {
@@ -128,7 +118,7 @@ function documentOf(title: string, body: Markup, runs: readonly NamedResult[]): 
   // The hash is that of every character between the tags: these elements are not left to a formatter.
   const styled = new Markup(`<style>${style}</style>`)
   const data = new Markup(
-    `<script type="application/json" id="data">${scriptJson({ runs: runs.map(runData) }).text}</script>`,
+    `<script type="application/json" id="data">${scriptJson({ runs: runs.map((run) => runData(run, Math.floor(mostPoints / runs.length))) }).text}</script>`,
   )
   const run = scripts.map((script) => new Markup(`<script>${script}</script>`))
   const page = html`<!doctype html>
@@ -155,6 +145,17 @@ function documentOf(title: string, body: Markup, runs: readonly NamedResult[]): 
       </body>
     </html> `
   return page.text
+}
+
+const mostNamed = 20
+
+function sideName(side: readonly NamedResult[]): string {
+  return `${side[0]?.name ?? ""}${side.length > 1 ? ` and ${side.length - 1} more` : ""}`
+}
+
+function middleRun(side: readonly NamedResult[]): readonly NamedResult[] {
+  const sorted = side.toSorted((one, other) => one.result.total.latency.p99 - other.result.total.latency.p99)
+  return sorted.slice((sorted.length - 1) >> 1).slice(0, 1)
 }
 
 const icon =

@@ -1,9 +1,11 @@
 /** The parts of a page that need no script: what a reader wants first, and the tables behind it. */
 
+import type { Comparison } from "../../judge/compare.ts"
 import type { Figures, Quantiles, Result } from "../../record/result.ts"
+import { differenceText, spreadText } from "../comparison-text.ts"
 import { describeEnd, describeModelShortly, describeScenario, describeTargets } from "../describe.ts"
 import { byteCount, counted, lasting, milliseconds, perSecond, share, whole } from "../numbers.ts"
-import { outcomes } from "../text.ts"
+import { missedText, outcomes } from "../text.ts"
 import { html } from "./markup.ts"
 import type { Markup } from "./markup.ts"
 
@@ -61,6 +63,7 @@ function verdict({ thresholds, overloaded }: Result): Markup {
 export function keyFigures({ total }: Result): Markup {
   const { latency } = total
   const lost = total.planned - total.completed
+  const missed = missedText(total)
   const ms = (us: number) => (latency.count === 0 ? html`–` : html`${milliseconds(us)} <small>ms</small>`)
   const plannedRate = total.completed > 0 ? (total.rate * total.planned) / total.completed : undefined
   const planned = total.wait === undefined || plannedRate === undefined ? "" : `${perSecond(plannedRate)}/s planned`
@@ -69,7 +72,7 @@ export function keyFigures({ total }: Result): Markup {
     ${card("Latency, median", ms(latency.p50), "half of all are faster")}
     ${card("Latency, p99", ms(latency.p99), "1 in 100 is slower")}
     ${card("Latency, p99.9", ms(latency.p999), latency.count === 0 ? "" : `slowest ${milliseconds(latency.max)} ms`)}
-    ${card("Not completed", lost === 0 ? html`0` : html`${share(lost, total.planned)}`, `${whole(lost)} of ${counted(total.planned, "message")}`, lost > 0)}
+    ${card("Not completed", lost === 0 ? html`0` : html`${share(lost, total.planned)}`, `${whole(lost)} of ${counted(total.planned, "message")}${missed === "" ? "" : `; ${missed}`}`, lost > 0 || missed !== "")}
     ${card("Completed", html`${whole(total.completed)}`, `${byteCount(total.bytesSent)} sent, ${byteCount(total.bytesReceived)} received`)}
   </dl>`
 }
@@ -106,7 +109,7 @@ function thresholdTable({ thresholds }: Result): Markup | undefined {
         ${thresholds.map(
           ({ text, measured, held }) =>
             html`<tr>
-              <th scope="row">${text}</th>
+              <th scope="row" class="name">${text}</th>
               <td>${measured}</td>
               <td class="${held ? "held" : "lost"}">${held ? "✓ held" : "✗ not held"}</td>
             </tr>`,
@@ -179,12 +182,14 @@ function outcomeTable({ total, scenario }: Result): Markup {
   </section>`
 }
 
-function connectionText({ connects, connect }: Figures): string {
+function connectionText(total: Figures): string {
+  const { connects, connect } = total
+  const missed = missedText(total)
   const took =
     connect.count === 0
       ? ""
       : `; connecting took p50 ${milliseconds(connect.p50)} ms, p99 ${milliseconds(connect.p99)} ms`
-  return `${counted(connects, "connection")} opened${took}.`
+  return `${counted(connects, "connection")} opened${took}${missed === "" ? "" : `; ${missed}`}.`
 }
 
 export function errorTable({ total: { errors } }: Result): Markup | undefined {
@@ -229,7 +234,7 @@ export function targetTable({ targets, total }: Result): Markup {
   const shown = targets.slice(0, mostRows)
   const row = (label: string, figures: Figures, kind = "") =>
     html`<tr class="${kind}">
-      <th scope="row">${label}</th>
+      <th scope="row" class="name">${label}</th>
       <td>${whole(figures.completed)}</td>
       <td>${whole(figures.planned - figures.completed)}</td>
       <td>${perSecond(figures.rate)}</td>
@@ -290,4 +295,45 @@ export function chart(name: string, note: string, wide = false): Markup {
 export function moment(iso: string): string {
   const time = Date.parse(iso)
   return Number.isNaN(time) ? iso : `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`
+}
+
+export function warnings(texts: readonly string[]): Markup | undefined {
+  if (texts.length === 0) return undefined
+  return html`<section class="doubt" role="alert">
+    <h2>Compare with care</h2>
+    <ul>
+      ${texts.map((text) => html`<li>${text}</li>`)}
+    </ul>
+  </section>`
+}
+
+const verdictClasses = { better: "held", worse: "lost", unclear: "" }
+
+export function changes({ metrics, confidence }: Comparison, names: readonly string[]): Markup {
+  return html`<h2>What changed</h2>
+    <section class="card wide">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">medians</th>
+            ${names.map((name) => html`<th scope="col">${name}</th>`)}
+            <th scope="col">difference</th>
+            <th scope="col">verdict</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${metrics.map(
+            (metric) =>
+              html`<tr>
+                <th scope="row">${metric.name}</th>
+                <td>${spreadText(metric.a, metric.unit)}</td>
+                <td>${spreadText(metric.b, metric.unit)}</td>
+                <td>${differenceText(metric)}</td>
+                <td class="${verdictClasses[metric.verdict]}">${metric.verdict}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+      <p class="note">${confidence}</p>
+    </section>`
 }
