@@ -3,6 +3,7 @@
 import { parseOptions } from "./options.ts"
 import type { Options } from "./options.ts"
 import { benchFair } from "./fair.ts"
+import { benchGenerators } from "./generators.ts"
 import { benchIdle } from "./idle.ts"
 import { benchLink } from "./link.ts"
 import { benchProfile } from "./profile.ts"
@@ -22,6 +23,7 @@ const benches: { readonly [name: string]: Bench } = {
   fair: { summary: "small requests beside bulk downloads, a slow visitor and a slow service", run: benchFair },
   idle: { summary: "memory of idle visitor connections and of idle sessions", run: benchIdle },
   link: { summary: "links and sessions alone, per transport, with and without checksums", run: benchLink },
+  load: { summary: "rdv load beside other load testers: what they generate, and what they say", run: benchGenerators },
   profile: { summary: "where relay and agent spend their time at 64 connections", run: benchProfile },
 }
 

@@ -19,6 +19,8 @@ const programs = {
   bench: [
     { command: "wrk", apt: "wrk", for: "all load figures" },
     { command: "nginx", apt: "nginx-light", for: "the comparison with nginx" },
+    { command: "hey", apt: "hey", for: "the comparison with hey" },
+    { command: "h2load", apt: "nghttp2-client", for: "the comparison with h2load" },
     { command: "sshd", apt: "openssh-server", for: "the comparison with OpenSSH" },
     { command: "ssh", apt: "openssh-client", for: "the comparison with OpenSSH" },
   ],

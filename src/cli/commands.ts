@@ -1,5 +1,6 @@
 /** The commands in the order of the overview. One entry is all that a new command needs here. */
 
+import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
 import { doctorCommand } from "./doctor-command.ts"
@@ -11,6 +12,8 @@ import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
 export const commands: readonly Command[] = [
   httpCommand,
   tcpCommand,
+  loadCommand,
+  compareCommand,
   relayCommand,
   tokenNew,
   tokenList,

@@ -45,8 +45,8 @@ async function start(args: readonly string[], output: Output): Promise<number> {
   }
   const asksForHelp = first === "help"
   const [group = "", after] = asksForHelp ? args.slice(1) : args
-  const family = commands.filter(({ name }) => name.startsWith(`${group} `))
-  if (family.length > 0 && (after === "--help" || after === "-h" || (asksForHelp && after === undefined))) {
+  const family = commands.filter(({ name }) => name === group || name.startsWith(`${group} `))
+  if (family.length > 1 && (after === "--help" || after === "-h" || (asksForHelp && after === undefined))) {
     stdout.write(`${family.map(commandHelp).join("\n\n\n")}\n`)
     return exitCode.ok
   }

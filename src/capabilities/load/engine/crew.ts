@@ -47,6 +47,8 @@ export type FromThread =
 
 /** Starts at once. Throws `usage` for what cannot be sent. */
 export async function startCrew(options: CrewOptions): Promise<Crew> {
+  // Whoever calls has the promise before the first interval comes.
+  await Promise.resolve()
   return options.workers === 1 ? startHere(options) : startThreads(options)
 }
 

@@ -132,6 +132,11 @@ export class Collector {
     return { counts: this.#counts(target), spanMs: this.durationMs, wait, service, latency, connect }
   }
 
+  /** Of one target, by kind. */
+  errors(target: number): Errors {
+    return this.#targets[target]?.errors ?? {}
+  }
+
   /** `length` seconds up to the second `end`; undefined when the run did not begin so early or is not there yet. */
   window(length: number, end: number = this.seconds, target?: number): Measured | undefined {
     if (end - length < 0 || end > this.seconds) return undefined

@@ -36,3 +36,17 @@ export function planEndMs(phases: readonly Phase[]): number {
   }
   return endMs
 }
+
+/** How many messages a rate plans up to `endMs`. */
+export function messagesUntil(phases: readonly Phase[], endMs: number, maxRate?: number): number {
+  let messages = 0
+  for (const { fromMs, toMs, from, to, instants } of pieces(phases, maxRate)) {
+    if (fromMs >= endMs) break
+    const untilMs = Math.min(toMs, endMs)
+    const share = from === to ? 0 : (untilMs - fromMs) / (toMs - fromMs)
+    const last = from + (to - from) * share
+    messages += ((from + last) / 2000) * (untilMs - fromMs)
+    if (instants !== undefined) messages += instants.filter((at) => at < endMs).length
+  }
+  return messages
+}
