@@ -14,7 +14,8 @@ import type { Measured } from "./measured.ts"
 import { RecentSeconds } from "./recent-seconds.ts"
 import type { Figures, Point, Result, ThresholdOutcome } from "./result.ts"
 import { Series } from "./series.ts"
-import { emptySnapshot, mergeSnapshots, snapshotOf } from "./snapshot.ts"
+import { addSnapshot, mergeTimes, noTimes, timesOf } from "./snapshot.ts"
+import type { TimeSnapshots } from "./snapshot.ts"
 import { begunIn, Tally } from "./tally.ts"
 
 export interface CollectorOptions {
@@ -83,19 +84,22 @@ export class Collector {
     this.#clamped += interval.clamped
     addHistogram(this.#late, interval.late)
     this.#plan.addPlan(interval)
-    let latency = emptySnapshot
+    // Each histogram is looked through once; what follows costs as much as it holds.
+    const times = interval.targets.map((target) => timesOf(target))
+    const whole = mergeTimes(times)
     let active = interval.planned > 0
     for (const [at, totals] of this.#targets.entries()) {
       const target = interval.targets[at]
       if (target === undefined) continue
-      totals.add(target)
-      if (totals !== this.#whole) this.#whole.add(target)
-      latency = mergeSnapshots(latency, snapshotOf(target.total))
+      totals.count(target)
+      totals.addTimes(times[at] ?? noTimes)
+      if (totals !== this.#whole) this.#whole.count(target)
       active ||= target.sent > 0 || target.completed > 0
     }
+    if (this.#targets.length !== 1) this.#whole.addTimes(whole)
     if (active) this.#activeToMs = Math.max(this.#activeToMs, interval.toMs)
-    this.#series.add(interval, generator, startMs, latency)
-    this.#recent.add(interval, generator, startMs)
+    this.#series.add(interval, generator, startMs, whole.total)
+    this.#recent.add(interval, generator, startMs, times, whole)
   }
 
   /** Nothing more comes from it: the others are not held up. */
@@ -268,12 +272,15 @@ class TargetTotals {
     return { ...this.#errors }
   }
 
-  add(target: TargetInterval): void {
+  addTimes({ wait, service, total, connect }: TimeSnapshots): void {
+    addSnapshot(this.service, service)
+    if (this.wait !== undefined) addSnapshot(this.wait, wait)
+    if (this.latency !== this.service) addSnapshot(this.latency, total)
+    addSnapshot(this.connect, connect)
+  }
+
+  count(target: TargetInterval): void {
     this.tally.addTarget(target)
-    addHistogram(this.service, target.service)
-    if (this.wait !== undefined) addHistogram(this.wait, target.wait)
-    if (this.latency !== this.service) addHistogram(this.latency, target.total)
-    addHistogram(this.connect, target.connect)
     for (const [name, { count, example }] of Object.entries(target.errors)) {
       const kind = name as ErrorKind
       const known = this.#errors[kind]

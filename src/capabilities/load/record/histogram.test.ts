@@ -49,7 +49,7 @@ test("snapshots, merged in any way, give what recording everything in one gives"
       const all = recorded(groups.flat())
       const snapshots = groups.map((group) => snapshotOf(recorded(group)))
       assert.deepEqual(quantilesOf(histogramOf(snapshots)), quantilesOf(all))
-      const merged = snapshots.reduce((one, other) => mergeSnapshots(other, one))
+      const merged = mergeSnapshots([mergeSnapshots(snapshots.slice(1)), ...snapshots.slice(0, 1)])
       assert.deepEqual(quantilesOf(histogramOf([merged])), quantilesOf(all))
       for (const percent of percents) assert.equal(snapshotPercentile(merged, percent), percentile(all, percent))
     }),

@@ -3,10 +3,11 @@
  * window that is asked for.
  */
 
+import type { Histogram } from "hdr-histogram-js"
 import type { Interval } from "./interval.ts"
-import { emptySnapshot, histogramOf, mergeSnapshots, snapshotOf } from "./snapshot.ts"
-import type { Snapshot } from "./snapshot.ts"
 import type { Measured } from "./measured.ts"
+import { histogramOf, mergeTimes, noTimes } from "./snapshot.ts"
+import type { TimeSnapshots } from "./snapshot.ts"
 import { begunIn, Tally } from "./tally.ts"
 
 /** How many seconds one generator may be behind the first. */
@@ -24,7 +25,14 @@ export class RecentSeconds {
     this.#keep = windowMs > 0 ? Math.ceil(windowMs / 1000) + slackSeconds : 0
   }
 
-  add(interval: Interval, generator: number, startMs: number): void {
+  /** `times` are the interval's, of each target and of all together. */
+  add(
+    interval: Interval,
+    generator: number,
+    startMs: number,
+    times: readonly TimeSnapshots[],
+    whole: TimeSnapshots,
+  ): void {
     if (this.#keep === 0) return
     const middle = (interval.fromMs + interval.toMs) / 2 - startMs
     const index = Math.max(0, Math.floor(middle / 1000))
@@ -34,60 +42,84 @@ export class RecentSeconds {
       this.#seconds.set(index, second)
       for (const old of this.#seconds.keys()) if (old <= index - this.#keep) this.#seconds.delete(old)
     }
-    second.add(interval, generator)
+    second.add(interval, generator, times, whole)
   }
 
   /** Of the seconds from `first` up to and without `end`; of all targets, or of one. */
   window(first: number, end: number, target: number | undefined): Measured {
-    const tally = new Tally()
-    const parts: TargetSecond[] = []
+    const counts = new Tally()
+    const times: TimeSnapshots[] = []
     let spanMs = 0
     for (let index = first; index < end; index++) {
       const second = this.#seconds.get(index)
       if (second === undefined) continue
       spanMs += second.spanMs()
-      if (target === undefined) tally.add(second.plan)
-      const chosen = target === undefined ? second.targets : second.targets.slice(target, target + 1)
-      for (const part of chosen) {
-        tally.add(part.tally)
-        parts.push(part)
-      }
+      const part = target === undefined ? second.whole : second.targets[target]
+      if (part === undefined) continue
+      counts.add(part.tally)
+      times.push(part.times)
     }
-    if (this.#closed || target !== undefined) tally.planned = begunIn(tally)
-    const service = histogramOf(parts.map((part) => part.service))
-    return {
-      counts: tally,
-      spanMs,
-      wait: this.#closed ? undefined : histogramOf(parts.map((part) => part.wait)),
-      service,
-      latency: this.#closed ? service : histogramOf(parts.map((part) => part.total)),
-      connect: histogramOf(parts.map((part) => part.connect)),
-    }
+    // As in the totals, where no plan says it.
+    if (this.#closed || target !== undefined) counts.planned = begunIn(counts)
+    return new Window(counts, spanMs, times, this.#closed)
+  }
+}
+
+/** Adds up only the times that are asked for: a threshold asks for one of them. */
+class Window implements Measured {
+  readonly counts: Tally
+  readonly spanMs: number
+  readonly #times: readonly TimeSnapshots[]
+  readonly #closed: boolean
+
+  constructor(counts: Tally, spanMs: number, times: readonly TimeSnapshots[], closed: boolean) {
+    this.counts = counts
+    this.spanMs = spanMs
+    this.#times = times
+    this.#closed = closed
+  }
+
+  get wait(): Histogram | undefined {
+    return this.#closed ? undefined : this.#sum("wait")
+  }
+
+  get service(): Histogram {
+    return this.#sum("service")
+  }
+
+  get latency(): Histogram {
+    return this.#sum("total")
+  }
+
+  get connect(): Histogram {
+    return this.#sum("connect")
+  }
+
+  #sum(name: keyof TimeSnapshots): Histogram {
+    return histogramOf(this.#times.map((times) => times[name]))
   }
 }
 
 class Second {
-  readonly plan = new Tally()
-  readonly targets: readonly TargetSecond[]
+  readonly whole: Part = new Part()
+  readonly targets: readonly Part[]
   readonly #spans = new Map<number, number>()
 
   constructor(targets: number) {
-    this.targets = Array.from({ length: targets }, () => new TargetSecond())
+    this.targets = Array.from({ length: targets }, () => new Part())
   }
 
-  add(interval: Interval, generator: number): void {
-    this.plan.addPlan(interval)
+  add(interval: Interval, generator: number, times: readonly TimeSnapshots[], whole: TimeSnapshots): void {
     const spanMs = interval.toMs - interval.fromMs
     this.#spans.set(generator, (this.#spans.get(generator) ?? 0) + spanMs)
+    this.whole.tally.addPlan(interval)
+    this.whole.times = mergeTimes([this.whole.times, whole])
     for (const [at, part] of this.targets.entries()) {
       const target = interval.targets[at]
       if (target === undefined) continue
       part.tally.addTarget(target)
-      part.wait = mergeSnapshots(part.wait, snapshotOf(target.wait))
-      part.service = mergeSnapshots(part.service, snapshotOf(target.service))
-      // In the closed model they are the same, and kept once.
-      if (target.total !== target.service) part.total = mergeSnapshots(part.total, snapshotOf(target.total))
-      part.connect = mergeSnapshots(part.connect, snapshotOf(target.connect))
+      this.whole.tally.addTarget(target)
+      part.times = mergeTimes([part.times, times[at] ?? noTimes])
     }
   }
 
@@ -99,10 +131,7 @@ class Second {
   }
 }
 
-class TargetSecond {
+class Part {
   readonly tally = new Tally()
-  wait: Snapshot = emptySnapshot
-  service: Snapshot = emptySnapshot
-  total: Snapshot = emptySnapshot
-  connect: Snapshot = emptySnapshot
+  times: TimeSnapshots = noTimes
 }

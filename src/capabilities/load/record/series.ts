@@ -84,7 +84,7 @@ class Slot {
     const { connections, inFlight, queued } = interval
     const spanMs = interval.toMs - interval.fromMs
     this.#share(generator, { spanMs, connections, inFlight, queued })
-    this.#latency = mergeSnapshots(this.#latency, latency)
+    this.#latency = mergeSnapshots([this.#latency, latency])
     this.#fromMs = Math.min(this.#fromMs, interval.fromMs - startMs)
     this.#toMs = Math.max(this.#toMs, interval.toMs - startMs)
     this.#loopLagMs = Math.max(this.#loopLagMs, interval.loopLagMs)
@@ -93,7 +93,7 @@ class Slot {
   merge(later: Slot): void {
     this.#tally.add(later.#tally)
     for (const [generator, share] of later.#shares) this.#share(generator, share)
-    this.#latency = mergeSnapshots(this.#latency, later.#latency)
+    this.#latency = mergeSnapshots([this.#latency, later.#latency])
     this.#fromMs = Math.min(this.#fromMs, later.#fromMs)
     this.#toMs = Math.max(this.#toMs, later.#toMs)
     this.#loopLagMs = Math.max(this.#loopLagMs, later.#loopLagMs)
