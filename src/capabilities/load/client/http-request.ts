@@ -1,6 +1,5 @@
 /** Makes the bytes of a request once, before the run. Nothing that is written here can end a line early. */
 
-import { readFileSync } from "node:fs"
 import { RdvError } from "../../../base/error.ts"
 import { allOf, isText, isToken, targetByte } from "../../../http1/grammar.ts"
 import type { HttpPlan, Target } from "../scenario/scenario.ts"
@@ -9,6 +8,8 @@ import { hostAndPort } from "./dialer.ts"
 export interface HttpRequestOptions {
   /** The connection serves this request only: says so to the server. */
   readonly close?: boolean
+  /** Of this program, for `User-Agent`. */
+  readonly version?: string
 }
 
 /** Fields that say where the request ends, or what follows it: they come from the plan's body alone. */
@@ -41,7 +42,7 @@ export function buildHttpRequest(target: Target, plan: HttpPlan, options: HttpRe
   const body = plan.bodyBase64 === undefined ? undefined : Buffer.from(plan.bodyBase64, "base64")
   const first = [`${method} ${requestTarget(target, method)} HTTP/1.1`]
   if (!given.has("host")) first.push(`Host: ${hostField(target)}`)
-  if (!given.has("user-agent")) first.push(`User-Agent: rdv-load/${version()}`)
+  if (!given.has("user-agent")) first.push(`User-Agent: ${agent(options.version)}`)
   if (body !== undefined || /^(POST|PUT|PATCH)$/.test(method)) lines.push(`Content-Length: ${body?.length ?? 0}`)
   if (options.close === true && !given.has("connection")) lines.push("Connection: close")
   const head = Buffer.from(`${[...first, ...lines].join("\r\n")}\r\n\r\n`, "latin1")
@@ -69,7 +70,6 @@ export function requestTarget({ path }: Target, method: string = "GET"): string 
   return whole
 }
 
-function version(): string {
-  const file = new URL("../../../../package.json", import.meta.url)
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version
+function agent(version: string | undefined): string {
+  return version === undefined ? "rdv-load" : `rdv-load/${version}`
 }
