@@ -14,6 +14,7 @@ const programs = {
     { command: "curl", apt: "curl", for: "the tests that call curl" },
     { command: "python3", apt: "python3", for: "the tests of the Python implementation" },
     { command: "openssl", apt: "openssl", for: "the tests that make certificates" },
+    { command: "chromium", apt: "chromium", for: "the tests in a browser" },
     { command: "ip", apt: "iproute2", for: "the tests that change the machine's address" },
   ],
   bench: [

@@ -2,6 +2,7 @@
  * A server on loopback that delays on purpose and knows how long it took: the truth that a load tester is held against.
  * It runs in a thread of its own, so that its delays do not depend on what the test does.
  *
+ *     none      answers at once: what the way alone takes
  *     fixed     each answer after 10 ms
  *     stall     answers at once, but stands still for 1 s every 3 s
  *     bimodal   nine answers of ten after 2 ms, one after 20 ms
@@ -11,7 +12,7 @@ import { once } from "node:events"
 import * as net from "node:net"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 
-export type DelayMode = "fixed" | "stall" | "bimodal"
+export type DelayMode = "none" | "fixed" | "stall" | "bimodal"
 
 export interface DelayServer {
   readonly port: number
@@ -33,6 +34,7 @@ function serve(mode: DelayMode): void {
   const queues = new Map<number, { readonly dueMs: number; readonly socket: net.Socket; readonly bytes: Buffer }[]>()
   let count = 0
   const delayOf = (): number => {
+    if (mode === "none") return 0
     if (mode === "fixed") return 10
     if (mode === "bimodal") return count++ % 10 === 9 ? 20 : 2
     const phase = (performance.now() - startMs) % 3000

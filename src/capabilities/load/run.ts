@@ -50,6 +50,7 @@ export async function runScenario(options: RunOptions): Promise<Result> {
   const crew = startCrew({
     scenario,
     workers,
+    version,
     onInterval(interval, generator) {
       collector.add(interval, generator)
       onInterval?.(interval, generator)

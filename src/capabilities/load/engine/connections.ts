@@ -141,15 +141,10 @@ export class Connections implements ClientEvents {
       recorder.answered(slot.target, slot.plannedMs, slot.sentMs, nowMs, bytes, slot.sentBytes)
     } else recorder.wrong(slot.target, wrong, bytes, slot.sentBytes)
     const old = pace.lifetimeMs !== undefined && nowMs - slot.openedMs >= pace.lifetimeMs
-    if (!pace.keepAlive || old) {
-      this.#rest(slot, "resting")
-      model.ended(slot)
-      this.retire(slot)
-    } else {
-      this.#rest(slot, "resting")
-      model.ended(slot)
-      if ((slot.state as Slot["state"]) === "resting") this.#freeAfter(slot, this.#restMs(slot, nowMs))
-    }
+    this.#rest(slot, "resting")
+    model.ended(slot)
+    if (!pace.keepAlive || old || !client.usable) this.retire(slot)
+    else this.#freeAfter(slot, this.#restMs(slot, nowMs))
   }
 
   closed(client: Client, error: LoadError | undefined): void {
@@ -166,7 +161,7 @@ export class Connections implements ClientEvents {
       this.#busy--
       recorder.broke(slot.target, error ?? endedEarly, 0, slot.sentBytes)
       model.ended(slot)
-    }
+    } else if (error !== undefined && was !== "opening" && !this.#over) recorder.notConnected(slot.target, error)
     if (!this.#over) model.gone(slot, was === "opening" ? (error ?? unexplained) : undefined)
   }
 

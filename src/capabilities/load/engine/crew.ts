@@ -25,6 +25,8 @@ export interface Crew {
 export interface CrewOptions {
   readonly scenario: Scenario
   readonly workers: number
+  /** Ours, as requests tell it. */
+  readonly version: string
   /** The interval is good during the call. */
   readonly onInterval: (interval: Interval, generator: number) => void
   /** Nothing more comes from this one. */
@@ -35,6 +37,7 @@ export interface CrewOptions {
 export interface ThreadTask {
   readonly scenario: Scenario
   readonly share: { readonly index: number; readonly of: number }
+  readonly version: string
 }
 
 export type ToThread = { readonly kind: "start" } | { readonly kind: "stop" | "cut"; readonly reason: string }
@@ -52,12 +55,12 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   return options.workers === 1 ? startHere(options) : startThreads(options)
 }
 
-function startHere({ scenario, onInterval, onLeft }: CrewOptions): Crew {
+function startHere({ scenario, version, onInterval, onLeft }: CrewOptions): Crew {
   const generator = new Generator({
     scenario,
     share: { index: 0, of: 1 },
     recorder: new Recorder(scenario.targets.length, scenario.model.kind),
-    parts: partsOf(scenario, 0),
+    parts: partsOf(scenario, 0, version),
     onInterval: (interval) => onInterval(interval, 0),
   })
   const done = generator.done.then((reason) => {
@@ -68,11 +71,11 @@ function startHere({ scenario, onInterval, onLeft }: CrewOptions): Crew {
 }
 
 async function startThreads(options: CrewOptions): Promise<Crew> {
-  const { scenario, workers: of } = options
+  const { scenario, version, workers: of } = options
   // As source or as built: the neighbour has our own extension.
   const file = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
   const threads = Array.from({ length: of }, (_, index) => {
-    const task: ThreadTask = { scenario, share: { index, of } }
+    const task: ThreadTask = { scenario, version, share: { index, of } }
     return new Thread(new Worker(file, { workerData: task }), index, options)
   })
   try {

@@ -178,7 +178,10 @@ export class Generator {
     this.#beatAtMs = nowMs
     for (const connections of this.#connections) connections.expire(nowMs)
     if (this.#stopping === undefined) this.#follow(nowMs)
-    if (nowMs - this.#intervalAtMs >= intervalMs) this.#handOut(nowMs)
+    // The first measured interval begins with the measured part.
+    const { warmUpMs } = this.#options.scenario
+    const begins = this.#intervalAtMs < warmUpMs && nowMs >= warmUpMs
+    if (begins || nowMs - this.#intervalAtMs >= intervalMs) this.#handOut(nowMs)
     if (this.#stopping !== undefined) this.#end(nowMs, this.#stopping)
   }
 

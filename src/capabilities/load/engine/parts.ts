@@ -13,18 +13,18 @@ export interface Part {
   readonly source: MessageSource
 }
 
-/** For each target in order; `index` is the generator's. Throws `usage` for what cannot be sent or connected to. */
-export function partsOf(scenario: Scenario, index: number): Part[] {
+/** For each target in order; `index` is the generator's, `version` what requests call us. Throws `usage` for what cannot be sent or connected to. */
+export function partsOf(scenario: Scenario, index: number, version: string): Part[] {
   return scenario.targets.map((target, at) => ({
     factory: createFactory(target, scenario),
-    source: sourceOf(scenario, target, new SeededRandom(scenario.seed, 1_000_000 + index * 10_000 + at)),
+    source: sourceOf(scenario, target, version, new SeededRandom(scenario.seed, 1_000_000 + index * 10_000 + at)),
   }))
 }
 
-function sourceOf(scenario: Scenario, target: Target, random: SeededRandom): MessageSource {
+function sourceOf(scenario: Scenario, target: Target, version: string, random: SeededRandom): MessageSource {
   const { messages: plan, framing, expect, pace } = scenario
   if (plan.kind !== "http") return createSource({ plan, framing, expect, random })
-  const bytes = buildHttpRequest(target, plan, { close: !pace.keepAlive })
+  const bytes = buildHttpRequest(target, plan, { close: !pace.keepAlive, version })
   const content = plan.bodyBase64 === undefined ? new Uint8Array(0) : Buffer.from(plan.bodyBase64, "base64")
   return same({ bytes, content, expect })
 }

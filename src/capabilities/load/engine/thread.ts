@@ -8,11 +8,11 @@ import type { FromThread, ThreadTask, ToThread } from "./crew.ts"
 import { Generator } from "./generator.ts"
 import { partsOf } from "./parts.ts"
 
-const { scenario, share } = workerData as ThreadTask
+const { scenario, share, version } = workerData as ThreadTask
 const tell = (message: FromThread): void => parentPort?.postMessage(message)
 
 try {
-  const parts = partsOf(scenario, share.index)
+  const parts = partsOf(scenario, share.index, version)
   let generator: Generator | undefined
   parentPort?.on("message", (message: ToThread) => {
     if (message.kind === "stop") generator?.stop(message.reason)
