@@ -25,7 +25,8 @@ export interface ScenarioFile {
 
 const optionNames = Object.keys(options) as SettingName[]
 
-export const fileKeys: readonly string[] = ["target", "targets", "config", ...optionNames]
+/** `$schema` is for editors. */
+export const fileKeys: readonly string[] = ["$schema", "target", "targets", "config", ...optionNames]
 export const targetKeys: readonly ["url", "label"] = ["url", "label"]
 
 /** Throws `usage`; all problems of the file are found. */

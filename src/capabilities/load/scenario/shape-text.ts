@@ -30,7 +30,7 @@ type Kind = keyof typeof forms
 /** Throws `usage`. Paths are relative to `folder`. */
 export function readPhase(text: string, folder: string): WrittenPhase {
   const [first = "", ...rest] = joined(text).split(/\s+/)
-  const kind = first.toLowerCase().replace("-", "") as Kind
+  const kind = first.replace("-", "") as Kind
   try {
     if (/^\d/.test(first)) return finish("constant", new Words([first, ...rest]))
     if (!Object.hasOwn(forms, kind))
