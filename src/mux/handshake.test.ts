@@ -404,8 +404,9 @@ test("two links that resume one session at the same time: each states the count 
     pairs.map((pair) => dialResume(pair.a, runtime, { id: "s1", secret, freeze: () => 0 })),
   )
   await Promise.all(accepted)
+  // Which of the two proves itself first is up to the threads that compute proofs.
   assert.deepEqual(
-    dialled.map(({ peerReceived }) => peerReceived),
+    dialled.map(({ peerReceived }) => peerReceived).toSorted((one, other) => one - other),
     [500, 1500],
   )
 })

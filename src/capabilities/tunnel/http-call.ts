@@ -11,6 +11,7 @@ import { chunkEnd, chunkHeader } from "../../http1/chunked.ts"
 import { hasToken, isName } from "../../base/header-fields.ts"
 import type { RequestHead, ResponseHead } from "../../http1/head.ts"
 import { withoutHopByHop } from "../../http1/hop-by-hop.ts"
+import { isIdempotent } from "../../http1/idempotent.ts"
 import { readHeaders, readRequestHead } from "../../http1/read-head.ts"
 import { lastChunkBytes, requestHeadBytes } from "../../http1/write-head.ts"
 import type { ConnectionPool, ConnectionUser } from "./connection-pool.ts"
@@ -24,9 +25,6 @@ export interface HttpCallOptions {
   readonly onDone?: (method: string, target: string, status: number, ms: number) => void
   readonly nowMs: () => number
 }
-
-/** What may be sent a second time when an idle connection turns out to be dead (RFC 9110 section 9.2.2). */
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 
 /** Bytes that wait while the connection is being made stay within the stream's window. */
 export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
@@ -61,7 +59,7 @@ export class HttpCall implements StreamSink, AnswerSink, ConnectionUser {
     this.#target = head.target
     this.#chunked = body === "chunked"
     this.#headOnly = body === "none" && !hasToken(head.headers, "connection", "upgrade")
-    this.repeatable = this.#headOnly && idempotent.has(head.method)
+    this.repeatable = this.#headOnly && isIdempotent(head.method)
     this.#headBytes = requestHeadBytes(rewritten(head, this.#chunked, options.hostHeader))
     this.#startedAt = options.onDone === undefined ? 0 : options.nowMs()
   }
