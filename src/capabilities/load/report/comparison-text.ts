@@ -23,7 +23,9 @@ export function comparisonText(
   const width = Math.max(40, Math.min(100, columns))
   const head = [
     "medians",
-    ...names.map((name, at) => clip(`${at === 0 ? "A" : "B"}: ${printable(name)}${ofRuns(runs[at] ?? 1)}`, 24)),
+    ...names.map((name, at) =>
+      clip(`${at === 0 ? "A" : "B"}: ${printable(name)}${ofRuns(runs[at] ?? 1)}`, width < 90 ? 22 : 24),
+    ),
     "difference",
     "",
   ]
@@ -34,7 +36,11 @@ export function comparisonText(
     differenceText(metric),
     metric.verdict,
   ])
-  const [first = "", ...lines] = tableLines([head, ...rows], ["left", "right", "right", "right", "left"])
+  const [first = "", ...lines] = tableLines(
+    [head, ...rows],
+    ["left", "right", "right", "right", "left"],
+    width < 90 ? 2 : 3,
+  )
   return [
     ...warnings.flatMap((warning) => wrap(`! ${printable(warning)}`, width).map((line) => paint("yellow", line))),
     paint("dim", clip(first, width)),

@@ -185,6 +185,7 @@ export function describeEnd(ended: string): string {
 const endings: Readonly<Record<string, string>> = {
   duration: "the planned time was over",
   count: "all messages were sent",
+  finished: "each connection had sent its messages",
   interrupted: "it was interrupted",
   threshold: "a threshold was not held",
 }

@@ -111,6 +111,6 @@ export class ProgressDrawer {
   }
 
   #columns(): number {
-    return Math.max(1, this.#options.sink.columns ?? 80)
+    return Math.max(1, this.#options.sink.columns || 80)
   }
 }

@@ -79,7 +79,7 @@ function headLines(result: Result, { paint, columns }: Page): string[] {
 function latencyTable(result: Result, page: Page): string[] {
   const head = ["latency in ms", "messages", "per second", "p50", "p90", "p99", "p99.9", "max"]
   const row = (label: string, { completed, rate, latency }: Figures) => [
-    clip(printable(label), 26),
+    clip(printable(label), page.columns < 90 ? 22 : 26),
     whole(completed),
     perSecond(rate),
     ...values(latency, ["p50", "p90", "p99", "p999", "max"]),
@@ -229,7 +229,9 @@ function thresholdTable({ thresholds }: Result, { paint, columns }: Page): strin
   const verdict =
     failed === 0
       ? `${thresholds.length === 1 ? "The threshold was" : `All ${thresholds.length} thresholds were`} held.`
-      : `${failed} of ${counted(thresholds.length, "threshold")} ${failed === 1 ? "was" : "were"} not held.`
+      : thresholds.length === 1
+        ? "The threshold was not held."
+        : `${failed} of ${thresholds.length} thresholds ${failed === 1 ? "was" : "were"} not held.`
   return [
     paint("dim", head),
     ...lines.map((line, at) => paint(thresholds[at]?.held === true ? "green" : "red", clip(line, columns))),
