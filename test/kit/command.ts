@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly data: string
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** How long `runCommand` waits for its end, ms. */
+  readonly patienceMs?: number
   /** In place of the command line from source. */
   readonly script?: string
 }
@@ -130,7 +132,7 @@ export class RunningCommand implements AsyncDisposable {
 /** Runs it to its end. */
 export async function runCommand(args: readonly string[], options: CommandOptions): Promise<Ended> {
   await using command = new RunningCommand(args, options)
-  const timer = setTimeout(() => command.kill("SIGKILL"), patienceMs)
+  const timer = setTimeout(() => command.kill("SIGKILL"), options.patienceMs ?? patienceMs)
   const ended = await command.ended
   clearTimeout(timer)
   return ended

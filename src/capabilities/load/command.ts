@@ -92,7 +92,10 @@ export const compareCommand: Command = {
     const [a, b] = [readResults(words[0] as string), readResults(words[1] as string)]
     const comparison = compare(resultsOf(a), resultsOf(b))
     output.record(comparison as unknown as JsonObject)
-    for (const line of comparisonText(comparison, [words[0] as string, words[1] as string], { columns: output.columns })) output.line(line)
+    for (const line of comparisonText(comparison, [words[0] as string, words[1] as string], {
+      columns: output.columns,
+    }))
+      output.line(line)
     const file = flags.text("html")
     if (file !== undefined) write(file, comparisonPage({ a, b, comparison }))
     return exitCode.ok
@@ -131,7 +134,7 @@ async function search(call: CommandCall): Promise<number> {
       mend: "give at most a number to begin with: --rate 500",
     })
   }
-  const durationMs = flags.has("duration") ? (first.durationMs ?? searchMs) : searchMs
+  const durationMs = flags.has("duration") ? (scenario.ending.durationMs ?? searchMs) : (first.durationMs ?? searchMs)
   const { knee, best } = await findMax({
     scenario,
     threshold,

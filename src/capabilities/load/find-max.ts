@@ -1,5 +1,6 @@
 /** The highest rate that holds what the user asks for: one run after the other, as the search says. */
 
+import { setTimeout as sleep } from "node:timers/promises"
 import { KneeSearch } from "./judge/knee.ts"
 import type { KneeResult } from "./judge/knee.ts"
 import type { Result } from "./record/result.ts"
@@ -42,15 +43,27 @@ export async function findMax(options: FindMaxOptions): Promise<Found> {
       return { knee, best: knee.rate === undefined ? undefined : results.get(knee.rate) }
     }
     const { rate } = step
-    const result = await run(atRate(scenario, rate, durationMs, threshold))
+    const plan = atRate(scenario, rate, durationMs, threshold)
+    let result = await run(plan)
+    // What the generator could not send says nothing about the target; a neighbour on the machine may be gone in a moment.
+    for (let again = 0; result.overloaded && again < retries && !stopped(); again++) result = await run(plan)
     if (stopped()) break
-    // What the generator could not send says nothing about the target, and is no rate that was held.
     const held = !result.overloaded && result.thresholds.every((outcome) => outcome.held)
     if (held || !results.has(rate)) results.set(rate, result)
     search.report(rate, held)
     onRun(rate, held, result)
+    // A target that had too much still works it off, and the next run would pay for it.
+    if (!held) await rest(Math.min(durationMs, mostRestMs), stopping)
   }
   return { knee: undefined, best: undefined }
+}
+
+/** Of a run in which the generator was overloaded. */
+const retries = 2
+const mostRestMs = 10_000
+
+function rest(ms: number, stopping: AbortSignal | undefined): Promise<void> {
+  return sleep(ms, undefined, stopping === undefined ? {} : { signal: stopping }).catch(() => undefined)
 }
 
 function atRate(scenario: Scenario, rate: number, durationMs: number, threshold: string): Scenario {
