@@ -75,6 +75,8 @@ function readExposure(json: unknown): Exposure {
       if (port > 65535) throw wrong("port")
       return { kind: "tcp", port, ...seed }
     }
+    case "private":
+      return { kind: "private", name: text(json, "name", 100) }
     default:
       throw wrong("kind")
   }

@@ -12,7 +12,7 @@ import type { Stream } from "../base/stream.ts"
 /** Lower-case words, digits, `-` and `/`: `http/blog`, `tcp/2222`, `channel`. At most 100 bytes. */
 export type ServiceName = string
 
-/** What an agent asks a relay to make public for a service. */
+/** What an agent asks a relay to let others reach of a service. */
 export type Exposure =
   | {
       readonly kind: "http"
@@ -27,10 +27,16 @@ export type Exposure =
       readonly port: number
       readonly seed?: string
     }
+  | {
+      /** Not public: only sessions of the same owner reach it, through the relay (`private-call.ts`). */
+      readonly kind: "private"
+      /** Spelled as a service name. */
+      readonly name: string
+    }
 
 /** What became of an exposure. */
 export interface Exposed {
-  /** Where visitors go: `http://blog.example.test:8080`, `tcp://example.test:2222`. */
+  /** Where visitors go: `http://blog.example.test:8080`, `tcp://example.test:2222`; `private:NAME` for no visitors. */
   readonly url: string
   /** The name or port that was bound. */
   readonly name: string

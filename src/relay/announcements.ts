@@ -13,11 +13,11 @@ import type { Announce } from "../host/control.ts"
 import type { Exposed, Exposure } from "../host/host.ts"
 import type { Store } from "../store/store.ts"
 import { allowsName, allowsPort, allowsService } from "../store/token-scopes.ts"
-import { checkServiceName } from "../wire/encode.ts"
+import { checkServiceName, isServiceName } from "../wire/encode.ts"
 import type { Owner } from "./admission.ts"
 import type { TcpIngress } from "./ingress/tcp.ts"
 import { checkName, pickName } from "./names.ts"
-import type { Registry, Route, RouteKind, RouteSession } from "./registry.ts"
+import type { PublicKind, Registry, Route, RouteKind, RouteSession } from "./registry.ts"
 
 export interface AnnouncementsOptions {
   readonly clock: Clock
@@ -72,7 +72,7 @@ export class Announcements {
     const now = this.#options.clock.now()
     return [...this.#delayed.values()].map(({ announce: { service, expose }, code, reason, since }) => ({
       kind: expose.kind,
-      name: (expose.kind === "http" ? expose.name : expose.port === 0 ? undefined : String(expose.port)) ?? null,
+      name: wantedName(expose) ?? null,
       service,
       session: this.#session.id,
       owner: this.#owner.name ?? null,
@@ -152,7 +152,8 @@ export class Announcements {
     const opening = { withdrawn: false }
     this.#opening.set(id, opening)
     try {
-      const bound = expose.kind === "http" ? this.#bindHttp(expose) : await this.#bindTcp(expose.port, expose.seed)
+      const opened = this.#open(expose)
+      const bound = opened instanceof Promise ? await opened : opened
       if (this.#session.state === "closed" || opening.withdrawn) {
         bound.abandon?.()
         throw new RdvError("cancelled", `"${bound.name}" was taken back before it was bound`)
@@ -164,6 +165,21 @@ export class Announcements {
       throw opening.withdrawn ? new RdvError("cancelled", "The announcement was taken back") : error
     } finally {
       this.#opening.delete(id)
+    }
+  }
+
+  /** At once where nothing has to be waited for: the next announcement may count on it. */
+  #open(expose: Exposure): Bound | Promise<Bound> {
+    switch (expose.kind) {
+      case "http":
+        return this.#bindHttp(expose)
+      case "tcp":
+        return this.#bindTcp(expose.port, expose.seed)
+      case "private": {
+        const { name } = expose
+        if (isServiceName(name)) return { name, url: `private:${name}` }
+        throw new RdvError("usage", `"${name}" is no private name`, { mend: 'use a-z, 0-9, ".", "_", "-" and "/"' })
+      }
     }
   }
 
@@ -265,7 +281,7 @@ export class Announcements {
     }
   }
 
-  #isFree(kind: "http" | "tcp", name: string): boolean {
+  #isFree(kind: PublicKind, name: string): boolean {
     const { registry, store } = this.#options
     const claimedBy = store.claimOwner(kind, name)
     if (claimedBy !== undefined && claimedBy !== this.#owner.id) return false
@@ -274,7 +290,7 @@ export class Announcements {
   }
 
   /** Throws `forbidden` or `claimed`: the name is not for this owner. */
-  #check(kind: RouteKind, name: string): void {
+  #check(kind: PublicKind, name: string): void {
     const { scopes, id } = this.#owner
     const allowed = kind === "http" ? allowsName(scopes, name) : allowsPort(scopes, Number(name))
     if (!allowed) {
@@ -289,7 +305,7 @@ export class Announcements {
   }
 
   /** The name is this owner's from now on. Throws `forbidden` or `claimed`. */
-  #claim(kind: RouteKind, name: string): string {
+  #claim(kind: PublicKind, name: string): string {
     this.#check(kind, name)
     // Who is nobody can hold a name only while it is there.
     if (this.#owner.name !== undefined && !this.#options.store.claimName(kind, name, this.#owner.id).ok) {
@@ -306,6 +322,12 @@ export class Announcements {
       mend: "choose another name, or come with the token that owns it (--token-file FILE)",
     })
   }
+}
+
+/** What the agent asked for; undefined when the choice is the relay's. */
+function wantedName(expose: Exposure): string | undefined {
+  if (expose.kind !== "tcp") return expose.name
+  return expose.port === 0 ? undefined : String(expose.port)
 }
 
 interface Bound {

@@ -9,7 +9,11 @@ import type { Stream } from "../base/stream.ts"
 import type { SessionState } from "../mux/session-options.ts"
 import type { Store } from "../store/store.ts"
 
-export type RouteKind = "http" | "tcp"
+/** What visitors reach. Its names are one space for all owners. */
+export type PublicKind = "http" | "tcp"
+
+/** A private route is reached by sessions of its owner; each owner has names of its own. */
+export type RouteKind = PublicKind | "private"
 
 /** The session behind a route, as far as routes need it. */
 export interface RouteSession {
@@ -27,7 +31,7 @@ export interface RouteSession {
 
 export interface Route {
   readonly kind: RouteKind
-  /** The host label, or the port in decimal. */
+  /** The host label, the port in decimal, or the private name. */
   readonly name: string
   readonly service: string
   readonly session: RouteSession
@@ -44,8 +48,12 @@ export interface Route {
 export class Registry {
   readonly #routes: Map<string, Route> = new Map()
 
-  find(kind: RouteKind, name: string): Route | undefined {
+  find(kind: PublicKind, name: string): Route | undefined {
     return this.#routes.get(`${kind}:${name}`)
+  }
+
+  findPrivate(ownerId: string, name: string): Route | undefined {
+    return this.#routes.get(privateKey(ownerId, name))
   }
 
   /** The quick way for requests. */
@@ -54,7 +62,7 @@ export class Registry {
   }
 
   /** Throws `claimed` when another owner's living session serves the name. */
-  check(kind: RouteKind, name: string, ownerId: string): void {
+  check(kind: PublicKind, name: string, ownerId: string): void {
     const old = this.find(kind, name)
     if (old === undefined || old.session.ownerId === ownerId) return
     throw new RdvError("claimed", `"${name}" is served by somebody else`, { mend: "choose another name" })
@@ -62,8 +70,8 @@ export class Registry {
 
   /** Binds the route; the same owner's older route of that name is withdrawn. Throws `claimed`. */
   add(route: Route): void {
-    this.check(route.kind, route.name, route.session.ownerId)
-    const key = `${route.kind}:${route.name}`
+    if (route.kind !== "private") this.check(route.kind, route.name, route.session.ownerId)
+    const key = keyOf(route)
     const old = this.#routes.get(key)
     this.#routes.set(key, route)
     if (old === undefined) return
@@ -73,7 +81,7 @@ export class Registry {
 
   /** Takes a route back; a newer one of the same name stays. */
   remove(route: Route): void {
-    const key = `${route.kind}:${route.name}`
+    const key = keyOf(route)
     if (this.#routes.get(key) !== route) return
     this.#routes.delete(key)
     route.onRemoved?.()
@@ -101,8 +109,19 @@ export class Registry {
   }
 }
 
+function keyOf({ kind, name, session }: Route): string {
+  return kind === "private" ? privateKey(session.ownerId, name) : `${kind}:${name}`
+}
+
+/** No name has a colon. */
+function privateKey(ownerId: string, name: string): string {
+  return `private:${name}:${ownerId}`
+}
+
 /** Why the session may not serve the name any longer; undefined while it may. */
 function lossOf(store: Store, { kind, name, session }: Route): RdvError | undefined {
+  // Private names are not claimed: nobody else could take them.
+  if (kind === "private") return undefined
   const owner = store.claimOwner(kind, name)
   if (owner === session.ownerId) return undefined
   if (owner !== undefined) return new RdvError("claimed", `"${name}" belongs to another token now`)

@@ -13,6 +13,7 @@ import type { Stream } from "../base/stream.ts"
 import { controlService } from "../host/control.ts"
 import { drainSessions } from "../host/drain.ts"
 import type { AcceptOptions, CallHandler, DialOptions, Host, ServiceName } from "../host/host.ts"
+import { callService } from "../host/private-call.ts"
 import { Services } from "../host/services.ts"
 import { acceptHandshake } from "../mux/handshake.ts"
 import type { SessionLimits } from "../mux/limits.ts"
@@ -34,8 +35,9 @@ import { TcpIngress } from "./ingress/tcp.ts"
 import type { TrustedProxies } from "./ingress/trusted-proxies.ts"
 import type { Visitor } from "./ingress/visitor.ts"
 import type { RelayLimits } from "./limits.ts"
+import { passCall } from "./private-calls.ts"
 import { Registry } from "./registry.ts"
-import type { RouteSession } from "./registry.ts"
+import type { RouteKind, RouteSession } from "./registry.ts"
 
 export interface RelayOptions {
   readonly scope: Scope
@@ -118,7 +120,7 @@ export class Relay implements Host {
   }
 
   dial(service: ServiceName, options: DialOptions = {}): Stream {
-    const route = this.#registry.list().find((each) => each.service === service)
+    const route = this.#registry.list().find((each) => each.kind !== "private" && each.service === service)
     if (route === undefined) throw new RdvError("no_service", `Nobody offers "${service}"`)
     return route.session.open(service, options.header ?? {})
   }
@@ -153,7 +155,7 @@ export class Relay implements Host {
         name,
         service,
         session: session.id,
-        url: kind === "http" ? this.#options.httpUrl(name) : this.#options.tcpUrl(Number(name)),
+        url: this.#urlOf(kind, name),
       })),
       delayed: [...this.#announcements.values()].flatMap((each) => each.delayed()),
       limits: { ...this.#options.limits, ...this.#options.sessionLimits },
@@ -183,6 +185,11 @@ export class Relay implements Host {
       await delay(this.clock, lastWordsLookMs)
   }
 
+  #urlOf(kind: RouteKind, name: string): string {
+    if (kind === "private") return `private:${name}`
+    return kind === "http" ? this.#options.httpUrl(name) : this.#options.tcpUrl(Number(name))
+  }
+
   #start({ id, owner, quota, hello, ready, peer, from }: Opening): Session {
     const caller = { peer: from, owner: owner.name }
     let superseded = false
@@ -198,6 +205,7 @@ export class Relay implements Host {
       runtime: this.#options.runtime,
       onStream: (stream) => {
         if (stream.service === controlService) announcements.serve(stream)
+        else if (stream.service === callService) passCall(stream, { ownerId: owner.id, from }, this.#registry)
         else this.#services.serve(stream, caller)
       },
       onSuspended: () => endSuperseded(),

@@ -9,6 +9,7 @@ import { readRequestHead, readResponseHead } from "../../src/http1/read-head.ts"
 import { RequestReader } from "../../src/http1/request-reader.ts"
 import { ResponseReader } from "../../src/http1/response-reader.ts"
 import { readAgentMessage, readRelayMessage } from "../../src/host/control.ts"
+import { readPrivateCall, readPrivateCaller } from "../../src/host/private-call.ts"
 import { LinkReader } from "../../src/mux/link-reader.ts"
 import { CheckReader } from "../../src/wire/check.ts"
 import { FrameDecoder } from "../../src/wire/decode.ts"
@@ -62,6 +63,17 @@ const open = encodeFrame(
 )
 const data = encodeFrame(frameType.data, 1, text("hello"))
 const frames = Buffer.concat([open, data, encodeFrame(frameType.end, 1, new Uint8Array(0))])
+
+/** Of JSON that the other side has sent. */
+const readers = [
+  readHello,
+  readAgentMessage,
+  readRelayMessage,
+  readPrivateCall,
+  readPrivateCaller,
+  readRequestHead,
+  readResponseHead,
+]
 
 export const targets: readonly FuzzTarget[] = [
   {
@@ -130,6 +142,9 @@ export const targets: readonly FuzzTarget[] = [
       text('{"kind":"new","versions":[1],"agent":"x","limits":{"window":131072,"streams":10},"check":true}'),
       text('{"kind":"resume","versions":[1],"session":"a","nonce":"AAAAAAAAAAAAAAAAAAAAAA","check":true}'),
       text('{"do":"announce","id":1,"service":"http/x","expose":{"kind":"http","name":"blog"}}'),
+      text('{"do":"announce","id":2,"service":"box/one","expose":{"kind":"private","name":"box/one"}}'),
+      text('{"name":"box/one","header":{"a":[1]}}'),
+      text('{"from":"1.2.3.4:5","header":{}}'),
       text('{"do":"exposed","id":1,"url":"http://x","name":"x"}'),
       text('{"method":"GET","target":"/","minor":1,"headers":["Host","x"],"body":"none"}'),
       text('{"status":200,"reason":"OK","headers":["A","b"]}'),
@@ -143,9 +158,7 @@ export const targets: readonly FuzzTarget[] = [
       }
       if (!isJsonObject(value)) return
       const json = value
-      for (const read of [readHello, readAgentMessage, readRelayMessage, readRequestHead, readResponseHead]) {
-        allowing(() => void read(json))
-      }
+      for (const read of readers) allowing(() => void read(json))
     },
   },
   {
