@@ -17,6 +17,8 @@ export interface Waiting {
 const pieceBytes = 16 * 1024
 /** Many small waits cost more than a longer one, ms. */
 const leastWaitMs = 4
+/** Timers of more than 24 days end at once: a longer debt is looked at again, ms. */
+const mostWaitMs = 60_000
 
 export class Pace {
   readonly #clock: Clock
@@ -38,6 +40,11 @@ export class Pace {
     return this.#line.length === 0 && this.#bucket.level > 0
   }
 
+  /** How long nothing may move because of what has moved already, ms. */
+  get debtMs(): number {
+    return this.#bucket.waitMs(1)
+  }
+
   /** Counts what has moved. */
   spend(bytes: number): void {
     this.#bucket.spend(bytes)
@@ -52,7 +59,7 @@ export class Pace {
   #sleep(): void {
     if (this.#sleeps || this.#line.length === 0) return
     this.#sleeps = true
-    this.#clock.after(Math.max(leastWaitMs, this.#bucket.waitMs(1)), () => {
+    this.#clock.after(Math.min(Math.max(leastWaitMs, this.debtMs), mostWaitMs), () => {
       this.#sleeps = false
       while (this.#line.length > 0 && this.#bucket.level > 0) {
         const first = this.#line.shift() as Waiting

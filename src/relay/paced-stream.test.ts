@@ -247,3 +247,26 @@ test("a sink that throws in its turn loses its stream and no other", () => {
     [["internal"], ["closed internal behind 0"], 10],
   )
 })
+
+test("metadata without end behind bytes that wait costs its stream, not the memory", () => {
+  const clock = new FakeClock()
+  const pace = new Pace(clock, 100)
+  const { inner, stream: plain, sink } = innerStream(clock)
+  const visitor = visitorSink(clock)
+  new PacedStream(plain, pace).attach(visitor.sink)
+  pace.spend(200)
+  sink().data(Buffer.alloc(10))
+  let count = 0
+  while (inner.resets.length === 0 && count < 1_000) {
+    sink().meta({ trailers: ["x", "y".repeat(10_000)] })
+    count++
+  }
+  assert.deepEqual([inner.resets, visitor.heard], [["limit"], ["closed limit behind 0"]])
+  assert.ok(count > 10 && count < 100, `${count}`)
+  // Small ones cost memory, too.
+  const small = innerStream(clock)
+  new PacedStream(small.stream, pace).attach(visitorSink(clock).sink)
+  small.sink().data(Buffer.alloc(10))
+  for (count = 0; small.inner.resets.length === 0 && count < 100_000; count++) small.sink().meta({})
+  assert.ok(count < 10_000, `${count}`)
+})

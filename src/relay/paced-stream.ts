@@ -2,7 +2,8 @@
  * A stream whose bytes, both ways together with those of others, keep to a pace. It stands between a visitor and a session
  * and neither notices: what has to wait is held in order with all that comes behind it, credit for it does not go back,
  * and the visitor's side hears "full". Held are at most the stream's window on one side, and on the other what was read
- * before that side stopped.
+ * before that side stopped. Metadata has no window: a session that sends too much of it behind bytes that wait loses the
+ * stream.
  *
  *     visitor ── write, meta, end ─▶ up ──▶ session
  *             ◀─ data, meta, end ── down ◀──
@@ -29,6 +30,8 @@ export class PacedStream implements Stream {
   /** The session has said "full". */
   #innerFull = false
   #ended = false
+  /** Of the metadata that waits on its way down. */
+  #heldMeta = 0
   /** The session's side is over; what came before may still be held. */
   #over = false
   #told = false
@@ -52,11 +55,7 @@ export class PacedStream implements Stream {
     this.#sink = sink
     this.#inner.attach({
       data: (chunk) => this.#down.bytes(chunk),
-      meta: (block) =>
-        this.#down.behind(() => {
-          this.#pace.spend(textLength(block))
-          sink.meta(block)
-        }),
+      meta: (block) => this.#hear(block, sink),
       end: () => this.#down.behind(() => sink.end()),
       drain: () => {
         this.#innerFull = false
@@ -104,6 +103,17 @@ export class PacedStream implements Stream {
     this.#inner.consumed(bytes)
   }
 
+  #hear(block: JsonObject, sink: StreamSink): void {
+    const length = textLength(block)
+    this.#heldMeta += length + blockBytes
+    this.#down.behind(() => {
+      this.#heldMeta -= length + blockBytes
+      this.#pace.spend(length)
+      sink.meta(block)
+    })
+    if (this.#heldMeta > heldMetaBytes) this.reset("limit", "Metadata came faster than the bytes before it may go on")
+  }
+
   #tell(error: RdvError | undefined): void {
     if (this.#told) return
     this.#told = true
@@ -129,6 +139,11 @@ export class PacedStream implements Stream {
     this.#sink?.drain()
   }
 }
+
+/** Metadata that may wait; an answer has one block of trailers behind its bytes. */
+const heldMetaBytes = 256 * 1024
+/** What a block takes beside its texts. */
+const blockBytes = 64
 
 interface LaneEnds {
   move(bytes: Uint8Array): void

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { FakeClock } from "../../test/kit/fake-clock.ts"
 import type { RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
 import type { Stream, StreamSink } from "../base/stream.ts"
 import type { TokenLimits } from "../store/token-scopes.ts"
 import { defaultRelayLimits } from "./limits.ts"
@@ -12,9 +13,9 @@ function session() {
   const stream = { header: {}, attach: () => undefined } as unknown as Stream
   const living = {
     streamCount: 1,
-    open() {
+    open(_service: string, header: JsonObject) {
       living.streamCount++
-      return stream
+      return Object.assign(stream, { header })
     },
   }
   return { living, stream }
@@ -79,4 +80,18 @@ test("requests over the rate are refused, the burst is a second's worth, and a s
   clock.advance(60_000)
   assert.deepEqual(burst(), [10, 5])
   assert.equal(quota.refused, 20)
+})
+
+test("heads that come faster than the bytes a second are refused before visitors wait for minutes", () => {
+  const clock = new FakeClock()
+  const quota = quotaOf({ bytesPerSecond: 10_000 }, clock)
+  const { living } = session()
+  quota.sessions.add(living)
+  const header = { headers: ["cookie", "x".repeat(8_000)] }
+  const codes = Array.from({ length: 1_000 }, () => codeOf(quota.open(living, "http/x", header)))
+  assert.equal(codes.at(-1), "rate_limited")
+  assert.ok(codes.filter((code) => code === undefined).length > 10)
+  // What came in is paid for in good time.
+  clock.advance(45_000)
+  assert.equal(codeOf(quota.open(living, "http/x", header)), undefined)
 })

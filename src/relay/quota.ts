@@ -90,6 +90,10 @@ export class Quota {
       this.#room = Math.max(0, this.limits.visitors - this.visitors)
       if (this.#room === 0) return new RdvError("limit", `it takes ${this.limits.visitors} visitors at a time`)
     }
+    // Heads are counted and do not wait: without a bound they would keep everybody from being served long after they came.
+    if (this.#pace !== undefined && this.#pace.debtMs > mostDebtMs) {
+      return new RdvError("rate_limited", `this address takes ${this.limits.bytesPerSecond} bytes a second`)
+    }
     if (this.#requests?.take(1) === false) {
       return new RdvError("rate_limited", `this address takes ${this.#requests.perSecond} requests a second`)
     }
@@ -97,6 +101,9 @@ export class Quota {
     return undefined
   }
 }
+
+/** Who comes now would be kept waiting for longer than visitors wait, ms. */
+const mostDebtMs = 30_000
 
 class RefusedStream implements Stream {
   readonly id = 0
