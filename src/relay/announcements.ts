@@ -67,6 +67,11 @@ export class Announcements {
     return this.#owner.name !== undefined || this.#owner.instance !== undefined
   }
 
+  /** Something is bound to the session, or about to be. */
+  get serves(): boolean {
+    return this.#routes.size + this.#opening.size > 0
+  }
+
   /** What the agent waits for: nothing of it is bound. */
   delayed(): JsonObject[] {
     const now = this.#options.clock.now()

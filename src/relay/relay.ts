@@ -194,8 +194,10 @@ export class Relay implements Host {
     const caller = { peer: from, owner: owner.name }
     let superseded = false
     // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
+    // One that serves something else since then lives.
     const endSuperseded = () => {
-      if (superseded && session.state === "suspended") session.close("replaced", "The agent has started anew")
+      if (superseded && session.state === "suspended" && !announcements.serves)
+        session.close("replaced", "The agent has started anew")
     }
     const session: Session = new Session({
       id,

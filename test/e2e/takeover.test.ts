@@ -11,13 +11,16 @@ import { join } from "node:path"
 import { afterEach, test } from "node:test"
 import { systemClock } from "../../src/base/clock.ts"
 import { silentLog } from "../../src/base/log.ts"
+import { startAgent, startRelay, startTunnel } from "../../src/node.ts"
 import { openSqliteStore } from "../../src/store/sqlite-store.ts"
 import { chaosOrigin } from "../kit/chaos-origin.ts"
 import type { ChaosOrigin } from "../kit/chaos-origin.ts"
 import { chaosProxy } from "../kit/chaos-proxy.ts"
 import { bodyOf, request } from "../kit/chaos-visitors.ts"
+import { httpOrigin } from "../kit/origin.ts"
 import { startAgentProcess, startRelayProcess, until } from "../kit/processes.ts"
 import type { TestProcess } from "../kit/processes.ts"
+import { eventually } from "../kit/raw-http.ts"
 
 const cleanUps: (() => unknown)[] = []
 afterEach(async () => {
@@ -196,4 +199,33 @@ test("a TCP port passes to the owner's newer session and stays open", async () =
     socket.destroy()
     await agent.kill()
   }
+})
+
+test("who gave its only name to another agent of its installation, and serves something else since, comes back from a cut", async () => {
+  const service = await httpOrigin()
+  cleanUps.push(() => service[Symbol.asyncDispose]())
+  const relay = await startRelay({ listen: ["127.0.0.1:0"], store: ":memory:", open: true, log: silentLog })
+  cleanUps.push(() => relay.stop())
+  const { port } = relay.addresses[0] as { port: number }
+  const line = await chaosProxy({ target: { port } })
+  cleanUps.push(() => line.close())
+  const start = (by: number) => {
+    const { agent, stop } = startAgent({ relay: `127.0.0.1:${by}`, instance: "home", log: silentLog })
+    cleanUps.push(() => stop())
+    const serve = (name: string) =>
+      new Promise<void>((onExposed, onRefused) => {
+        const settings = { kind: "http", target: service.target, name } as const
+        startTunnel(agent, settings, { onExposed: () => onExposed(), onRefused: () => undefined }).catch(onRefused)
+      })
+    return { agent, serve }
+  }
+  const first = start(line.port)
+  await first.serve("blog")
+  await start(port).serve("blog")
+  await first.serve("shop")
+  const session = () => (first.agent.status()["session"] as { id: string; resumes: number } | null) ?? undefined
+  const before = session()
+  line.cutAll("rst")
+  await eventually("it is back", () => session()?.resumes === 1 || session()?.id !== before?.id)
+  assert.equal(session()?.id, before?.id)
 })
