@@ -265,7 +265,6 @@ class SqliteStore implements Store {
     })
   }
 
-  /** Its failure does not turn a good token away. */
   #countClaims(ownerId: string): number {
     return Number(this.#get("countClaims", ownerId)?.["count"])
   }
@@ -277,6 +276,7 @@ class SqliteStore implements Store {
     })
   }
 
+  /** Its failure does not turn a good token away. */
   #noteUse(id: string, now: number): void {
     try {
       this.#run("used", now, id)
