@@ -1,7 +1,7 @@
 /** `npm run build`: compiles `src` to `dist`, the package as it is published. Runs before `npm pack` by itself. */
 
 import { spawnSync } from "node:child_process"
-import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { failPlainly, root, setUp } from "./setup.mjs"
 
@@ -16,7 +16,15 @@ try {
   const result = spawnSync(node, [compiler, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
   if (result.status !== 0) process.exit(1)
   // What the product reads at run time beside code: pages, schemas.
-  cpSync(source, dist, { recursive: true, filter: (path) => !path.endsWith(".ts") })
+  cpSync(source, dist, {
+    recursive: true,
+    filter(path, to) {
+      if (path.endsWith(".ts")) return false
+      const taken = existsSync(to) && !statSync(path).isDirectory()
+      if (taken) throw new Error(`${path} would replace what was compiled to ${to}: give it another name`)
+      return true
+    },
+  })
   const command = join(dist, "cli", "main.js")
   if (!existsSync(command)) {
     console.error("dist/cli/main.js was not built: src/cli/main.ts is missing, and the package's command with it")

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { after, before, test } from "node:test"
@@ -44,6 +46,21 @@ test("the package installs elsewhere and its command tells its version", async (
 test("the installed command shows its help", async () => {
   const { stdout } = await npx("--help")
   assert.match(stdout, /\brdv http\b/)
+})
+
+test("the installed command runs a load test in threads of its own, and writes a page", async () => {
+  const server = createServer((socket) => void socket.on("error", () => undefined).pipe(socket))
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  try {
+    const page = join(folder, "report.html")
+    const plan = ["--count", "20", "--connections", "2", "--workers", "2", "--quiet", "--html", page]
+    const { stdout } = await npx("load", `tcp://127.0.0.1:${port}`, ...plan)
+    assert.match(stdout, /completed\s+20\b/)
+    assert.match(await readFile(page, "utf8"), /^<!doctype html>/i)
+  } finally {
+    server.close()
+  }
 })
 
 test("the package's entries can be imported by their names", async () => {

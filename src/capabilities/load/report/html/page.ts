@@ -161,8 +161,9 @@ function middleRun(side: readonly NamedResult[]): readonly NamedResult[] {
 const icon =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 14 5 6l4 5 6-9' fill='none' stroke='%230067b1' stroke-width='2.4'/%3E%3C/svg%3E"
 
+/** What the page carries along is in a folder of its own: compiled, this file is a `page.js` too. */
 function asset(name: "page.css" | "chart.js" | "page.js"): string {
-  return readFileSync(new URL(name, import.meta.url), "utf8")
+  return readFileSync(new URL(`browser/${name}`, import.meta.url), "utf8")
 }
 
 function hash(text: string): string {
