@@ -96,7 +96,7 @@ export class SessionStream implements Stream, Scheduled {
   #creditOwed = 0
 
   #held: Held[] | undefined
-  /** Received and consumed so far, of DATA and META. */
+  /** Received and consumed so far, of DATA: nobody looks into the memory of META, whose credit goes back by itself. */
   #received = 0
   #consumed = 0
   /** Memory that is looked into until everything before `until` is consumed. */
@@ -140,7 +140,7 @@ export class SessionStream implements Stream, Scheduled {
         else if (item instanceof Uint8Array) sink.data(item)
         else {
           sink.meta(item.block)
-          this.consumed(item.bytes)
+          this.#giveBack(item.bytes)
         }
       }
     }
@@ -250,6 +250,10 @@ export class SessionStream implements Stream, Scheduled {
     while (this.#leases.length > 0 && (this.#leases.peek() as Loan).until <= this.#consumed) {
       ;(this.#leases.shift() as Loan).lease.drop()
     }
+    this.#giveBack(bytes)
+  }
+
+  #giveBack(bytes: number): void {
     if (this.#endReceived || this.#closed) return
     if (!this.#window.saved(bytes)) return
     const credit = this.#window.consumed(0, this.#owner.nowMs(), this.#owner.rttMs())
@@ -301,7 +305,6 @@ export class SessionStream implements Stream, Scheduled {
   receiveMeta(block: JsonObject, bytes: number): boolean {
     if (this.#closed) return true
     if (this.#endReceived || !this.#window.received(bytes)) return false
-    this.#received += bytes
     if (this.#sink === undefined) {
       // No credit before somebody takes it: what is held stays within the window.
       ;(this.#held ??= []).push(new HeldMeta(block, bytes))
@@ -313,7 +316,7 @@ export class SessionStream implements Stream, Scheduled {
       this.#fault(error)
     }
     // The block is parsed: the application took it over.
-    this.consumed(bytes)
+    this.#giveBack(bytes)
     return true
   }
 

@@ -56,3 +56,20 @@ test("an interim answer that the visitor is too old for has been heard all the s
   exchange.meta({ status: 103, reason: "Early Hints", headers: [] })
   assert.deepEqual([exchange.heard, exchange.answering, written], [true, false, 0])
 })
+
+test("bytes beyond the announced length do not give away the memory of those before", () => {
+  const did: string[] = []
+  const stream = {
+    reset: (code: string) => void did.push(`reset ${code}`),
+    consumed: (bytes: number) => void did.push(`consumed ${bytes}`),
+  } as unknown as Stream
+  // The visitor's socket takes nothing for now: what was written is still looked into.
+  const outlet = { retiring: false, write: () => undefined, flushSoon: () => undefined, broken: () => undefined }
+  const request = { method: "GET", minor: 1, persists: true, upgrades: false } as const
+  const exchange = new Exchange(stream, request, outlet as unknown as AnswerOutlet)
+  exchange.meta({ status: 200, reason: "OK", headers: ["Content-Length", "40000"] })
+  exchange.flush()
+  exchange.data(new Uint8Array(40_000))
+  exchange.data(new Uint8Array(50_000))
+  assert.deepEqual(did, ["reset bad_response"])
+})

@@ -182,7 +182,7 @@ export class Exchange implements StreamSink {
     if (body.kind === "length") {
       body.left -= chunk.length
       if (body.left < 0) {
-        this.stream.consumed(chunk.length)
+        // Not consumed: what came before it may still be in the socket, and memory is given back in order.
         this.stream.reset("bad_response", "The body is longer than its Content-Length")
         return
       }
