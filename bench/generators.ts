@@ -103,7 +103,7 @@ function others(plan: Plan): Tester[] {
     testers.push(autocannon(plan))
   } catch (error) {
     process.stderr.write(
-      `autocannon: not to be had: ${error instanceof Error ? error.message.split("\n")[0] : error}\n`,
+      `autocannon: not to be had: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}\n`,
     )
   }
   return testers

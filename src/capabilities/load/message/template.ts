@@ -24,7 +24,7 @@ export function compileTemplate(text: string): string | ((values: TemplateValues
 function fillOf(name: string): (values: TemplateValues) => string {
   switch (name) {
     case "counter":
-      return ({ counter }) => String(counter())
+      return (values) => String(values.counter())
     case "uuid":
       return ({ random }) => uuid(random)
     case "time":
