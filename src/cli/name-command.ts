@@ -2,6 +2,7 @@
 
 import { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
+import { storeLimits } from "../store/store.ts"
 import type { Claim, Store, TokenRecord } from "../store/store.ts"
 import { allowsName, allowsPort, allowsService } from "../store/token-scopes.ts"
 import { exitCode } from "./command.ts"
@@ -115,6 +116,7 @@ function move(call: CommandCall, store: Store): number {
   const claims = chosen(call, store)
   // All or nothing: somebody who reads an error can mend it and say the same again.
   for (const claim of claims) checkAllowed(to, claim)
+  checkRoom(store, to, claims)
   const owners = ownersOf(store)
   for (const claim of claims) {
     store.moveClaim(claim.kind, claim.name, to.id)
@@ -162,6 +164,15 @@ function checkAllowed({ name, scopes }: TokenRecord, claim: Claim): void {
   throw new RdvError("forbidden", `The token ${JSON.stringify(name)} does not allow ${claimText(claim)}`, {
     mend: "choose or make one that does; nothing was moved",
   })
+}
+
+function checkRoom(store: Store, to: TokenRecord, claims: readonly Claim[]): void {
+  const others = claims.filter(({ ownerId }) => ownerId !== to.id)
+  const would = store.claimsOf(to.id).length + others.length
+  const most = storeLimits.claimsPerOwner
+  if (others.length === 0 || would <= most) return
+  const what = `The token ${JSON.stringify(to.name)} would have ${would} names and ports, and ${most} are the most`
+  throw new RdvError("limit", what, { mend: "release what it does not need, or move fewer; nothing was moved" })
 }
 
 function ownersOf(store: Store): ReadonlyMap<string, TokenRecord> {

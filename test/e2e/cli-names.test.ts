@@ -4,6 +4,10 @@ import assert from "node:assert/strict"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
+import { systemClock } from "../../src/base/clock.ts"
+import { silentLog } from "../../src/base/log.ts"
+import { openSqliteStore } from "../../src/store/sqlite-store.ts"
+import { storeLimits } from "../../src/store/store.ts"
 import {
   assertOneLine,
   newToken,
@@ -120,4 +124,23 @@ test("what cannot be done is one line with the mend, and changes nothing", async
   ] as const
   await Promise.all(wrong.map(async ([args, code, pattern]) => assertOneLine(await rdv(...args), code, pattern)))
   assert.match((await rdv("name", "ls", "--of", "owner")).stdout, /^kept +owner /m)
+})
+
+test("a token that has no room for all of the names gets none of them", async () => {
+  await newToken("full", data)
+  await newToken("giver", data)
+  const store = openSqliteStore({ path: join(data, "relay.db"), clock: systemClock, log: silentLog })
+  try {
+    const idOf = (name: string) => store.listTokens().find((each) => each.name === name)?.id as string
+    for (let count = 1; count < storeLimits.claimsPerOwner; count++) {
+      store.claimName("http", `full-${count}`, idOf("full"))
+    }
+    for (const name of ["one", "two"]) store.claimName("http", name, idOf("giver"))
+    const refused = await rdv("name", "move", "--of", "giver", "--to", "full")
+    assertOneLine(refused, 1, /"full" would have 1001 names and ports, and 1000 are the most: .*nothing was moved/)
+    assert.equal(store.claimsOf(idOf("giver")).length, 2)
+    assert.equal((await rdv("name", "move", "one", "full-1", "--to", "full")).code, 0)
+  } finally {
+    store.close()
+  }
 })
