@@ -28,6 +28,8 @@ test("a generator that kept its plan raises no doubt", () => {
   assert.equal(doubtsOf({ ...calm, planned: 992 }).overloaded, false)
   assert.equal(doubtsOf({ ...calm, late: late([7000, 1000]), latencyP99: 90_000 }).overloaded, false)
   assert.equal(doubtsOf({ ...calm, cpu: 0.99 }).overloaded, false)
+  // Of few messages the slow start of one is the p99.
+  assert.equal(doubtsOf({ ...calm, late: late([50, 49], [40_000, 1]), latencyP99: 0 }).overloaded, false)
 })
 
 test("lateness is told with how much and why", () => {
