@@ -31,7 +31,8 @@ test("what is no limit is refused in one line with the mend", () => {
     [["sessions=0"], /has no value/, /^write sessions=5$/],
     [["bytes=10mb/s"], /has no value/, /^write bytes=10MB\/s$/],
     [["bytes=0.1B/s"], /has no value/, /10MB/],
-    [["bytes=1=2"], /has no value/, /10MB/],
+    [["sessions=5=6"], /has no value/, /^write sessions=5$/],
+    [["bytes=1MB/s=2"], /has no value/, /10MB/],
     [["bytes=1MB/s", "bytes=2MB/s"], /The limit bytes is given twice/, /leave one out/],
   ]
   for (const [texts, message, mend] of bad) {

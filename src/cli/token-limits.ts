@@ -33,7 +33,8 @@ export function readTokenLimits(texts: readonly string[]): TokenLimits {
   const limits: { -readonly [limit in keyof TokenLimits]: number } = {}
   for (const text of texts) {
     const shown = `--limit ${JSON.stringify(text)}`
-    const [name = "", value] = text.split("=", 2)
+    const [name = "", ...values] = text.split("=")
+    const value = values.length > 0 ? values.join("=") : undefined
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
     if (kind === undefined || value === undefined) {
       const known = Object.entries(kinds).map(([each, { example }]) => `${each}=${example}`)
