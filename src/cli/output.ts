@@ -40,7 +40,8 @@ export class Output {
 
   /** Characters in a line. */
   get columns(): number {
-    return this.#stdout.columns ?? 80
+    // Some terminals say 0.
+    return this.#stdout.columns || 80
   }
 
   /** A line for people; nothing with `--json`. */

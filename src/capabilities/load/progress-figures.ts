@@ -24,7 +24,7 @@ export function progressReader(scenario: Scenario): (elapsedMs: number, collecto
       elapsedMs,
       plannedEndMs: endMs === Infinity ? undefined : warmUpMs + endMs,
       phase: elapsedMs < warmUpMs ? "warm-up" : over ? "waiting for answers" : phaseAt(scenario, measuredMs),
-      plannedRate: model.kind === "open" ? planned : undefined,
+      plannedRate: model.kind === "open" && !over ? planned : undefined,
       rate: last?.rate ?? 0,
       p50: answered ? last.p50 : undefined,
       p99: answered ? last.p99 : undefined,
