@@ -15,6 +15,10 @@ export interface ClosedModelOptions {
   readonly nowMs: () => number
   /** Takes one of the messages that are left in the whole run; false when there are none. */
   readonly takeMessage: () => boolean
+  /** Whether it would. */
+  readonly anyLeft: () => boolean
+  /** A message is over. */
+  readonly answered: () => void
   /** Nothing is left to do for this target. */
   readonly finished: () => void
 }
@@ -47,7 +51,9 @@ export class ClosedModel implements ModelEvents {
   /** More are opened at once; fewer end after their answers. */
   want(count: number): void {
     if (this.#stopped) return
-    const more = count - this.#wanted
+    // Those that are to end and have not yet may stay, unless each has its own messages to send.
+    const more = count - (this.#options.each === undefined ? this.#alive : this.#wanted)
+    if (count === this.#wanted) return
     this.#wanted = count
     for (let at = 0; at < more; at++) this.#open(this.#options.each ?? Infinity)
   }
@@ -74,7 +80,9 @@ export class ClosedModel implements ModelEvents {
     connections.send(slot, now, now)
   }
 
-  ended(_slot: Slot): void {}
+  ended(_slot: Slot): void {
+    this.#options.answered()
+  }
 
   gone(slot: Slot, error: LoadError | undefined): void {
     const { recorder } = this.#options
@@ -89,7 +97,8 @@ export class ClosedModel implements ModelEvents {
         left--
       } else left = 0
     }
-    if (left === undefined || left <= 0 || this.#stopped) this.#finish()
+    const needed = this.#alive < this.#wanted && this.#options.anyLeft()
+    if (left === undefined || left <= 0 || this.#stopped || !needed) this.#finish()
     else if (error === undefined) this.#open(left)
     else this.#openLater(left)
   }
@@ -125,7 +134,7 @@ export class ClosedModel implements ModelEvents {
 
   #finish(): void {
     // A plan that wants no connection for a while is not over.
-    const bounded = this.#exhausted || this.#options.each !== undefined
+    const bounded = this.#exhausted || !this.#options.anyLeft() || this.#options.each !== undefined
     if (bounded && this.idle) this.#options.finished()
   }
 }

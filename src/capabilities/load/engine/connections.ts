@@ -17,6 +17,8 @@ export interface ConnectionsOptions {
   readonly ending: Ending
   readonly recorder: Recorder
   readonly nowMs: () => number
+  /** Whether a message of this planned instant is counted: those of the warm-up are not, whenever their answers come. */
+  readonly counts: (plannedMs: number) => boolean
   readonly model: ModelEvents
 }
 
@@ -39,6 +41,7 @@ export class Connections implements ClientEvents {
   #opening = 0
   #busy = 0
   #over = false
+  #lastSentMs = 0
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -51,6 +54,11 @@ export class Connections implements ClientEvents {
 
   get opening(): number {
     return this.#opening
+  }
+
+  /** When the last message was sent, ms since the start. */
+  get lastSentMs(): number {
+    return this.#lastSentMs
   }
 
   get busy(): number {
@@ -73,10 +81,11 @@ export class Connections implements ClientEvents {
     slot.state = "busy"
     slot.plannedMs = plannedMs
     slot.sentMs = nowMs
+    this.#lastSentMs = nowMs
     slot.messages++
     this.#busy++
     slot.sentBytes = message.bytes.length
-    this.#options.recorder.sent(slot.target)
+    if (this.#options.counts(plannedMs)) this.#options.recorder.sent(slot.target)
     slot.client.send(message)
   }
 
@@ -92,13 +101,16 @@ export class Connections implements ClientEvents {
 
   /** Gives up what has waited too long for an answer. */
   expire(nowMs: number): void {
-    const { ending, recorder, target, model } = this.#options
+    const { ending, recorder, target, model, counts } = this.#options
     if (this.#busy === 0) return
     const before = nowMs - ending.timeoutMs
     const late: LoadError = { kind: "timeout", detail: `No complete answer within ${ending.timeoutMs} ms` }
     for (const slot of this.#slots) {
       if (slot?.state !== "busy" || slot.sentMs > before) continue
-      recorder.timedOut(target, late)
+      if (counts(slot.plannedMs)) {
+        recorder.timedOut(target, late)
+        recorder.bytes(target, 0, slot.sentBytes)
+      }
       this.#rest(slot, "closing")
       // A late answer would be taken for that of the next message.
       slot.client.cut()
@@ -113,7 +125,11 @@ export class Connections implements ClientEvents {
       if (slot === undefined) continue
       clearTimeout(slot.timer)
       if (slot.state === "busy") {
-        this.#options.recorder.cut(slot.target)
+        const { recorder, counts } = this.#options
+        if (counts(slot.plannedMs)) {
+          recorder.cut(slot.target)
+          recorder.bytes(slot.target, 0, slot.sentBytes)
+        }
         this.#rest(slot, "closing")
         slot.client.cut()
       } else if (slot.state === "opening") slot.client.cut()
@@ -133,11 +149,13 @@ export class Connections implements ClientEvents {
   }
 
   answered(client: Client, bytes: number, wrong: LoadError | undefined): void {
-    const { recorder, pace, model } = this.#options
+    const { recorder, pace, model, counts } = this.#options
     const slot = this.#slots[client.slot] as Slot
     if (slot.state !== "busy") return
     const nowMs = this.#options.nowMs()
-    if (wrong === undefined) {
+    if (!counts(slot.plannedMs)) {
+      // Of the warm-up.
+    } else if (wrong === undefined) {
       recorder.answered(slot.target, slot.plannedMs, slot.sentMs, nowMs, bytes, slot.sentBytes)
     } else recorder.wrong(slot.target, wrong, bytes, slot.sentBytes)
     const old = pace.lifetimeMs !== undefined && nowMs - slot.openedMs >= pace.lifetimeMs
@@ -149,7 +167,7 @@ export class Connections implements ClientEvents {
 
   closed(client: Client, error: LoadError | undefined): void {
     const slot = this.#slots[client.slot] as Slot
-    const { recorder, model } = this.#options
+    const { recorder, model, counts } = this.#options
     const was = slot.state
     this.#slots[client.slot] = undefined
     this.#holes.push(client.slot)
@@ -159,9 +177,10 @@ export class Connections implements ClientEvents {
     if (was === "opening") this.#opening--
     if (was === "busy") {
       this.#busy--
-      recorder.broke(slot.target, error ?? endedEarly, 0, slot.sentBytes)
+      if (counts(slot.plannedMs)) recorder.broke(slot.target, error ?? endedEarly, 0, slot.sentBytes)
       model.ended(slot)
-    } else if (error !== undefined && was !== "opening" && !this.#over) recorder.notConnected(slot.target, error)
+    } else if (error !== undefined && was !== "opening" && was !== "closing" && !this.#over)
+      recorder.notConnected(slot.target, error)
     if (!this.#over) model.gone(slot, was === "opening" ? (error ?? unexplained) : undefined)
   }
 

@@ -8,7 +8,7 @@ import type { Interval } from "../record/interval.ts"
 import type { Recorder } from "../record/recorder.ts"
 import type { Phase, Scenario } from "../scenario/scenario.ts"
 import { Arrivals } from "../shape/arrivals.ts"
-import { Course, planEndMs } from "../shape/course.ts"
+import { Course, mostOf, planEndMs } from "../shape/course.ts"
 import { ClosedModel } from "./closed-model.ts"
 import { Connections } from "./connections.ts"
 import { OpenModel } from "./open-model.ts"
@@ -28,20 +28,40 @@ export interface GeneratorOptions {
 /** How often late answers, lag and the number of connections are looked after, ms. */
 const beatMs = 20
 const intervalMs = 1000
+/** How long after the plan's end messages may still start that are late by our own fault; then they are counted as never sent, ms. */
+const graceMs = 100
+/** Behind the last message of a count the run lasts as long as the plan would have waited for the next, but not longer, ms. */
+const mostTailMs = 1000
+/** Rounding must not move a message of the plan's first instant into the warm-up, ms. */
+const roundingMs = 1e-6
 
 export class Generator {
   readonly #options: GeneratorOptions
   readonly #startMs = performance.now()
   readonly #nowMs = (): number => performance.now() - this.#startMs
-  readonly #endMs: number
+  /** The open model's count may end it earlier. */
+  #endMs: number
+  #endReason = "duration"
+  /** Messages planned earlier belong to the warm-up, whenever their answers come. */
+  #measuredFromMs = 0
   readonly #done: Promise<string>
   readonly #connections: Connections[] = []
   readonly #open: OpenModel[] = []
   readonly #closed: ClosedModel[] = []
   #pacer: Pacer | undefined
+  #arrivals: Arrivals | undefined
+  /** The pacer has nothing left. */
+  #allStarted = false
+  #endTimer: NodeJS.Timeout | undefined
   #course: Course | undefined
   #left: number
+  /** The closed model: the most connections that the plan ever wants, and whether it has wanted them. */
+  readonly #most: number
+  #peaked = false
+  #looking = false
   #stopping: string | undefined
+  /** The open model: where its plan ended. */
+  #stoppedMs: number | undefined
   #drainEndMs = Infinity
   #beat: NodeJS.Timeout | undefined
   #beatAtMs = 0
@@ -59,7 +79,10 @@ export class Generator {
     const phases = withWarmUp(scenario)
     const { durationMs, count } = scenario.ending
     this.#endMs = Math.min(planEndMs(phases), durationMs === undefined ? Infinity : scenario.warmUpMs + durationMs)
-    this.#left = count === undefined ? Infinity : Math.floor((count + share.of - 1 - share.index) / share.of)
+    this.#most = scenario.model.kind === "closed" ? Math.round(mostOf(scenario.phases)) : 0
+    // Who never has a connection can send nothing.
+    const of = scenario.model.kind === "closed" ? Math.max(1, Math.min(share.of, this.#most)) : share.of
+    this.#left = count === undefined ? Infinity : share.index < of ? shareOf(count, { index: share.index, of }) : 0
     this.#done = new Promise((resolve) => (this.#finish = resolve))
     this.#beat = setInterval(() => this.#look(), beatMs)
     if (scenario.model.kind === "open") this.#startOpen(phases)
@@ -77,8 +100,15 @@ export class Generator {
     if (this.#stopping !== undefined) return
     this.#stopping = reason
     this.#drainEndMs = this.#nowMs() + this.#options.scenario.ending.drainMs
+    clearTimeout(this.#endTimer)
     this.#pacer?.stop()
     for (const model of this.#closed) model.stop()
+    // What comes later are the answers, and they do not make the run longer.
+    if (this.#open.length > 0) {
+      const planned = reason === this.#endReason && this.#endMs < Infinity
+      this.#handOut(Math.max(this.#intervalAtMs, planned ? this.#endMs : this.#nowMs()))
+      this.#stoppedMs = this.#intervalAtMs
+    }
     this.#look()
   }
 
@@ -93,11 +123,12 @@ export class Generator {
     const { scenario, share, recorder, parts } = this.#options
     const { model } = scenario
     if (model.kind !== "open") return
-    const each = Math.max(1, Math.floor(shareOf(model.connections, share) / parts.length))
     const queueLimit = Math.max(1, Math.floor(model.queueLimit / share.of / parts.length))
-    for (const part of parts) {
+    for (const [at, part] of parts.entries()) {
       const { whenBusy } = model
-      const open = new OpenModel({ connections: each, whenBusy, queueLimit, recorder, nowMs: this.#nowMs })
+      const counts = this.#counts
+      const connections = Math.max(1, this.#dealt(model.connections, model.connections, at))
+      const open = new OpenModel({ connections, whenBusy, queueLimit, recorder, nowMs: this.#nowMs, counts })
       open.use(this.#connect(part, open))
       this.#open.push(open)
     }
@@ -109,19 +140,37 @@ export class Generator {
       ...(maxRate === undefined ? {} : { maxRate }),
       ...(random === undefined ? {} : { random }),
     })
+    this.#arrivals = arrivals
     let turn = share.index
+    let lastMs = 0
     this.#pacer = new Pacer({
       nowMs: this.#nowMs,
       next: () => {
         const atMs = arrivals.next()
-        return atMs < this.#endMs && this.#takeMessage() ? atMs : Infinity
+        if (atMs >= this.#endMs) return Infinity
+        if (!this.#takeMessage()) {
+          this.#endMs = Math.min(atMs, lastMs + mostTailMs)
+          this.#endReason = "count"
+          return Infinity
+        }
+        lastMs = atMs
+        return atMs
       },
       fire: (plannedMs, nowMs) => {
-        recorder.planned(1)
-        recorder.late((nowMs - plannedMs) * 1000)
+        if (this.#measuredFromMs === 0 && plannedMs >= scenario.warmUpMs - roundingMs) this.#beginMeasured(nowMs)
+        if (this.#counts(plannedMs)) {
+          recorder.planned(1)
+          recorder.late((nowMs - plannedMs) * 1000)
+        }
         ;(this.#open[turn++ % this.#open.length] as OpenModel).fire(plannedMs, nowMs)
       },
-      done: () => this.stop(this.#left <= 0 ? "count" : "duration"),
+      done: () => {
+        this.#allStarted = true
+        const leftMs = this.#endMs - this.#nowMs()
+        // Without an end and without a rate nothing more comes.
+        if (leftMs <= 0 || leftMs === Infinity) this.stop(this.#endReason)
+        else if (leftMs < 2 ** 30) this.#endTimer = setTimeout(() => this.#look(), leftMs + 1)
+      },
     })
     this.#pacer.start()
   }
@@ -136,12 +185,18 @@ export class Generator {
         recorder,
         nowMs: this.#nowMs,
         takeMessage: () => this.#takeMessage(),
+        anyLeft: () => this.#left > 0,
+        answered: () => {
+          if (this.#stopping !== undefined) this.#lookSoon()
+        },
         finished: () => this.#partFinished(),
       })
       closed.use(this.#connect(part, closed))
       this.#closed.push(closed)
     }
     this.#course = new Course(phases)
+    const bounded = model.each !== undefined || this.#left < Infinity
+    if (bounded && this.#options.share.index >= this.#most) this.stop("finished")
   }
 
   #connect(part: Part, model: OpenModel | ClosedModel): Connections {
@@ -154,6 +209,7 @@ export class Generator {
       ending: scenario.ending,
       recorder,
       nowMs: this.#nowMs,
+      counts: this.#counts,
       model,
     })
     this.#connections.push(connections)
@@ -166,9 +222,41 @@ export class Generator {
     return true
   }
 
+  readonly #counts = (plannedMs: number): boolean => plannedMs >= this.#measuredFromMs
+
+  /** Of `wanted` connections to all targets, those that are this generator's to one of them: dealt like cards, the same whatever is wanted now. */
+  #dealt(wanted: number, most: number, target: number): number {
+    const { parts, share } = this.#options
+    const spread = { of: parts.length }
+    let before = 0
+    for (let index = 0; index < target; index++) before += shareOf(most, { index, ...spread })
+    const index = (((share.index - before) % share.of) + share.of) % share.of
+    return shareOf(shareOf(wanted, { index: target, ...spread }), { index, of: share.of })
+  }
+
+  /** The first measured interval begins with the measured part. */
+  #beginMeasured(nowMs: number): void {
+    const { warmUpMs } = this.#options.scenario
+    if (warmUpMs === 0) return
+    const fromMs = this.#open.length > 0 ? warmUpMs : nowMs
+    this.#handOut(fromMs)
+    this.#measuredFromMs = fromMs - roundingMs
+  }
+
   /** A target's connections have all sent what they had to; with messages for each only, the run may be over. */
   #partFinished(): void {
-    if (this.#closed.every((model) => model.idle)) this.stop(this.#left <= 0 ? "count" : "finished")
+    // Connections that the plan wants later have their messages, too.
+    const over = this.#peaked || this.#left <= 0
+    if (over && this.#closed.every((model) => model.idle)) this.stop(this.#left <= 0 ? "count" : "finished")
+  }
+
+  #lookSoon(): void {
+    if (this.#looking) return
+    this.#looking = true
+    setImmediate(() => {
+      this.#looking = false
+      this.#look()
+    })
   }
 
   /** Looks after everything that has no event of its own. */
@@ -178,25 +266,40 @@ export class Generator {
     this.#beatAtMs = nowMs
     for (const connections of this.#connections) connections.expire(nowMs)
     if (this.#stopping === undefined) this.#follow(nowMs)
-    // The first measured interval begins with the measured part.
     const { warmUpMs } = this.#options.scenario
-    const begins = this.#intervalAtMs < warmUpMs && nowMs >= warmUpMs
-    if (begins || nowMs - this.#intervalAtMs >= intervalMs) this.#handOut(nowMs)
+    if (this.#measuredFromMs === 0 && warmUpMs > 0 && nowMs >= warmUpMs) this.#beginMeasured(nowMs)
+    if (nowMs - this.#intervalAtMs >= intervalMs) this.#handOut(nowMs)
     if (this.#stopping !== undefined) this.#end(nowMs, this.#stopping)
   }
 
   /** The closed model: as many connections as the plan wants now. */
   #follow(nowMs: number): void {
     if (nowMs >= this.#endMs) {
-      this.stop("duration")
+      if (this.#pacer !== undefined && !this.#allStarted) {
+        if (nowMs < this.#endMs + graceMs) return
+        this.#giveUpPlan(nowMs)
+      }
+      this.stop(this.#endReason)
       return
     }
     const value = this.#course?.at(nowMs)
     if (value === undefined) return
-    const { share } = this.#options
-    const { length } = this.#closed
-    const wanted = shareOf(Math.round(value), share)
-    for (const [index, model] of this.#closed.entries()) model.want(shareOf(wanted, { index, of: length }))
+    const wanted = Math.round(value)
+    if (wanted >= this.#most) this.#peaked = true
+    for (const [index, model] of this.#closed.entries()) model.want(this.#dealt(wanted, this.#most, index))
+  }
+
+  /** What we were too late for is not forgotten. */
+  #giveUpPlan(nowMs: number): void {
+    const { recorder } = this.#options
+    this.#pacer?.stop()
+    for (let atMs = this.#pacer?.plannedMs ?? Infinity; atMs < this.#endMs; atMs = this.#arrivals?.next() ?? Infinity) {
+      if (!this.#counts(atMs)) continue
+      recorder.planned(1)
+      recorder.neverSent(1)
+      recorder.late((nowMs - atMs) * 1000)
+      if (!this.#takeMessage()) break
+    }
   }
 
   #end(nowMs: number, reason: string): void {
@@ -217,7 +320,14 @@ export class Generator {
     const idleMs = this.#pacer?.idleMs ?? 0
     const busyMs = (cpu.user + cpu.system) / 1000 - (idleMs - this.#idleMs)
     this.#idleMs = idleMs
+    const activeToMs =
+      this.#open.length === 0
+        ? undefined
+        : this.#stoppedMs === undefined
+          ? nowMs
+          : Math.max(this.#stoppedMs, ...this.#connections.map(({ lastSentMs }) => lastSentMs))
     const interval = recorder.take(nowMs, {
+      ...(activeToMs === undefined ? {} : { activeToMs }),
       connections: this.#connections.reduce((sum, { size, opening }) => sum + size - opening, 0),
       inFlight: this.#inFlight,
       queued: this.#queued,

@@ -16,6 +16,8 @@ export interface OpenModelOptions {
   readonly queueLimit: number
   readonly recorder: Recorder
   readonly nowMs: () => number
+  /** Whether a message of this planned instant is counted. */
+  readonly counts: (plannedMs: number) => boolean
 }
 
 /** For one target. */
@@ -42,7 +44,7 @@ export class OpenModel implements ModelEvents {
 
   /** A planned instant has come. */
   fire(plannedMs: number, nowMs: number): void {
-    const { recorder, whenBusy, connections: most } = this.#options
+    const { recorder, whenBusy, connections: most, counts } = this.#options
     const connections = this.#connections as Connections
     const slot = this.#take()
     if (slot !== undefined) {
@@ -51,14 +53,15 @@ export class OpenModel implements ModelEvents {
     }
     if (connections.size < most) connections.open()
     const room = whenBusy === "queue" || this.#queue.length < connections.opening
-    if (!room || !this.#queue.push(plannedMs)) recorder.dropped(1)
+    if (!room || !this.#queue.push(plannedMs)) recorder.dropped(counts(plannedMs) ? 1 : 0)
   }
 
   /** The run is over: what still waits was never sent. */
   giveUp(): void {
     let count = 0
-    while (this.#queue.shift() !== undefined) count++
-    this.#options.recorder.neverSent(count)
+    const { recorder, counts } = this.#options
+    for (let at = this.#queue.shift(); at !== undefined; at = this.#queue.shift()) if (counts(at)) count++
+    recorder.neverSent(count)
   }
 
   free(slot: Slot): void {
@@ -72,7 +75,9 @@ export class OpenModel implements ModelEvents {
   gone(slot: Slot, error: LoadError | undefined): void {
     const connections = this.#connections as Connections
     // The message that the connection was opened for fails with it: else a target that refuses would fail nothing.
-    if (error !== undefined && this.#queue.shift() !== undefined) this.#options.recorder.broke(slot.target, error)
+    const { recorder, counts } = this.#options
+    const plannedMs = error === undefined ? undefined : this.#queue.shift()
+    if (error !== undefined && plannedMs !== undefined && counts(plannedMs)) recorder.broke(slot.target, error)
     if (this.#queue.length > connections.opening && connections.size < this.#options.connections) connections.open()
   }
 

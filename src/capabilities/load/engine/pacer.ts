@@ -39,6 +39,11 @@ export class Pacer {
     return this.#turningMs
   }
 
+  /** The instant that is waited for. */
+  get plannedMs(): number {
+    return this.#plannedMs
+  }
+
   start(): void {
     this.#plannedMs = this.#options.next()
     this.#turn()

@@ -62,7 +62,7 @@ export class Collector {
     this.#targets = Array.from({ length: options.targets }, () => new TargetTotals(this.#closed))
     const [only, ...others] = this.#targets
     this.#whole = only !== undefined && others.length === 0 ? only : new TargetTotals(this.#closed)
-    this.#series = new Series(options.model)
+    this.#series = new Series()
     this.#recent = new RecentSeconds(options.targets, options.model, options.windowMs ?? 0)
   }
 
@@ -73,7 +73,7 @@ export class Collector {
     const startMs = this.#options.warmUpMs
     const connections = Math.max(state.connections, interval.connections)
     state.connections = interval.connections
-    if ((interval.fromMs + interval.toMs) / 2 < startMs) return
+    if (interval.fromMs < startMs) return
 
     const spanMs = interval.toMs - interval.fromMs
     state.spanMs += spanMs
@@ -87,17 +87,15 @@ export class Collector {
     // Each histogram is looked through once; what follows costs as much as it holds.
     const times = interval.targets.map((target) => timesOf(target))
     const whole = mergeTimes(times)
-    let active = interval.planned > 0
     for (const [at, totals] of this.#targets.entries()) {
       const target = interval.targets[at]
       if (target === undefined) continue
       totals.count(target)
       totals.addTimes(times[at] ?? noTimes)
       if (totals !== this.#whole) this.#whole.count(target)
-      active ||= target.sent > 0 || target.completed > 0
     }
     if (this.#targets.length !== 1) this.#whole.addTimes(whole)
-    if (active) this.#activeToMs = Math.max(this.#activeToMs, interval.toMs)
+    if (interval.activeToMs > interval.fromMs) this.#activeToMs = Math.max(this.#activeToMs, interval.activeToMs)
     this.#series.add(interval, generator, startMs, whole.total)
     this.#recent.add(interval, generator, startMs, times, whole)
   }
@@ -121,8 +119,8 @@ export class Collector {
   }
 
   /**
-   * Measured so far, without warm-up, ms: up to the last interval in which anything was planned, sent or completed, so
-   * that waiting for answers that never come does not lower the rate.
+   * Measured so far, without warm-up, ms: up to the end of the plan, or where the last message was sent behind it (in
+   * the closed model up to the last answer), so that waiting for answers that never come does not lower the rate.
    */
   get durationMs(): number {
     return Math.max(0, this.#activeToMs - this.#fromMs)
@@ -201,7 +199,7 @@ export class Collector {
     const totals = target === undefined ? this.#whole : this.#targets[target]
     if (totals !== undefined) counts.add(totals.tally)
     if (target === undefined) counts.add(this.#plan)
-    if (this.#closed || target !== undefined) counts.planned = begunIn(counts)
+    if (target !== undefined) counts.planned = begunIn(counts)
     return counts
   }
 

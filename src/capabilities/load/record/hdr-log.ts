@@ -37,7 +37,7 @@ export class HdrLog {
   }
 
   add(interval: Interval): void {
-    if ((interval.fromMs + interval.toMs) / 2 < this.#options.warmUpMs) return
+    if (interval.fromMs < this.#options.warmUpMs) return
     if (this.#options.model === "open") this.#line("wait", interval, (target) => target.wait)
     this.#line("service", interval, (target) => target.service)
     this.#line("latency", interval, (target) => target.total)

@@ -17,7 +17,7 @@ import type { ErrorCount, Interval, TargetInterval } from "./interval.ts"
 type Encoded = readonly [text: string, min: number, max: number] | null
 
 /** Names that are the same in both forms. */
-const intervalNumbers = ["fromMs", "toMs", "loopLagMs", "cpu"] as const
+const intervalNumbers = ["fromMs", "toMs", "activeToMs", "loopLagMs", "cpu"] as const
 const intervalCounts = [
   "planned",
   "dropped",

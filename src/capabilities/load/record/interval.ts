@@ -9,6 +9,8 @@ import type { ErrorKind } from "../client/client.ts"
 export interface Interval {
   readonly fromMs: number
   readonly toMs: number
+  /** Up to here messages were planned or sent; behind it only the last answers were waited for. `fromMs` when there were none. */
+  readonly activeToMs: number
   /** In the order of the scenario's targets. */
   readonly targets: readonly TargetInterval[]
   /** Messages that the plan started: sent, queued or dropped. */

@@ -60,7 +60,7 @@ export class RecentSeconds {
       times.push(part.times)
     }
     // As in the totals, where no plan says it.
-    if (this.#closed || target !== undefined) counts.planned = begunIn(counts)
+    if (target !== undefined) counts.planned = begunIn(counts)
     return new Window(counts, spanMs, times, this.#closed)
   }
 }

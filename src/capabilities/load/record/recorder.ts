@@ -11,6 +11,8 @@ import type { ErrorCount, Interval, TargetInterval } from "./interval.ts"
 
 /** What the generator sees of itself at the moment of `take`. */
 export interface Gauges {
+  /** Up to here the plan went on, or messages were sent; by default up to now, when there were any. */
+  readonly activeToMs?: number
   readonly connections: number
   readonly inFlight: number
   readonly queued: number
@@ -130,10 +132,12 @@ export class Recorder {
     this.#fromMs = toMs
     const { planned, dropped, neverSent, late, clamped } = taken
     const targets = taken.targets.map((counts) => counts.interval())
-    const { connections, inFlight, queued, loopLagMs, cpu } = gauges
+    const active = planned > 0 || targets.some(({ sent, completed }) => sent > 0 || completed > 0)
+    const { connections, inFlight, queued, loopLagMs, cpu, activeToMs = active ? toMs : fromMs } = gauges
     return {
       fromMs,
       toMs,
+      activeToMs: Math.max(fromMs, activeToMs),
       targets,
       planned,
       dropped,

@@ -7,30 +7,30 @@ import type { Interval } from "./interval.ts"
 import type { Point } from "./result.ts"
 import { emptySnapshot, mergeSnapshots, snapshotPercentile } from "./snapshot.ts"
 import type { Snapshot } from "./snapshot.ts"
-import { begunIn, errorsIn, Tally } from "./tally.ts"
+import { errorsIn, Tally } from "./tally.ts"
 
 export const mostPoints = 1800
+/** A shorter stretch is no point of its own, ms. */
+const shortestMs = 100
 
 export class Series {
-  readonly #closed: boolean
   #slotMs = 1000
   /** Ascending by index; the index is the stretch's start in units of `#slotMs`. */
   #slots: Slot[] = []
 
-  constructor(model: "open" | "closed") {
-    this.#closed = model === "closed"
-  }
-
   /** `startMs` is where the measured part begins; `latency` are the interval's total times, of all targets. */
   add(interval: Interval, generator: number, startMs: number, latency: Snapshot): void {
     const middle = (interval.fromMs + interval.toMs) / 2 - startMs
-    this.#slot(Math.max(0, Math.floor(middle / this.#slotMs))).add(interval, generator, startMs, latency)
+    // The end of a run leaves a moment with the last answers, whose rate would be anything.
+    const index = Math.max(0, Math.floor(middle / this.#slotMs))
+    const moment = interval.toMs - interval.fromMs < shortestMs ? this.#slots.at(-1)?.index : undefined
+    this.#slot(Math.min(index, moment ?? index)).add(interval, generator, startMs, latency)
     while (this.#slots.length > mostPoints) this.#halve()
   }
 
   /** All, or the newest `last` of them. */
   points(last: number = mostPoints): Point[] {
-    return this.#slots.slice(-last).map((slot) => slot.point(this.#closed))
+    return this.#slots.slice(-last).map((slot) => slot.point())
   }
 
   #slot(index: number): Slot {
@@ -99,7 +99,7 @@ class Slot {
     this.#loopLagMs = Math.max(this.#loopLagMs, later.#loopLagMs)
   }
 
-  point(closed: boolean): Point {
+  point(): Point {
     const tally = this.#tally
     const shares = [...this.#shares.values()]
     // A generator may have been heard once in this stretch and another twice: each counts for the time it was heard.
@@ -107,7 +107,7 @@ class Slot {
     return {
       atMs: (this.#fromMs + this.#toMs) / 2,
       spanMs,
-      planned: closed ? begunIn(tally) : tally.planned,
+      planned: tally.planned,
       completed: tally.completed,
       failed: tally.failed,
       dropped: tally.dropped,

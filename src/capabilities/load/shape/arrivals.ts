@@ -65,7 +65,7 @@ export class Arrivals {
     // from·t + slope·t²/2 = missing, in the form that loses no digits when the slope is small.
     const root = Math.sqrt(Math.max(0, from * from + 2 * slope * missing))
     this.#next += this.#random === undefined ? this.#of : this.#random.exponential() * this.#of
-    return piece.fromMs + (missing === 0 ? 0 : Math.min(lengthMs, (2 * missing) / (from + root)))
+    return piece.fromMs + (missing <= 0 ? 0 : Math.min(lengthMs, (2 * missing) / (from + root)))
   }
 
   #replayed(instants: readonly number[]): number | undefined {

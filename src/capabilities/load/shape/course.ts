@@ -1,6 +1,6 @@
 /** A value over time, read forwards: connections of the closed model, and what the plan wants for the report. */
 
-import type { Phase } from "../scenario/scenario.ts"
+import type { Phase, ShapePlan } from "../scenario/scenario.ts"
 import { pieces } from "./pieces.ts"
 import type { Piece } from "./pieces.ts"
 
@@ -25,6 +25,29 @@ export class Course {
   #following(): Piece | undefined {
     const { value, done } = this.#pieces.next()
     return done === true ? undefined : value
+  }
+}
+
+/** The highest value that the phases ever have. */
+export function mostOf(phases: readonly Phase[]): number {
+  return Math.max(0, ...phases.map(({ shape }) => mostIn(shape)))
+}
+
+function mostIn(shape: ShapePlan): number {
+  switch (shape.kind) {
+    case "constant":
+      return shape.value
+    case "ramp":
+    case "sawtooth":
+      return Math.max(shape.from, shape.to)
+    case "step":
+      return Math.max(shape.from, shape.until)
+    case "sine":
+      return shape.mean + Math.abs(shape.amplitude)
+    case "spike":
+      return Math.max(shape.base, shape.peak)
+    case "replay":
+      return 0
   }
 }
 
