@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { FakeClock, settle } from "../../test/kit/fake-clock.ts"
+import { RdvError } from "../base/error.ts"
 import { stagger } from "./stagger.ts"
 
 interface Attempt {
@@ -73,6 +74,28 @@ test("a refusal is an outcome too; the failure of one that was cut is none", asy
   await assert.rejects(outcome, { message: "refused" })
   assert.ok(attempts[0]?.signal.aborted)
   assert.equal(clock.pending, 0)
+})
+
+test("a relay that turns a later attempt away does not end the first one, which it may be serving", async () => {
+  const away = new RdvError("unreachable", "turned away")
+  const { clock, attempts, outcome } = course()
+  clock.advance(2_500)
+  attempts[1]?.fail(away)
+  attempts[2]?.fail(away)
+  await settle()
+  clock.advance(1_000)
+  assert.equal(attempts.length, 4)
+  attempts[0]?.succeed("first")
+  assert.equal(await outcome, "first")
+  assert.equal(clock.pending, 0)
+
+  // Who got no answer at all tells what another one was told.
+  const none = course()
+  none.clock.advance(1_500)
+  none.attempts[1]?.fail(away)
+  await settle()
+  none.attempts[0]?.fail(new RdvError("timeout"))
+  await assert.rejects(none.outcome, { message: "turned away" })
 })
 
 test("the caller's signal cuts all of them, and before the first none begins", async () => {

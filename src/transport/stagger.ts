@@ -20,6 +20,7 @@ export interface StaggerOptions {
 /**
  * Resolves or rejects as the first attempt does that has an outcome. The very first one is given all the time that it takes,
  * because a slow network may answer none that is cut after a while; of the others the oldest makes room for a new one.
+ * That one of the others is `unreachable` is no outcome: a crowded relay turns it away and still serves the first.
  * `drop` gets rid of what an attempt yields after it was cut.
  */
 export function stagger<T>(
@@ -31,6 +32,7 @@ export function stagger<T>(
   return new Promise<T>((resolve, reject) => {
     const running: AbortController[] = []
     let timer: Timer | undefined
+    let turnedAway: RdvError | undefined
     const settle = () => {
       timer?.cancel()
       signal?.removeEventListener("abort", onAbort)
@@ -58,8 +60,14 @@ export function stagger<T>(
         },
         (error: unknown) => {
           if (isOut()) return
+          const { code } = error as { code?: unknown }
+          if (code === "unreachable" && own !== running[0]) {
+            running.splice(running.indexOf(own), 1)
+            turnedAway = error as RdvError
+            return
+          }
           settle()
-          reject(error as Error)
+          reject(code === "timeout" ? (turnedAway ?? error) : error)
         },
       )
     }
