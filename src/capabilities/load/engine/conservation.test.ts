@@ -142,6 +142,20 @@ test("each target has its connections, whoever of several workers opens them", a
   }
 })
 
+test("workers open no more connections than there may be, and each target gets the same", async () => {
+  for (const [targets, connections, workers] of [
+    [1, 1, 3],
+    [3, 3, 2],
+    [3, 7, 2],
+  ] as const) {
+    const result = await runAgainst(slowly, { model: open(connections, "drop"), workers, targets })
+    assert.deepEqual([result.total.planned, settled(result.total)], [80, 80])
+    assert.equal(result.total.connects, connections)
+    const sent = result.targets.map((target) => target.planned)
+    assert.ok(Math.max(...sent) - Math.min(...sent) <= 10, `${targets}, ${connections}, ${workers}: ${sent.join()}`)
+  }
+})
+
 test("a worker without a connection does not hold up a run of a count", async () => {
   const wanted: Wanted = { model: { kind: "closed" }, phases: [constant(1)], workers: 2, ending: { count: 11 } }
   assert.equal((await runAgainst(echo, wanted)).total.completed, 11)

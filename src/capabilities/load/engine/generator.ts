@@ -54,6 +54,8 @@ export class Generator {
   #allStarted = false
   #endTimer: NodeJS.Timeout | undefined
   #course: Course | undefined
+  /** This one of those that have something to do. */
+  readonly #share: { readonly index: number; readonly of: number }
   #left: number
   /** The closed model: the most connections that the plan ever wants, and whether it has wanted them. */
   readonly #most: number
@@ -80,12 +82,15 @@ export class Generator {
     const { durationMs, count } = scenario.ending
     this.#endMs = Math.min(planEndMs(phases), durationMs === undefined ? Infinity : scenario.warmUpMs + durationMs)
     this.#most = scenario.model.kind === "closed" ? Math.round(mostOf(scenario.phases)) : 0
-    // Who never has a connection can send nothing.
-    const of = scenario.model.kind === "closed" ? Math.max(1, Math.min(share.of, this.#most)) : share.of
-    this.#left = count === undefined ? Infinity : share.index < of ? shareOf(count, { index: share.index, of }) : 0
+    const { kind } = scenario.model
+    // Who has no connection can send nothing; in the open model each has one to each target, so that all get alike.
+    const fewest = kind === "open" ? Math.floor(scenario.model.connections / options.parts.length) : this.#most
+    this.#share = { index: share.index, of: Math.max(1, Math.min(share.of, fewest)) }
+    this.#left = count === undefined ? Infinity : shareOf(count, this.#share)
     this.#done = new Promise((resolve) => (this.#finish = resolve))
     this.#beat = setInterval(() => this.#look(), beatMs)
-    if (scenario.model.kind === "open") this.#startOpen(phases)
+    if (this.#share.index >= this.#share.of) this.stop("finished")
+    else if (kind === "open") this.#startOpen(phases)
     else this.#startClosed(phases)
     this.#look()
   }
@@ -120,8 +125,9 @@ export class Generator {
   }
 
   #startOpen(phases: readonly Phase[]): void {
-    const { scenario, share, recorder, parts } = this.#options
+    const { scenario, recorder, parts } = this.#options
     const { model } = scenario
+    const share = this.#share
     if (model.kind !== "open") return
     const queueLimit = Math.max(1, Math.floor(model.queueLimit / share.of / parts.length))
     for (const [at, part] of parts.entries()) {
@@ -195,8 +201,6 @@ export class Generator {
       this.#closed.push(closed)
     }
     this.#course = new Course(phases)
-    const bounded = model.each !== undefined || this.#left < Infinity
-    if (bounded && this.#options.share.index >= this.#most) this.stop("finished")
   }
 
   #connect(part: Part, model: OpenModel | ClosedModel): Connections {
@@ -226,7 +230,8 @@ export class Generator {
 
   /** Of `wanted` connections to all targets, those that are this generator's to one of them: dealt like cards, the same whatever is wanted now. */
   #dealt(wanted: number, most: number, target: number): number {
-    const { parts, share } = this.#options
+    const { parts } = this.#options
+    const share = this.#share
     const spread = { of: parts.length }
     let before = 0
     for (let index = 0; index < target; index++) before += shareOf(most, { index, ...spread })
