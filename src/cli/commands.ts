@@ -1,6 +1,7 @@
 /** The commands in the order of the overview. One entry is all that a new command needs here. */
 
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
+import { serveCommand } from "../capabilities/load/serve-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
 import { doctorCommand } from "./doctor-command.ts"
@@ -14,6 +15,7 @@ export const commands: readonly Command[] = [
   tcpCommand,
   loadCommand,
   compareCommand,
+  serveCommand,
   relayCommand,
   tokenNew,
   tokenList,

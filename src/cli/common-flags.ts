@@ -121,7 +121,7 @@ export function tokenOf({ flags, output }: Pick<CommandCall, "flags" | "output">
 }
 
 /** What dialling needs beside the address. Throws `usage`. */
-export function dialOf({ flags }: { flags: FlagReader }): Partial<TlsDialLimits> {
+export function dialOf({ flags }: { flags: Pick<FlagReader, "text"> }): Partial<TlsDialLimits> {
   const ca = flags.text("ca")
   const pin = flags.text("pin")
   const proxy = flags.text("proxy")

@@ -22,7 +22,7 @@ export const tokenNew: Command = {
   flags: {
     names: { kind: "list", value: "NAMES", summary: "Only these public names; * stands for anything: blog,team-*" },
     ports: { kind: "list", value: "PORTS", summary: "Only these public ports: 2222,3000-3999" },
-    services: { kind: "list", value: "SERVICES", summary: "Only these kinds of service: http,tcp" },
+    services: { kind: "list", value: "SERVICES", summary: "Only these kinds of service: http,tcp,private" },
     limit: { kind: "list", value: "NAME=VALUE", summary: "Not more than this: sessions, visitors, requests, bytes" },
     expires: { kind: "text", value: "TIME", summary: "Not longer than this: 12h, 30d" },
     ...dataFlag,

@@ -2,42 +2,13 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import type { TestContext } from "node:test"
+import { localAgent, localRelay } from "../../test/kit/local-sessions.ts"
 import { eventually } from "../../test/kit/raw-http.ts"
 import { RdvError } from "../base/error.ts"
-import { silentLog } from "../base/log.ts"
 import { dialPrivate, readPrivateCaller } from "../host/private-call.ts"
 import type { Exposed } from "../host/host.ts"
-import { startAgent, startRelay } from "../node.ts"
 import type { RunningAgent, RunningRelay } from "../node.ts"
 import type { TokenScopes } from "../store/token-scopes.ts"
-
-async function relayOf(t: TestContext): Promise<RunningRelay> {
-  const relay = await startRelay({ listen: ["127.0.0.1:0"], store: ":memory:", open: true, log: silentLog })
-  t.after(() => relay.stop())
-  return relay
-}
-
-interface Identity {
-  readonly token?: string
-  readonly instance?: string
-}
-
-/** An agent with a session. */
-async function agentOf(t: TestContext, relay: RunningRelay, identity: Identity): Promise<RunningAgent> {
-  const [address] = relay.addresses
-  assert.ok(address !== undefined && "port" in address)
-  const up = Promise.withResolvers<void>()
-  const agent = startAgent({
-    relay: `127.0.0.1:${address.port}`,
-    ...identity,
-    log: silentLog,
-    onEvent: ({ kind }) => kind === "up" && setImmediate(up.resolve),
-  })
-  t.after(() => agent.stop())
-  await up.promise
-  return agent
-}
 
 /** Offers a service that answers with its own words and the question, and ends. */
 function offer({ agent }: RunningAgent, name: string, words = "here"): Promise<Exposed> {
@@ -89,19 +60,19 @@ const token = (relay: RunningRelay, name: string, scopes: TokenScopes = {}) =>
 const noService = (error: unknown) => error instanceof RdvError && error.code === "no_service"
 
 test("a session calls what another session of its token offers, and a stranger does not", async (t) => {
-  const relay = await relayOf(t)
+  const relay = await localRelay(t)
   const [mine, other] = [token(relay, "mine"), token(relay, "other")]
-  const server = await agentOf(t, relay, { token: mine })
+  const server = await localAgent(t, relay, { token: mine })
   const exposed = await offer(server, "box/one")
   assert.deepEqual(exposed, { url: "private:box/one", name: "box/one" })
-  const caller = await agentOf(t, relay, { token: mine })
+  const caller = await localAgent(t, relay, { token: mine })
   assert.equal(await ask(caller, "box/one"), "here me asks")
   await assert.rejects(ask(caller, "box/two"), /No session of this owner offers "box\/two"/)
   for (const stranger of [{ token: other }, {}, { instance: "a" }]) {
-    await assert.rejects(ask(await agentOf(t, relay, stranger), "box/one"), noService)
+    await assert.rejects(ask(await localAgent(t, relay, stranger), "box/one"), noService)
   }
   // Nobody holds the name of another owner.
-  const namesake = await agentOf(t, relay, { token: other })
+  const namesake = await localAgent(t, relay, { token: other })
   await offer(namesake, "box/one", "elsewhere")
   assert.equal(await ask(namesake, "box/one"), "elsewhere me asks")
   assert.equal(await ask(caller, "box/one"), "here me asks")
@@ -109,45 +80,45 @@ test("a session calls what another session of its token offers, and a stranger d
 })
 
 test("without a token, sessions of one installation belong together", async (t) => {
-  const relay = await relayOf(t)
-  await offer(await agentOf(t, relay, { instance: "home" }), "box")
-  assert.equal(await ask(await agentOf(t, relay, { instance: "home" }), "box"), "here me asks")
-  await assert.rejects(ask(await agentOf(t, relay, { instance: "away" }), "box"), noService)
+  const relay = await localRelay(t)
+  await offer(await localAgent(t, relay, { instance: "home" }), "box")
+  assert.equal(await ask(await localAgent(t, relay, { instance: "home" }), "box"), "here me asks")
+  await assert.rejects(ask(await localAgent(t, relay, { instance: "away" }), "box"), noService)
 })
 
 test("the newer session of an owner takes a private name over, and it ends with its session", async (t) => {
-  const relay = await relayOf(t)
+  const relay = await localRelay(t)
   const mine = token(relay, "mine")
-  const older = await agentOf(t, relay, { token: mine })
+  const older = await localAgent(t, relay, { token: mine })
   const lost = Promise.withResolvers<Error>()
   older.agent.accept("box", ({ stream }) => stream.reset("internal"), {
     expose: { kind: "private", name: "box" },
     onRefused: lost.resolve,
   })
-  const newer = await agentOf(t, relay, { token: mine })
+  const newer = await localAgent(t, relay, { token: mine })
   await offer(newer, "box", "newer")
   assert.match((await lost.promise).message, /newer session of the same owner serves "box"/)
-  const caller = await agentOf(t, relay, { token: mine })
+  const caller = await localAgent(t, relay, { token: mine })
   assert.equal(await ask(caller, "box"), "newer me asks")
   await newer.stop()
   await assert.rejects(ask(caller, "box"), noService)
 })
 
 test("a token may be kept from private services, and its limits hold for them", async (t) => {
-  const relay = await relayOf(t)
-  const kept = await agentOf(t, relay, { token: token(relay, "kept", { services: ["http"] }) })
+  const relay = await localRelay(t)
+  const kept = await localAgent(t, relay, { token: token(relay, "kept", { services: ["http"] }) })
   await assert.rejects(offer(kept, "box"), /does not allow private services/)
   const slow = token(relay, "slow", { limits: { requestsPerSecond: 1 } })
-  await offer(await agentOf(t, relay, { token: slow }), "box")
-  const caller = await agentOf(t, relay, { token: slow })
+  await offer(await localAgent(t, relay, { token: slow }), "box")
+  const caller = await localAgent(t, relay, { token: slow })
   assert.equal(await ask(caller, "box"), "here me asks")
   await assert.rejects(ask(caller, "box"), /takes 1 requests a second/)
 })
 
 test("a call or a name that is none costs its stream and not the session", async (t) => {
-  const relay = await relayOf(t)
+  const relay = await localRelay(t)
   const mine = token(relay, "mine")
-  const agent = await agentOf(t, relay, { token: mine })
+  const agent = await localAgent(t, relay, { token: mine })
   for (const header of [{}, { name: 1 }, { name: "" }, { name: "x".repeat(101) }, { name: "box", header: [] }]) {
     const closed = Promise.withResolvers<RdvError | undefined>()
     const none = () => undefined

@@ -1,6 +1,7 @@
 /**
  * The walls of the house as data: who may import what. Imports point down only. A folder stands for all its files, a
- * path with `.ts` for that one file; the longest key that matches a file decides. `*` in a key is any one name.
+ * path with `.ts` for that one file; the longest key that matches a file decides. `*` in a key stands for any characters of
+ * one name.
  */
 
 /** Importer → what of ours it may import, beside its own folder. `"*"` is everything but tests. */
@@ -25,6 +26,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "capabilities/*": ["base", "config", "host", "http1", "sockets"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
+  "capabilities/*/*-command.ts": ["*"],
   cli: ["*"],
   // What the portable core gets from Node.
   "runtime.ts": ["base", "mux"],

@@ -9,6 +9,8 @@ import type { Command, CommandCall } from "../../cli/command.ts"
 import { commonFlags } from "../../cli/common-flags.ts"
 import { readTextFile } from "../../config/text-file.ts"
 import { version } from "../../node.ts"
+import { agentFlags, connectAgents } from "./agents-command.ts"
+import type { Agents } from "./agents-command.ts"
 import { findMax } from "./find-max.ts"
 import { compare } from "./judge/compare.ts"
 import { exitCode as verdictCode } from "./judge/exit-code.ts"
@@ -55,6 +57,7 @@ export const loadCommand: Command = {
     ...outputFlags,
     prometheus: { kind: "text", value: "PORT", summary: "Serves the running figures on http://127.0.0.1:PORT/metrics" },
     quiet: { kind: "switch", summary: "Says nothing while it runs" },
+    ...agentFlags,
     ...commonFlags,
   },
   notes: [
@@ -72,9 +75,19 @@ export const loadCommand: Command = {
     ["rdv load config.json 50", "one connection to each port of each app, 50 messages each"],
     ["rdv load http://localhost:3000/ --rate 200 --fail 'p99<20ms' --fail 'errors<0.1%'", "exits with 99 if not held"],
     ["rdv load http://localhost:3000/ --find-max 'p99<20ms'", "the highest rate that holds it"],
+    ["rdv load tcp://shop.test:7000 --rate 9000 --relay example.test --agents lab1,lab2", "from two other machines"],
     ["rdv load http://localhost:3000/ --phase 'ramp 0..2000 for 1m' --html report.html", "with graphs"],
   ],
-  run: (call) => (call.flags.has("find-max") ? search(call) : runOnce(call)),
+  run: async (call) => {
+    const agents = await connectAgents(call)
+    try {
+      const code = await (call.flags.has("find-max") ? search(call, agents) : runOnce(call, agents))
+      // What held was not the load that was asked for.
+      return code === exitCode.ok && agents?.lost === true ? exitCode.failure : code
+    } finally {
+      await agents?.stop()
+    }
+  },
 }
 
 export const compareCommand: Command = {
@@ -113,14 +126,14 @@ function resultsOf(named: readonly NamedResult[]): readonly Result[] {
   return named.map(({ result }) => result)
 }
 
-async function runOnce(call: CommandCall): Promise<number> {
+async function runOnce(call: CommandCall, agents: Agents | undefined): Promise<number> {
   const scenario = readScenario(call.words, call.flags)
-  const result = await observed(call, scenario)
+  const result = await observed(call, scenario, agents)
   report(call, result)
   return verdictCode(result)
 }
 
-async function search(call: CommandCall): Promise<number> {
+async function search(call: CommandCall, agents: Agents | undefined): Promise<number> {
   const { flags, output } = call
   const threshold = flags.text("find-max") as string
   const scenario = readScenario(call.words, flags.has("rate") ? flags : withRate(flags))
@@ -140,7 +153,7 @@ async function search(call: CommandCall): Promise<number> {
     threshold,
     start: first.shape.value,
     durationMs,
-    run: (each) => observed(call, each),
+    run: (each) => observed(call, each, agents),
     onRun(rate, held, result) {
       const why = result.overloaded ? "not held: the generator was overloaded" : held ? "held" : "not held"
       const measured = result.thresholds.map(({ text, measured: value }) => `${text}: ${value}`).join(", ")
@@ -183,9 +196,9 @@ function withRate(flags: CommandCall["flags"]): Parameters<typeof readScenario>[
 }
 
 /** A run that is shown while it lasts. */
-async function observed(call: CommandCall, scenario: Scenario): Promise<Result> {
+async function observed(call: CommandCall, scenario: Scenario, agents: Agents | undefined): Promise<Result> {
   const { flags, stopping, output } = call
-  const workers = flags.whole("workers", 1, 256) ?? 1
+  const workers = agents?.names.length ?? flags.whole("workers", 1, 256) ?? 1
   const startMs = performance.now()
   const figures = progressReader(scenario)
   let collector: Collector | undefined
@@ -207,6 +220,7 @@ async function observed(call: CommandCall, scenario: Scenario): Promise<Result> 
     return await runScenario({
       scenario,
       workers,
+      ...(agents !== undefined && { startCrew: agents.startCrew }),
       version,
       stopping,
       onInterval(interval) {

@@ -2,6 +2,7 @@
 
 import { availableParallelism, hostname } from "node:os"
 import { startCrew } from "./engine/crew.ts"
+import type { Crew, CrewOptions } from "./engine/crew.ts"
 import { parseCondition, parseThreshold } from "./judge/threshold.ts"
 import { Judge } from "./judge/judge.ts"
 import { Collector } from "./record/collector.ts"
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly scenario: Scenario
   /** Threads; 1 runs in this one. */
   readonly workers: number
+  /** Generators elsewhere in place of threads: `workers` says how many. */
+  readonly startCrew?: (options: CrewOptions) => Promise<Crew>
   readonly version: string
   /** Begins the end: no further messages, answers are waited for. */
   readonly stopping?: AbortSignal
@@ -47,7 +50,7 @@ export async function runScenario(options: RunOptions): Promise<Result> {
     // The first interval may come before the crew is known.
     void crew.then((started) => started.stop(reason))
   }
-  const crew = startCrew({
+  const crew = (options.startCrew ?? startCrew)({
     scenario,
     workers,
     version,
@@ -69,14 +72,15 @@ export async function runScenario(options: RunOptions): Promise<Result> {
   try {
     const reason = await started.done
     const expected = ended === undefined && reason === "duration" ? expectedMessages(scenario) : undefined
-    return collector.result({
+    const result = collector.result({
       scenario,
       startedAt,
-      generator: { host: hostname(), version, cores: availableParallelism(), workers },
+      generator: { host: hostname(), cores: availableParallelism(), ...started.place, version, workers },
       thresholds: judge.outcomes(collector),
       ended: ended ?? reason,
       ...(expected === undefined ? {} : { expected }),
     })
+    return { ...result, doubts: [...(started.doubts ?? []), ...result.doubts] }
   } finally {
     stopping?.removeEventListener("abort", stop)
     cutting?.removeEventListener("abort", cut)

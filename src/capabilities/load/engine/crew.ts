@@ -1,15 +1,14 @@
 /**
- * The generators of one run on this machine: a single one in this thread, or several in threads of their own, which start
- * together and share the plan.
+ * The generators of one run, which start together and share the plan. Those of this machine are here: a single one in this
+ * thread, or several in threads of their own.
  */
 
-import { extname } from "node:path"
-import { Worker } from "node:worker_threads"
-import { asRdvError, RdvError } from "../../../base/error.ts"
 import { IntervalReader } from "../record/interval-codec.ts"
 import type { Interval } from "../record/interval.ts"
 import { Recorder } from "../record/recorder.ts"
 import type { Scenario } from "../scenario/scenario.ts"
+import { GeneratorThread } from "./generator-thread.ts"
+import type { ToThread } from "./generator-thread.ts"
 import { Generator } from "./generator.ts"
 import { partsOf } from "./parts.ts"
 
@@ -20,6 +19,10 @@ export interface Crew {
   stop(reason: string): void
   /** The same, and what is under way is cut. */
   cut(reason: string): void
+  /** Where the generators are, when it is not here. */
+  readonly place?: { readonly host: string; readonly cores: number }
+  /** Why the figures shall not be trusted, as far as only the crew knows; complete when it is done. */
+  readonly doubts?: readonly string[]
 }
 
 export interface CrewOptions {
@@ -32,21 +35,6 @@ export interface CrewOptions {
   /** Nothing more comes from this one. */
   readonly onLeft: (generator: number) => void
 }
-
-/** What a thread is given. */
-export interface ThreadTask {
-  readonly scenario: Scenario
-  readonly share: { readonly index: number; readonly of: number }
-  readonly version: string
-}
-
-export type ToThread = { readonly kind: "start" } | { readonly kind: "stop" | "cut"; readonly reason: string }
-
-export type FromThread =
-  | { readonly kind: "ready" }
-  | { readonly kind: "interval"; readonly interval: unknown }
-  | { readonly kind: "done"; readonly reason: string }
-  | { readonly kind: "failed"; readonly code: string; readonly message: string; readonly mend: string | undefined }
 
 /** Starts at once. Throws `usage` for what cannot be sent. */
 export async function startCrew(options: CrewOptions): Promise<Crew> {
@@ -71,12 +59,18 @@ function startHere({ scenario, version, onInterval, onLeft }: CrewOptions): Crew
 }
 
 async function startThreads(options: CrewOptions): Promise<Crew> {
-  const { scenario, version, workers: of } = options
-  // As source or as built: the neighbour has our own extension.
-  const file = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
+  const { scenario, version, workers: of, onInterval, onLeft } = options
   const threads = Array.from({ length: of }, (_, index) => {
-    const task: ThreadTask = { scenario, version, share: { index, of } }
-    return new Thread(new Worker(file, { workerData: task }), index, options)
+    const reader = new IntervalReader(scenario.targets.length)
+    const thread = new GeneratorThread(
+      { scenario, version, share: { index, of } },
+      { onInterval: (interval) => onInterval(reader.read(interval), index) },
+    )
+    thread.done.then(
+      () => onLeft(index),
+      () => undefined,
+    )
+    return thread
   })
   try {
     await Promise.all(threads.map(({ ready }) => ready))
@@ -95,60 +89,11 @@ async function startThreads(options: CrewOptions): Promise<Crew> {
   }
 }
 
-async function allDone(threads: readonly Thread[]): Promise<string> {
+async function allDone(threads: readonly GeneratorThread[]): Promise<string> {
   try {
     const reasons = await Promise.all(threads.map(({ done }) => done))
     return reasons[0] as string
   } finally {
     for (const thread of threads) thread.end()
-  }
-}
-
-class Thread {
-  readonly ready: Promise<void>
-  readonly done: Promise<string>
-  readonly #worker: Worker
-
-  constructor(worker: Worker, index: number, options: CrewOptions) {
-    this.#worker = worker
-    const reader = new IntervalReader(options.scenario.targets.length)
-    const ready = Promise.withResolvers<void>()
-    const done = Promise.withResolvers<string>()
-    this.ready = ready.promise
-    this.done = done.promise
-    const fail = (error: Error): void => {
-      ready.reject(error)
-      done.reject(error)
-    }
-    // Only one of the two is awaited at a time.
-    this.ready.catch(() => undefined)
-    this.done.catch(() => undefined)
-    worker.on("error", (error) => fail(asRdvError(error)))
-    worker.on("exit", (code) => fail(new RdvError("internal", `A generator's thread ended with code ${code}`)))
-    worker.on("message", (message: FromThread) => {
-      switch (message.kind) {
-        case "ready":
-          ready.resolve()
-          break
-        case "interval":
-          options.onInterval(reader.read(message.interval), index)
-          break
-        case "done":
-          options.onLeft(index)
-          done.resolve(message.reason)
-          break
-        case "failed":
-          fail(new RdvError("usage", message.message, message.mend === undefined ? {} : { mend: message.mend }))
-          break
-      }
-    })
-  }
-
-  tell(message: ToThread): void {
-    this.#worker.postMessage(message)
-  }
-
-  end(): void {
-    void this.#worker.terminate()
   }
 }

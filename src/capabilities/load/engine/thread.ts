@@ -1,10 +1,10 @@
-/** A generator in a thread of its own: the other end of `crew.ts`. */
+/** A generator in a thread of its own: the other end of `generator-thread.ts`. */
 
 import { parentPort, workerData } from "node:worker_threads"
 import { asRdvError } from "../../../base/error.ts"
 import { encodeInterval } from "../record/interval-codec.ts"
 import { Recorder } from "../record/recorder.ts"
-import type { FromThread, ThreadTask, ToThread } from "./crew.ts"
+import type { FromThread, ThreadTask, ToThread } from "./generator-thread.ts"
 import { Generator } from "./generator.ts"
 import { partsOf } from "./parts.ts"
 

@@ -17,6 +17,13 @@ export function number(least = 0, most: number = Number.MAX_SAFE_INTEGER): Form 
   }
 }
 
+export function whole(least: number, most: number): Form {
+  return (value, at) => {
+    number(least, most)(value, at)
+    if (!Number.isInteger(value)) refuse(value, at, "a whole number")
+  }
+}
+
 export function text(mostCharacters: number): Form {
   return (value, at) => {
     if (typeof value !== "string") refuse(value, at, "a text")
@@ -53,12 +60,15 @@ export function pair(first: Form, second: Form): Form {
   }
 }
 
-export function object(fields: Readonly<Record<string, Form>>): Form {
+/** With `only`, a field that is not named here is refused. */
+export function object(fields: Readonly<Record<string, Form>>, only = false): Form {
   return (value, at) => {
     if (!isJsonObject(value)) {
       refuse(value, at, "an object")
       return
     }
+    const strange = only ? Object.keys(value).find((name) => !Object.hasOwn(fields, name)) : undefined
+    if (strange !== undefined) throw wrong(`${at}.${strange.slice(0, 40)}`, "is not known here")
     for (const [name, form] of Object.entries(fields)) form(value[name], at === "" ? name : `${at}.${name}`)
   }
 }
@@ -70,14 +80,14 @@ export function optional(form: Form): Form {
 }
 
 /** Objects of several kinds, told apart by their field `kind`. */
-export function kinds(forms: Readonly<Record<string, Readonly<Record<string, Form>>>>): Form {
+export function kinds(forms: Readonly<Record<string, Readonly<Record<string, Form>>>>, only = false): Form {
   return (value, at) => {
     if (!isJsonObject(value)) {
       refuse(value, at, "an object")
       return
     }
     oneOf(...Object.keys(forms))(value["kind"], `${at}.kind`)
-    object(forms[value["kind"] as string] ?? {})(value, at)
+    object({ kind: () => undefined, ...forms[value["kind"] as string] }, only)(value, at)
   }
 }
 
