@@ -8,7 +8,7 @@ import { RdvError } from "../../../base/error.ts"
 import { readHost } from "../../../config/host-port.ts"
 import { kinds, list, number, object, oneOf, optional, pair, text, truth, whole } from "../report/form.ts"
 import type { Form } from "../report/form.ts"
-import type { Protocol, Scenario } from "../scenario/scenario.ts"
+import type { Ending, Pace, Protocol, Scenario, Target } from "../scenario/scenario.ts"
 
 /** Throws `usage` with the place: `plan.targets[0].port is missing: …`. */
 export function readPlan(value: unknown): Scenario {
@@ -89,84 +89,74 @@ const expectation: Form = (value, at) => {
   if ((value as { kind: string }).kind === "match") pattern(value, at)
 }
 
-const target = object(
-  {
-    label: line,
-    protocol: oneOf("tcp", "tls", "unix", "http", "https", "ws", "wss"),
-    host,
-    port: whole(0, 65_535),
-    path: line,
-    address: optional(host),
-    tls: optional(object({ insecure: truth, ca: optional(text(1024 * 1024)), serverName: optional(text(255)) }, only)),
-  },
-  only,
-)
+/** A field that is added to `Type` is missed here. */
+function complete<Type>(fields: { readonly [Name in keyof Required<Type>]: Form }): Form {
+  return object(fields, only)
+}
 
-const scenario = object(
-  {
-    name: line,
-    targets: list(target, 10_000),
-    model: kinds(
-      {
-        closed: { each: optional(whole(1, 1e12)) },
-        open: {
-          connections: whole(1, 1e10),
-          arrivals: oneOf("even", "poisson"),
-          whenBusy: oneOf("queue", "drop"),
-          queueLimit: whole(1, 10_000_000),
-          maxRate: optional(rate),
-        },
+const target = complete<Target>({
+  label: line,
+  protocol: oneOf("tcp", "tls", "unix", "http", "https", "ws", "wss"),
+  host,
+  port: whole(0, 65_535),
+  path: line,
+  address: optional(host),
+  tls: optional(object({ insecure: truth, ca: optional(text(1024 * 1024)), serverName: optional(text(255)) }, only)),
+})
+
+const scenario = complete<Scenario>({
+  name: line,
+  targets: list(target, 10_000),
+  model: kinds(
+    {
+      closed: { each: optional(whole(1, 1e12)) },
+      open: {
+        connections: whole(1, 1e10),
+        arrivals: oneOf("even", "poisson"),
+        whenBusy: oneOf("queue", "drop"),
+        queueLimit: whole(1, 10_000_000),
+        maxRate: optional(rate),
       },
-      only,
-    ),
-    phases: list(object({ durationMs: optional(span), shape }, only), 10_000),
-    warmUpMs: span,
-    messages: kinds(
-      {
-        text: { text: content },
-        bytes: { base64: content },
-        random: { bytes: messageBytes },
-        sequence: {
-          entries: list(
-            object({ weight: number(0, 1e12), text: content, expect: optional(expectation) }, only),
-            10_000,
-          ),
-        },
-        http: { method: text(20), headers: list(pair(line, line), 1000), bodyBase64: optional(content) },
+    },
+    only,
+  ),
+  phases: list(object({ durationMs: optional(span), shape }, only), 10_000),
+  warmUpMs: span,
+  messages: kinds(
+    {
+      text: { text: content },
+      bytes: { base64: content },
+      random: { bytes: messageBytes },
+      sequence: {
+        entries: list(object({ weight: number(0, 1e12), text: content, expect: optional(expectation) }, only), 10_000),
       },
-      only,
-    ),
-    framing: kinds({ none: {}, newline: {}, length: { bytes: oneOf(1, 2, 4) }, fixed: { bytes: messageBytes } }, only),
-    expect: expectation,
-    pace: object(
-      {
-        readBytesPerSecond: optional(rate),
-        writeBytesPerSecond: optional(rate),
-        pauseBeforeMs: span,
-        thinkMs: span,
-        pauseAfterMs: span,
-        burst: optional(object({ messages: whole(1, 1e9), everyMs: number(0.001, 3_653 * 86_400_000) }, only)),
-        lifetimeMs: optional(span),
-        keepAlive: truth,
-      },
-      only,
-    ),
-    ending: object(
-      {
-        durationMs: optional(span),
-        count: optional(whole(1, 1e12)),
-        stopWhen: list(line, 1000),
-        drainMs: span,
-        timeoutMs: span,
-        connectTimeoutMs: span,
-      },
-      only,
-    ),
-    thresholds: list(line, 1000),
-    seed: whole(0, Number.MAX_SAFE_INTEGER),
-  },
-  only,
-)
+      http: { method: text(20), headers: list(pair(line, line), 1000), bodyBase64: optional(content) },
+    },
+    only,
+  ),
+  framing: kinds({ none: {}, newline: {}, length: { bytes: oneOf(1, 2, 4) }, fixed: { bytes: messageBytes } }, only),
+  expect: expectation,
+  pace: complete<Pace>({
+    readBytesPerSecond: optional(rate),
+    writeBytesPerSecond: optional(rate),
+    pauseBeforeMs: span,
+    thinkMs: span,
+    pauseAfterMs: span,
+    burst: optional(object({ messages: whole(1, 1e9), everyMs: number(0.001, 3_653 * 86_400_000) }, only)),
+    lifetimeMs: optional(span),
+    keepAlive: truth,
+  }),
+  ending: complete<Ending>({
+    durationMs: optional(span),
+    count: optional(whole(1, 1e12)),
+    stopWhen: list(line, 1000),
+    drainMs: span,
+    timeoutMs: span,
+    connectTimeoutMs: span,
+  }),
+  thresholds: list(line, 1000),
+  seed: whole(0, Number.MAX_SAFE_INTEGER),
+})
 
 const families: Readonly<Record<Protocol, string>> = {
   tcp: "streams",
@@ -192,7 +182,10 @@ function checkTogether({ targets, model, phases, messages, framing, expect, pace
       refuse("has a target that leads nowhere")
     }
   }
-  if ((messages.kind === "http") !== (family === "HTTP")) refuse(`has messages that are not for ${family}`)
+  const isHttp = family === "HTTP"
+  if (messages.kind !== "sequence" && (messages.kind === "http") !== isHttp) {
+    refuse(`has messages that are not for ${family}`)
+  }
   if (framing.kind !== "none" && family !== "streams") refuse(`has a framing that is not for ${family}`)
   if (expect.kind === "status" && family !== "HTTP") refuse(`wants a status of ${family}`)
   if (messages.kind === "sequence" && !messages.entries.some(({ weight }) => weight > 0)) {
