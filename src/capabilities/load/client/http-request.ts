@@ -49,6 +49,23 @@ export function buildHttpRequest(target: Target, plan: HttpPlan, options: HttpRe
   return body === undefined ? head : Buffer.concat([head, body])
 }
 
+/**
+ * A request as a text has it: `METHOD path`, headers, an empty line, the body. Without a path it is the target's. Throws
+ * `usage`.
+ */
+export function parseWrittenRequest(text: string): { readonly path: string; readonly plan: HttpPlan } {
+  const gap = text.indexOf("\n\n")
+  const [first = "", ...lines] = (gap < 0 ? text : text.slice(0, gap)).split("\n")
+  const space = first.indexOf(" ")
+  const headers = lines.map((line): readonly [string, string] => {
+    const colon = line.indexOf(":")
+    return [line.slice(0, Math.max(0, colon)), line.slice(colon + 1).trim()]
+  })
+  const method = space < 0 ? first : first.slice(0, space)
+  const body = gap < 0 ? {} : { bodyBase64: Buffer.from(text.slice(gap + 2)).toString("base64") }
+  return { path: space < 0 ? "" : first.slice(space + 1), plan: { kind: "http", method, headers, ...body } }
+}
+
 /** The name and, unless it is the usual one, the port. Throws `usage`. */
 export function hostField({ host, port, protocol }: Target): string {
   const usual = protocol === "https" || protocol === "wss" ? 443 : 80

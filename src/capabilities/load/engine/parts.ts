@@ -3,8 +3,8 @@
 import { SeededRandom } from "../../../base/random.ts"
 import type { ClientFactory } from "../client/client.ts"
 import { createFactory } from "../client/factory.ts"
-import { buildHttpRequest } from "../client/http-request.ts"
-import type { MessageSource } from "../message/message.ts"
+import { buildHttpRequest, parseWrittenRequest } from "../client/http-request.ts"
+import type { Message, MessageSource } from "../message/message.ts"
 import { createSource, same } from "../message/source.ts"
 import type { Scenario, Target } from "../scenario/scenario.ts"
 
@@ -23,7 +23,18 @@ export function partsOf(scenario: Scenario, index: number, version: string): Par
 
 function sourceOf(scenario: Scenario, target: Target, version: string, random: SeededRandom): MessageSource {
   const { messages: plan, framing, expect, pace } = scenario
-  if (plan.kind !== "http") return createSource({ plan, framing, expect, random })
+  if (plan.kind !== "http") {
+    const http = target.protocol === "http" || target.protocol === "https"
+    const compose = (text: string): Pick<Message, "bytes" | "content"> => {
+      const { path, plan: one } = parseWrittenRequest(text)
+      const to = path === "" ? target : { ...target, path }
+      return {
+        bytes: buildHttpRequest(to, one, { close: !pace.keepAlive, version }),
+        content: Buffer.from(one.bodyBase64 ?? "", "base64"),
+      }
+    }
+    return createSource({ plan, framing, expect, random, ...(http ? { compose } : {}) })
+  }
   const bytes = buildHttpRequest(target, plan, { close: !pace.keepAlive, version })
   const content = plan.bodyBase64 === undefined ? new Uint8Array(0) : Buffer.from(plan.bodyBase64, "base64")
   return same({ bytes, content, expect })

@@ -1,7 +1,7 @@
 /** Makes the messages of a run. What is the same each time is made once. */
 
 import { RdvError } from "../../../base/error.ts"
-import type { SeededRandom } from "../../../base/random.ts"
+import { SeededRandom } from "../../../base/random.ts"
 import type { Expectation, Framing, MessageEntry, MessagePlan } from "../scenario/scenario.ts"
 import { framed } from "./framed.ts"
 import type { Message, MessageSource } from "./message.ts"
@@ -13,6 +13,8 @@ export interface SourceOptions {
   readonly framing: Framing
   readonly expect: Expectation
   readonly random: SeededRandom
+  /** What a text of a sequence stands for; by default its bytes. */
+  readonly compose?: (text: string) => Pick<Message, "bytes" | "content">
 }
 
 /** Throws `usage` when a message does not fit the framing, or has a place that cannot be filled. */
@@ -92,11 +94,17 @@ class WeightedSource implements MessageSource {
 }
 
 function entrySource({ text, expect }: MessageEntry, options: SourceOptions): MessageSource {
-  const { framing, random } = options
+  const { framing, random, compose } = options
   const expectation = expect ?? options.expect
+  const make = (filled: string): Message =>
+    compose === undefined
+      ? message(Buffer.from(filled), framing, expectation)
+      : { ...compose(filled), expect: expectation }
   const template = compileTemplate(text)
-  if (typeof template === "string") return same(message(Buffer.from(template), framing, expectation))
+  if (typeof template === "string") return same(make(template))
+  // What cannot be sent is told before the run.
+  make(template({ counter: () => 1, random: new SeededRandom(1) }))
   let count = 0
   const values: TemplateValues = { counter: () => ++count, random }
-  return { next: () => message(Buffer.from(template(values)), framing, expectation) }
+  return { next: () => make(template(values)) }
 }

@@ -99,10 +99,15 @@ const ownMessages = ["message", "hex", "file", "size", "sequence"] as const
 
 function checkFamily(settings: Settings, family: Family): void {
   if (family === "http") {
-    refuse(settings, ownMessages, "is not for HTTP", "say what to send with a body")
+    refuse(settings, ["message", "hex", "file", "size"], "is not for HTTP", "say what to send with a body")
+    if (settings.sequence !== undefined) {
+      refuse(settings, ["method", "header", "body"], "is said by each request of the sequence", "leave it out")
+    }
+    checkEntries(settings, true, 'HTTP wants requests: {"method": "GET", "path": "/"}')
     refuse(settings, ["framing"], "is not for HTTP, which says itself where an answer ends", "leave it out")
     return
   }
+  checkEntries(settings, false, 'only HTTP has requests: write {"text": "hello"}')
   refuse(settings, ["method", "header", "body"], "is for HTTP", "leave it out, or name an http:// target")
   if (family === "websocket") {
     refuse(settings, ["framing"], "is not for WebSocket, which says itself where a message ends", "leave it out")
@@ -113,14 +118,24 @@ function checkFamily(settings: Settings, family: Family): void {
 }
 
 function messages(settings: Settings, family: Family): MessagePlan {
-  if (family === "http") return httpPlan(settings)
+  if (family === "http" && settings.sequence === undefined) return httpPlan(settings)
   const [first, second] = ownMessages.map((name) => settings[name]).filter((given) => given !== undefined)
   if (second !== undefined) {
     throw new RdvError("usage", `${second.from} says what to send, and so does ${first?.from}`, {
       mend: "leave one out",
     })
   }
+  if (settings.sequence !== undefined) {
+    return { kind: "sequence", entries: settings.sequence.value.entries.map(({ request: _, ...entry }) => entry) }
+  }
   return first?.value ?? { kind: "text", text: "hello world" }
+}
+
+function checkEntries({ sequence }: Settings, request: boolean, mend: string): void {
+  const other = sequence?.value.entries.findIndex((entry) => entry.request !== request) ?? -1
+  if (other < 0) return
+  const what = request ? "a text" : "an HTTP request"
+  throw new RdvError("usage", `${sequence?.from} has ${what} as its message ${other + 1}`, { mend })
 }
 
 function httpPlan({ method, header, body }: Settings): HttpPlan {

@@ -11,7 +11,8 @@ import { readDocument } from "../../../config/document.ts"
 import type { ConfigValue } from "../../../config/value.ts"
 import { options } from "./options.ts"
 import { fileKeys, targetKeys } from "./read-file.ts"
-import { entryKeys } from "./sequence-file.ts"
+import { entryKeys, requestKeys } from "./sequence-file.ts"
+import type { EntryKey } from "./sequence-file.ts"
 
 const reference = join(import.meta.dirname, "../../../../docs/reference")
 const schema = JSON.parse(readFileSync(join(reference, "load-scenario.schema.json"), "utf8")) as JsonObject
@@ -117,8 +118,11 @@ test("the schema has the keys of the reader and no other, and refuses others as 
   for (const key of [...targetKeys, ...entryKeys]) {
     const place = targetKeys.includes(key as "url")
       ? `targets: [{url: "tcp://a:1"`
-      : `target: tcp://a:1\nsequence: [{text: "a"`
-    const text = `${place}${key === "url" || key === "text" ? "" : `, ${key}: ${key === "weight" ? 2 : "echo"}`}}]`
+      : requestKeys.includes(key as EntryKey)
+        ? `target: http://a:1\nsequence: [{weight: 1`
+        : `target: tcp://a:1\nsequence: [{text: "a"`
+    const value = key === "weight" ? 2 : key === "headers" ? '{Accept: "text/html"}' : "echo"
+    const text = `${place}${key === "url" || key === "text" ? "" : `, ${key}: ${value}`}}]`
     assert.deepEqual([...desk.complaints(desk.write(text)), ...fits(text)], [], text)
   }
 })

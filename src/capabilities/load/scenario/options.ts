@@ -154,7 +154,8 @@ export const options: OptionTable = {
   sequence: {
     kind: "text",
     value: "FILE",
-    summary: "JSON Lines with text, weight and expect, from which messages are chosen",
+    summary:
+      "JSON Lines with text, or for HTTP method, path, headers and body, and with weight and expect, from which messages are chosen",
     read: (text, folder) => ({ kind: "sequence", entries: readSequence(at(text, folder)) }),
   },
   framing: {

@@ -4,6 +4,7 @@
  */
 
 import { dirname, isAbsolute, join } from "node:path"
+import { RdvError } from "../../../base/error.ts"
 import type { ConfigDocument } from "../../../config/document.ts"
 import { placeText } from "../../../config/problems.ts"
 import type { ConfigFields, ConfigValue } from "../../../config/value.ts"
@@ -11,9 +12,10 @@ import { readExpectation } from "./answer-text.ts"
 import { options } from "./options.ts"
 import type { OptionReader } from "./options.ts"
 import { readTarget } from "./read-target.ts"
-import type { MessageEntry, Target } from "./scenario.ts"
-import { checkSequence, entryKeys, readTemplate } from "./sequence-file.ts"
-import type { Given, SettingName, Settings } from "./settings.ts"
+import type { Target } from "./scenario.ts"
+import { bothForms, checkSequence, entryKeys, readTemplate, requestKeys, requestText } from "./sequence-file.ts"
+import type { EntryKey } from "./sequence-file.ts"
+import type { Given, SettingName, Settings, WrittenEntry } from "./settings.ts"
 
 export interface ScenarioFile {
   /** Empty when none are named. */
@@ -93,17 +95,18 @@ function readOption(name: SettingName, value: ConfigValue, folder: string): unkn
 const joins: Readonly<Partial<Record<SettingName, string>>> = { header: ": ", resolve: "=" }
 
 function readEntries(value: ConfigValue): unknown {
-  const entries = value.list((one): MessageEntry | undefined => {
+  const entries = value.list((one): WrittenEntry | undefined => {
     if (one.kind !== "map") {
       const text = one.read(readTemplate)
-      return text === undefined ? undefined : { weight: 1, text }
+      return text === undefined ? undefined : { weight: 1, text, request: false }
     }
     const fields = one.fields(entryKeys)
-    const text = fields?.require("text")?.read(readTemplate)
+    const request = requestKeys.some((key) => fields?.get(key) !== undefined)
+    const text = request ? readRequest(one, fields) : fields?.require("text")?.read(readTemplate)
     const weight = fields?.get("weight")?.number({ least: 0 }) ?? 1
     const expect = fields?.get("expect")?.read(readExpectation)
     if (text === undefined) return undefined
-    return expect === undefined ? { weight, text } : { weight, text, expect }
+    return { weight, text, request, ...(expect === undefined ? {} : { expect }) }
   })
   if (entries === undefined) return undefined
   // Without one to choose there is nothing to send, unless that is because of what was told already.
@@ -112,4 +115,19 @@ function readEntries(value: ConfigValue): unknown {
     return value.wrong("no message has a weight above 0", "raise one")
   }
   return { kind: "sequence", entries: checkSequence(entries, "the sequence") }
+}
+
+function readRequest(one: ConfigValue, fields: ConfigFields<EntryKey> | undefined): string | undefined {
+  try {
+    if (fields?.get("text") !== undefined) throw bothForms()
+    return requestText({
+      method: fields?.get("method")?.text(),
+      path: fields?.get("path")?.text(),
+      body: fields?.get("body")?.text(),
+      headers: fields?.get("headers")?.entries((name, value) => [name, value.text() ?? ""] as const),
+    })
+  } catch (error) {
+    if (!(error instanceof RdvError)) throw error
+    return one.wrong(error.message, error.mend ?? "change it")
+  }
 }

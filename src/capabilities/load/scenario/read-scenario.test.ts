@@ -243,3 +243,35 @@ test("a file can name a file of Apps, messages in place, and headers as a map", 
     ["X-Count", "5"],
   ])
 })
+
+test("a sequence of HTTP requests is read from a file and from a list alike, and told from texts", () => {
+  const lines = [
+    { path: "/a?n={{counter}}", weight: 9 },
+    { method: "put", headers: { "X-Id": "{{uuid}}" }, body: "at {{time}}", expect: "status:201" },
+  ]
+  desk.write(lines.map((line) => JSON.stringify(line)).join("\n"), "requests.jsonl")
+  const entries = [
+    { weight: 9, text: "GET /a?n={{counter}}" },
+    { weight: 1, text: "PUT \nX-Id: {{uuid}}\n\nat {{time}}", expect: { kind: "status", codes: [201] } },
+  ]
+  const file = desk.write(`target: http://a/\nsequence: ${JSON.stringify(lines)}`)
+  for (const { messages } of [desk.read("http://a/", "--sequence", "requests.jsonl"), desk.read(file)]) {
+    assert.deepEqual(messages, { kind: "sequence", entries })
+  }
+  assert.deepEqual(desk.complaints("tcp://a:1", "--sequence", "requests.jsonl"), [
+    '--sequence has an HTTP request as its message 1: only HTTP has requests: write {"text": "hello"}',
+  ])
+  desk.write('"hello"', "texts.jsonl")
+  assert.deepEqual(desk.complaints("http://a/", "--sequence", "texts.jsonl"), [
+    '--sequence has a text as its message 1: HTTP wants requests: {"method": "GET", "path": "/"}',
+  ])
+  for (const wrong of [
+    '{"path": "/a b"}',
+    '{"path": "/", "text": "x"}',
+    '{"method": "G T"}',
+    '{"headers": {"A": 5}}',
+  ]) {
+    desk.write(wrong, "wrong.jsonl")
+    assert.equal(desk.complaints("http://a/", "--sequence", "wrong.jsonl").length, 1, wrong)
+  }
+})

@@ -107,6 +107,7 @@ export type MessagePlan =
 
 export interface MessageEntry {
   readonly weight: number
+  /** With an HTTP target a request: `METHOD path`, headers, an empty line, the body. */
   readonly text: string
   /** An answer of its own; undefined: the scenario's. */
   readonly expect?: Expectation

@@ -4,7 +4,7 @@
  */
 
 import { RdvError } from "../../../base/error.ts"
-import type { Expectation, Framing, MessagePlan, ShapePlan } from "./scenario.ts"
+import type { Expectation, Framing, MessageEntry, MessagePlan, ShapePlan } from "./scenario.ts"
 
 export interface Given<Value> {
   readonly value: Value
@@ -30,7 +30,7 @@ export interface SettingValues {
   readonly hex: MessagePlan
   readonly file: MessagePlan
   readonly size: MessagePlan
-  readonly sequence: MessagePlan
+  readonly sequence: { readonly kind: "sequence"; readonly entries: readonly WrittenEntry[] }
   readonly framing: Framing
   readonly expect: Expectation
   readonly method: string
@@ -58,6 +58,11 @@ export interface SettingValues {
   readonly "server-name": string
   readonly resolve: readonly Resolution[]
   readonly host: string
+}
+
+/** `request` when it has the parts of an HTTP request instead of a text. */
+export interface WrittenEntry extends MessageEntry {
+  readonly request: boolean
 }
 
 export type SettingName = keyof SettingValues
