@@ -1,126 +1,12 @@
-/** Runs against servers whose delays are known. The noise of a machine can only add, so the best of some rounds counts. */
+/** Whole runs: what is counted, how they end, what faults become. `accuracy.test.ts` holds the times. */
 
 import assert from "node:assert/strict"
 import * as net from "node:net"
 import { test } from "node:test"
 import { startDelayServer } from "../../../test/kit/delay-server.ts"
-import type { DelayMode } from "../../../test/kit/delay-server.ts"
+import { open, rate, run, scenario } from "../../../test/kit/load-plan.ts"
 import type { Result } from "./record/result.ts"
-import { runScenario } from "./run.ts"
-import type { Ending, Model, Phase, Scenario } from "./scenario/scenario.ts"
-
-interface Wanted {
-  readonly model: Model
-  readonly phases: readonly Phase[]
-  readonly ending?: Partial<Ending>
-  readonly thresholds?: readonly string[]
-  readonly warmUpMs?: number
-}
-
-function scenario(ports: readonly number[], wanted: Wanted): Scenario {
-  return {
-    name: "test",
-    targets: ports.map((port) => ({ label: `echo:${port}`, protocol: "tcp", host: "127.0.0.1", port, path: "" })),
-    model: wanted.model,
-    phases: wanted.phases,
-    warmUpMs: wanted.warmUpMs ?? 0,
-    messages: { kind: "text", text: "hello world" },
-    framing: { kind: "none" },
-    expect: { kind: "echo" },
-    pace: { pauseBeforeMs: 0, thinkMs: 0, pauseAfterMs: 0, keepAlive: true },
-    ending: { stopWhen: [], drainMs: 2000, timeoutMs: 5000, connectTimeoutMs: 2000, ...wanted.ending },
-    thresholds: wanted.thresholds ?? [],
-    seed: 1,
-  }
-}
-
-const open = (connections: number, whenBusy: "queue" | "drop" = "queue", queueLimit = 100_000): Model => {
-  return { kind: "open", connections, arrivals: "even", whenBusy, queueLimit }
-}
-const rate = (value: number, seconds: number): readonly Phase[] => [
-  { shape: { kind: "constant", value }, durationMs: seconds * 1000 },
-]
-
-const run = (plan: Scenario, workers = 1) => runScenario({ scenario: plan, workers, version: "test" })
-
-/** The first round that passes; the last one's failure when none does. */
-async function bestOf(rounds: number, mode: DelayMode, wanted: Wanted, check: (result: Result) => void): Promise<void> {
-  const server = await startDelayServer(mode)
-  try {
-    for (let round = 1; ; round++) {
-      const result = await run(scenario([server.port], wanted))
-      try {
-        check(result)
-        return
-      } catch (error) {
-        if (round === rounds) throw error
-      }
-    }
-  } finally {
-    await server.stop()
-  }
-}
-
-/** What the way takes without any delay, µs: on an idle virtual machine each wake-up costs tens of microseconds. */
-async function wayUs(wanted: Wanted): Promise<number> {
-  const server = await startDelayServer("none")
-  try {
-    return (await run(scenario([server.port], wanted))).total.latency.p50
-  } finally {
-    await server.stop()
-  }
-}
-
-/** Within 1 % or 0.2 ms. */
-function near(measuredUs: number, delayMs: number, way: number, what: string): void {
-  const wantedMs = delayMs + way / 1000
-  const wanted = wantedMs * 1000
-  assert.ok(
-    Math.abs(measuredUs - wanted) <= Math.max(200, wanted / 100),
-    `${what}: ${measuredUs} µs, not ${wantedMs} ms`,
-  )
-}
-
-test("a fixed delay is measured as what it is, in both models", async () => {
-  const opened: Wanted = { model: open(32), phases: rate(200, 1) }
-  const way = await wayUs(opened)
-  await bestOf(6, "fixed", opened, ({ total }) => {
-    near(total.latency.p50, 10, way, "open p50")
-    near(total.latency.p75, 10, way, "open p75")
-    assert.equal(total.completed, 200)
-  })
-  await bestOf(6, "fixed", { model: { kind: "closed" }, phases: rate(4, 1) }, ({ total }) => {
-    near(total.latency.p50, 10, way, "closed p50")
-    near(total.latency.p75, 10, way, "closed p75")
-  })
-})
-
-test("a distribution with two humps comes out as one", async () => {
-  const wanted: Wanted = { model: open(64), phases: rate(400, 1) }
-  const way = await wayUs(wanted)
-  await bestOf(6, "bimodal", wanted, ({ total }) => {
-    near(total.latency.p50, 2, way, "p50")
-    near(total.latency.p75, 2, way, "p75")
-    near(total.latency.p95, 20, way, "p95")
-  })
-})
-
-test("the open model shows a stall that the closed model hides, and the closed model says so", async () => {
-  const seconds = 4
-  // Stands still for 1 s: of 3 s, a third of the independent callers wait, half a second in the mean.
-  await bestOf(3, "stall", { model: open(8), phases: rate(250, seconds) }, ({ total }) => {
-    assert.equal(total.completed, 250 * seconds)
-    assert.ok(total.latency.p999 > 900_000, `open p99.9 ${total.latency.p999} µs`)
-    assert.ok(total.latency.p90 > 300_000, `open p90 ${total.latency.p90} µs`)
-    // The wait is most of it: eight connections cannot carry what came in the meantime.
-    assert.ok((total.wait?.p99 ?? 0) > 500_000, `wait p99 ${total.wait?.p99} µs`)
-  })
-  await bestOf(3, "stall", { model: { kind: "closed" }, phases: rate(8, seconds) }, ({ total }) => {
-    assert.ok(total.latency.p99 < 100_000, `closed p99 ${total.latency.p99} µs`)
-    assert.ok(total.latency.max > 900_000, `closed max ${total.latency.max} µs`)
-    assert.ok((total.corrected?.p90 ?? 0) > 100_000, `corrected p90 ${total.corrected?.p90} µs`)
-  })
-})
+import type { Model, Phase } from "./scenario/scenario.ts"
 
 test("what finds no connection is dropped and counted where the user wants it so, and nothing is lost from the account", async () => {
   const server = await startDelayServer("fixed")
