@@ -1,8 +1,8 @@
 /**
  * Keeps V8's young generation small in processes that serve for long. By default it grows with the load, to 64 MiB per half
  * on a large machine, and walks through all of it before it collects: far more than a processor's cache holds. What one
- * exchange allocates dies with it, so a small one collects as little, from warmer memory. Measured with 64 connections
- * (docs/benchmarks.md): half the resident memory, half the p99, the same or less processor time per request.
+ * exchange allocates dies with it, so a small one collects as little, from warmer memory. Measured with 64 connections:
+ * half the resident memory, half the p99, the same or less processor time (docs/decisions/0009-small-young-generation.md).
  */
 
 import { existsSync } from "node:fs"

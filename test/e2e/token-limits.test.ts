@@ -57,6 +57,7 @@ test("requests over the rate get 429 with a page by Accept, the connection goes 
   // A body that nobody takes ends the connection behind the answer.
   const post = `POST / HTTP/1.1\r\nHost: ${tunnel.host}\r\nContent-Length: 5\r\n\r\nhello`
   assert.equal((await rawExchange(tunnel.port, post)).status, 429)
+  // As long as Retry-After has said.
   await new Promise((resolve) => setTimeout(resolve, 1_000))
   void client.send(get(tunnel.host))
   assert.equal((await client.answer()).status, 200)

@@ -4,12 +4,13 @@ import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Scenario } from "../scenario/scenario.ts"
+import type { Share } from "../shape/share.ts"
 
 /** What a thread is given. */
 export interface ThreadTask {
   readonly scenario: Scenario
   /** This one of so many generators, wherever they are, which together follow the scenario. */
-  readonly share: { readonly index: number; readonly of: number }
+  readonly share: Share
   /** Ours, as requests tell it. */
   readonly version: string
 }

@@ -14,11 +14,13 @@ import { Connections } from "./connections.ts"
 import { OpenModel } from "./open-model.ts"
 import { Pacer } from "./pacer.ts"
 import type { Part } from "./parts.ts"
+import { dealt, shareOf } from "../shape/share.ts"
+import type { Share } from "../shape/share.ts"
 
 export interface GeneratorOptions {
   readonly scenario: Scenario
   /** This one of so many, which together follow the scenario. */
-  readonly share: { readonly index: number; readonly of: number }
+  readonly share: Share
   readonly recorder: Recorder
   /** For each target in order. */
   readonly parts: readonly Part[]
@@ -55,7 +57,7 @@ export class Generator {
   #endTimer: NodeJS.Timeout | undefined
   #course: Course | undefined
   /** This one of those that have something to do. */
-  readonly #share: { readonly index: number; readonly of: number }
+  readonly #share: Share
   #left: number
   /** The closed model: the most connections that the plan ever wants, and whether it has wanted them. */
   readonly #most: number
@@ -133,7 +135,7 @@ export class Generator {
     for (const [at, part] of parts.entries()) {
       const { whenBusy } = model
       const counts = this.#counts
-      const connections = Math.max(1, this.#dealt(model.connections, model.connections, at))
+      const connections = Math.max(1, dealt(model.connections, model.connections, { at, of: parts.length }, share))
       const open = new OpenModel({ connections, whenBusy, queueLimit, recorder, nowMs: this.#nowMs, counts })
       open.use(this.#connect(part, open))
       this.#open.push(open)
@@ -228,17 +230,6 @@ export class Generator {
 
   readonly #counts = (plannedMs: number): boolean => plannedMs >= this.#measuredFromMs
 
-  /** Of `wanted` connections to all targets, those that are this generator's to one of them: dealt like cards, the same whatever is wanted now. */
-  #dealt(wanted: number, most: number, target: number): number {
-    const { parts } = this.#options
-    const share = this.#share
-    const spread = { of: parts.length }
-    let before = 0
-    for (let index = 0; index < target; index++) before += shareOf(most, { index, ...spread })
-    const index = (((share.index - before) % share.of) + share.of) % share.of
-    return shareOf(shareOf(wanted, { index: target, ...spread }), { index, of: share.of })
-  }
-
   /** The first measured interval begins with the measured part. */
   #beginMeasured(nowMs: number): void {
     const { warmUpMs } = this.#options.scenario
@@ -291,7 +282,9 @@ export class Generator {
     if (value === undefined) return
     const wanted = Math.round(value)
     if (wanted >= this.#most) this.#peaked = true
-    for (const [index, model] of this.#closed.entries()) model.want(this.#dealt(wanted, this.#most, index))
+    const { length: targets } = this.#closed
+    for (const [index, model] of this.#closed.entries())
+      model.want(dealt(wanted, this.#most, { at: index, of: targets }, this.#share))
   }
 
   /** What we were too late for is not forgotten. */
@@ -358,9 +351,4 @@ function withWarmUp({ warmUpMs, phases }: Scenario): readonly Phase[] {
   if (warmUpMs === 0) return phases
   const value = new Course(phases).at(0) ?? 0
   return [{ shape: { kind: "constant", value }, durationMs: warmUpMs }, ...phases]
-}
-
-/** Of `whole`: all shares together are the whole. */
-function shareOf(whole: number, { index, of }: { readonly index: number; readonly of: number }): number {
-  return Math.floor((whole + of - 1 - index) / of)
 }

@@ -14,6 +14,7 @@ import type { Crew, CrewOptions } from "../engine/crew.ts"
 import { IntervalReader } from "../record/interval-codec.ts"
 import type { Interval } from "../record/interval.ts"
 import type { Scenario } from "../scenario/scenario.ts"
+import type { Share } from "../shape/share.ts"
 import { JsonLines, writeLine } from "./json-lines.ts"
 import { longestReason, readFromGenerator, remoteVersion, serviceOf } from "./messages.ts"
 import type { ToGenerator } from "./messages.ts"
@@ -91,7 +92,7 @@ interface RemoteOptions {
   readonly host: Host
   readonly name: string
   readonly scenario: Scenario
-  readonly share: { readonly index: number; readonly of: number }
+  readonly share: Share
   readonly onInterval: (interval: Interval) => void
 }
 

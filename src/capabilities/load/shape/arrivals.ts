@@ -8,6 +8,7 @@ import type { SeededRandom } from "../../../base/random.ts"
 import type { Phase } from "../scenario/scenario.ts"
 import { pieces } from "./pieces.ts"
 import type { Piece } from "./pieces.ts"
+import type { Share } from "./share.ts"
 
 export interface ArrivalOptions {
   readonly phases: readonly Phase[]
@@ -16,7 +17,7 @@ export interface ArrivalOptions {
   /** Poisson when given, else even. */
   readonly random?: SeededRandom
   /** This one of so many generators, which together follow the plan. */
-  readonly share?: { readonly index: number; readonly of: number }
+  readonly share?: Share
 }
 
 export class Arrivals {
