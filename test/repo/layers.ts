@@ -24,6 +24,8 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   agent: ["base", "wire", "mux", "transport", "host", "http1", "directory", "store", "observe"],
   relay: ["base", "wire", "mux", "sockets", "transport", "host", "http1", "directory", "store", "observe"],
   "capabilities/*": ["base", "config", "host", "http1", "sockets"],
+  // It ends TLS at ports of its own.
+  "capabilities/balance": ["base", "config", "host", "http1", "sockets", "certificates"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
   "capabilities/*/*-command.ts": ["*"],
