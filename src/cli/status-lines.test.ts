@@ -10,7 +10,7 @@ const process = { command: "rdv", uptimeMs: 1_000, memoryBytes: 2 ** 20, version
 
 /** What `rdv status` shows of a process; no line is wider than a terminal. */
 function shown(role: "relay" | "agent", status: JsonObject): string {
-  const lines = processLines({ role, pid: 1, status: { ...process, [role]: status } }, output)
+  const lines = processLines({ role, pid: 1, path: "", status: { ...process, [role]: status } }, output)
   for (const line of lines) assert.ok(line.length <= 80, line)
   return lines.join("\n")
 }

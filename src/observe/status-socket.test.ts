@@ -1,9 +1,13 @@
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
+import { once } from "node:events"
+import { request } from "node:http"
+import type { IncomingMessage } from "node:http"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { text } from "node:stream/consumers"
 import { after, test } from "node:test"
 import { openStatusSocket, readStatuses } from "./status-socket.ts"
 
@@ -16,7 +20,8 @@ const freshState = () => join(folder, `state-${count++}`)
 test("a process tells its status to its own user alone", async () => {
   const stateFolder = freshState()
   const socket = await openStatusSocket({ stateFolder, role: "relay", read: () => ({ answer: 42 }) })
-  assert.deepEqual(await readStatuses(stateFolder), [{ role: "relay", pid: process.pid, status: { answer: 42 } }])
+  const told = { role: "relay", pid: process.pid, path: socket.path, status: { answer: 42 } }
+  assert.deepEqual(await readStatuses(stateFolder), [told])
   if (!windows) {
     assert.equal(statSync(socket.path).mode & 0o777, 0o600)
     assert.equal(statSync(dirname(socket.path)).mode & 0o777, 0o700)
@@ -24,6 +29,28 @@ test("a process tells its status to its own user alone", async () => {
   await socket.close()
   assert.deepEqual(await readStatuses(stateFolder), [])
   assert.deepEqual(readdirSync(join(stateFolder, "run")), [])
+})
+
+test("a process may answer more than its status, and take its time for it", { skip: windows }, async () => {
+  const stateFolder = freshState()
+  const socket = await openStatusSocket({
+    stateFolder,
+    role: "balance",
+    read: () => Promise.resolve({ late: true }),
+    handle: (incoming, answer) => void answer.end(`${incoming.method} ${incoming.url}`),
+  })
+  assert.deepEqual((await readStatuses(stateFolder))[0]?.status, { late: true })
+  const [answer] = await once(request({ socketPath: socket.path, path: "/more", method: "POST" }).end(), "response")
+  assert.equal(await text(answer as IncomingMessage), "POST /more")
+  await socket.close()
+})
+
+test("a status that cannot be read says why", async () => {
+  const stateFolder = freshState()
+  const read = () => Promise.reject(new Error("not now"))
+  const socket = await openStatusSocket({ stateFolder, role: "balance", read })
+  assert.deepEqual((await readStatuses(stateFolder))[0]?.status, { error: "not now" })
+  await socket.close()
 })
 
 test("where nothing ever ran there is nothing to find", async () => {
@@ -55,7 +82,8 @@ test("a process that holds its socket and does not answer is told as such, and s
   mkdirSync(join(stateFolder, "run"), { recursive: true })
   const silent = createServer(() => undefined)
   await new Promise<void>((resolve) => silent.listen(join(stateFolder, "run", "local-7.sock"), resolve))
-  assert.deepEqual(await readStatuses(stateFolder, 50), [{ role: "local", pid: 7, status: undefined }])
+  const path = join(stateFolder, "run", "local-7.sock")
+  assert.deepEqual(await readStatuses(stateFolder, 50), [{ role: "local", pid: 7, path, status: undefined }])
   assert.deepEqual(readdirSync(join(stateFolder, "run")), ["local-7.sock"])
   silent.close()
 })

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto"
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, request } from "node:http"
-import type { Server } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { RdvError } from "../base/error.ts"
@@ -15,14 +15,16 @@ import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
 
 /** `local` is an agent with a relay in the same process. */
-export type ProcessRole = "relay" | "agent" | "local"
+export type ProcessRole = "relay" | "agent" | "local" | "balance"
 
 export interface StatusSocketOptions {
   /** The user's state folder. */
   readonly stateFolder: string
   readonly role: ProcessRole
   /** Called for each request. */
-  readonly read: () => JsonObject
+  readonly read: () => JsonObject | Promise<JsonObject>
+  /** Takes every other request: whoever can reach the socket may do what the process's own user may. */
+  readonly handle?: (incoming: IncomingMessage, answer: ServerResponse) => void
 }
 
 export interface StatusSocket {
@@ -33,6 +35,8 @@ export interface StatusSocket {
 export interface FoundProcess {
   readonly role: ProcessRole
   readonly pid: number
+  /** Its socket. */
+  readonly path: string
   /** Undefined when it did not answer in time: it is stopped or overloaded. */
   readonly status: JsonObject | undefined
 }
@@ -54,10 +58,13 @@ export async function openStatusSocket(options: StatusSocketOptions): Promise<St
   const path = pipeFor(file) ?? file
   rmSync(file, { force: true })
   const server = createServer((incoming, answer) => {
-    incoming.resume()
     const known = incoming.method === "GET" && incoming.url === "/status"
-    const text = JSON.stringify(known ? options.read() : { error: "GET /status is all there is" })
-    answer.writeHead(known ? 200 : 404, { "Content-Type": "application/json", Connection: "close" }).end(`${text}\n`)
+    if (!known && options.handle !== undefined) {
+      options.handle(incoming, answer)
+      return
+    }
+    incoming.resume()
+    void tell(answer, known ? 200 : 404, known ? options.read : () => ({ error: "GET /status is all there is" }))
   })
   await listen(server, path, file)
   // It answers while the process lives, and does not keep it alive.
@@ -80,27 +87,38 @@ export async function readStatuses(stateFolder: string, waitMs: number = answerM
   const folder = runFolder(stateFolder)
   const found = await Promise.all(
     filesOf(folder).map(async (name): Promise<FoundProcess | undefined> => {
-      const match = /^(relay|agent|local)-(\d{1,10})\.sock$/.exec(name)
+      const match = /^(relay|agent|local|balance)-(\d{1,10})\.sock$/.exec(name)
       if (match === null) return undefined
       const file = join(folder, name)
-      const answer = await ask(pipeFor(file) ?? file, waitMs)
+      const path = pipeFor(file) ?? file
+      const answer = await ask(path, waitMs)
       if (answer === "gone") {
         rmSync(file, { force: true })
         return undefined
       }
-      return { role: match[1] as ProcessRole, pid: Number(match[2]), status: answer }
+      return { role: match[1] as ProcessRole, pid: Number(match[2]), path, status: answer }
     }),
   )
-  const order: readonly ProcessRole[] = ["relay", "local", "agent"]
+  const order: readonly ProcessRole[] = ["relay", "local", "agent", "balance"]
   return found
     .filter((each) => each !== undefined)
     .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role) || a.pid - b.pid)
 }
 
+async function tell(answer: ServerResponse, status: number, read: StatusSocketOptions["read"]): Promise<void> {
+  const headers = { "Content-Type": "application/json", Connection: "close" }
+  try {
+    const text = JSON.stringify(await read())
+    answer.writeHead(status, headers).end(`${text}\n`)
+  } catch (error) {
+    answer.writeHead(500, headers).end(`${JSON.stringify({ error: (error as Error).message })}\n`)
+  }
+}
+
 /** Below the state folder, or where its path would be too long for a socket, in the system's folder for such things. */
 function runFolder(stateFolder: string): string {
   const folder = join(stateFolder, "run")
-  if (process.platform === "win32" || Buffer.byteLength(folder) + "/relay-4194304.sock".length <= maxPathBytes)
+  if (process.platform === "win32" || Buffer.byteLength(folder) + "/balance-4194304.sock".length <= maxPathBytes)
     return folder
   const hash = createHash("sha256").update(folder).digest("hex").slice(0, 12)
   return join(tmpdir(), `rdv-${userInfo().uid}-${hash}`)

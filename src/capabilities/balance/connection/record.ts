@@ -22,12 +22,15 @@ export interface ConnectionRecord {
   readonly attempts: number
   /** Wall clock, ms since 1970. */
   readonly startedAt: number
-  /** Clock times, ms after the start; undefined for what did not happen. */
+  /** All in ms, undefined for what did not happen. How long it waited in the queue, after the preface: */
   readonly queuedMs: number | undefined
+  /** How long the preface took, from the start. */
   readonly prefaceMs: number | undefined
-  /** The good dial alone. */
+  /** How long the good dial took. */
   readonly connectMs: number | undefined
+  /** From the start until it was joined to its target. */
   readonly joinedMs: number | undefined
+  /** From the start until the target's first byte. */
   readonly firstByteMs: number | undefined
   readonly durationMs: number
   readonly bytesUp: number
