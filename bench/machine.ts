@@ -28,17 +28,23 @@ function congestionControl(): string {
 
 /** User and system time of a process and of all that descend from it, seconds. */
 export function cpuSeconds(pid: number): number {
-  return family(pid).reduce((sum, each) => sum + ownCpuSeconds(each), 0)
+  return processFamily(pid).reduce((sum, each) => sum + ownCpuSeconds(each), 0)
 }
 
 /** Memory in use, bytes, of a process and of all that descend from it. */
 export function residentBytes(pid: number): number {
-  return family(pid).reduce((sum, each) => sum + statusBytes(each, "VmRSS"), 0)
+  return processFamily(pid).reduce((sum, each) => sum + statusBytes(each, "VmRSS"), 0)
 }
 
 /** The most memory that was ever in use, bytes. */
 export function peakBytes(pid: number): number {
-  return family(pid).reduce((sum, each) => sum + statusBytes(each, "VmHWM"), 0)
+  return processFamily(pid).reduce((sum, each) => sum + statusBytes(each, "VmHWM"), 0)
+}
+
+/** Memory of a process in use, bytes; of what it shares with others its part. */
+export function proportionalBytes(pid: number): number {
+  const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))
+  return Number(match?.[1] ?? NaN) * 1024
 }
 
 /** How many files this process and those it starts may have open. */
@@ -47,7 +53,8 @@ export function descriptorLimit(): number {
   return match?.[1] === undefined || match[1] === "unlimited" ? Infinity : Number(match[1])
 }
 
-function family(pid: number): number[] {
+/** A process and all that descend from it. */
+export function processFamily(pid: number): number[] {
   const parents = new Map<number, number>()
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue

@@ -2,6 +2,7 @@
 
 import { parseOptions } from "./options.ts"
 import type { Options } from "./options.ts"
+import { benchBalance } from "./balance/balance.ts"
 import { benchFair } from "./fair.ts"
 import { benchGenerators } from "./generators.ts"
 import { benchIdle } from "./idle.ts"
@@ -12,6 +13,8 @@ import { Children } from "./children.ts"
 
 interface Bench {
   readonly summary: string
+  /** Unless `--rounds` says otherwise. */
+  readonly rounds?: number
   readonly run: (options: Options, children: Children) => Promise<void>
 }
 
@@ -24,6 +27,11 @@ const benches: { readonly [name: string]: Bench } = {
   idle: { summary: "memory of idle visitor connections and of idle sessions", run: benchIdle },
   link: { summary: "links and sessions alone, per transport, with and without checksums", run: benchLink },
   load: { summary: "rdv load beside other load testers: what they generate, and what they say", run: benchGenerators },
+  balance: {
+    summary: "rdv balance beside HAProxy and nginx stream, by ratios to HAProxy's neighbouring runs",
+    rounds: 5,
+    run: benchBalance,
+  },
   profile: { summary: "where relay and agent spend their time at 64 connections", run: benchProfile },
 }
 
@@ -35,13 +43,14 @@ ${Object.entries(benches)
 
   --quick               one round of 1 s each, fewer connections: to see that it works, not to read figures
   --seconds N           length of one measurement (default 2)
-  --rounds N            rounds, interleaved over all systems; the median is shown (default 3)
-  --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports
+  --rounds N            rounds, interleaved over all systems; the median is shown (default 3, balance 5)
+  --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports · balance: see its page
   --systems a,b         of the systems that would run
   --link tcp|tls|unix   between relay and agent (default tcp)
   --peers               fetches the peers that come from npm into a folder for temporary files
   --peer 'NAME=COMMAND' one more system: the command serves {url} (also {host}, {port}) and forwards to {target}
   --json FILE           all figures, every round
+  --write               balance: the tables enter docs/benchmarks.md
   --source              runs relay and agent without the command line
 
 Read docs/benchmarks.md before you quote a figure.
@@ -61,7 +70,7 @@ async function start(name: string): Promise<void> {
   process.on("SIGTERM", quit)
   try {
     if (bench === undefined) throw new Error(`There is no benchmark "${name}": ${Object.keys(benches).join(", ")}`)
-    await bench.run(parseOptions(rest), children)
+    await bench.run(parseOptions(rest, bench.rounds), children)
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     process.exitCode = 1

@@ -19,10 +19,12 @@ export interface Options {
   readonly json: string | undefined
   /** Runs relay and agent by the small programs of this folder, not by the command line. */
   readonly source: boolean
+  /** The tables enter docs/benchmarks.md. */
+  readonly write: boolean
 }
 
-/** Throws with one line for a person. */
-export function parseOptions(args: readonly string[]): Options {
+/** `rounds`: unless the flag says otherwise. Throws with one line for a person. */
+export function parseOptions(args: readonly string[], rounds = 3): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -36,6 +38,7 @@ export function parseOptions(args: readonly string[]): Options {
       peer: { type: "string", multiple: true, default: [] },
       json: { type: "string" },
       source: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
     },
   })
   const link = linkKinds.find((kind) => kind === values.link)
@@ -43,7 +46,7 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     quick: values.quick,
     seconds: count("--seconds", values.seconds, values.quick ? 1 : 2),
-    rounds: count("--rounds", values.rounds, values.quick ? 1 : 3),
+    rounds: count("--rounds", values.rounds, values.quick ? 1 : rounds),
     only: list(values.only),
     systems: list(values.systems),
     link,
@@ -51,6 +54,7 @@ export function parseOptions(args: readonly string[]): Options {
     commands: values.peer.map(readPeer),
     json: values.json,
     source: values.source,
+    write: values.write,
   }
 }
 

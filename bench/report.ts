@@ -3,9 +3,8 @@
 import { writeFileSync } from "node:fs"
 import { machineLine } from "./machine.ts"
 import type { Options } from "./options.ts"
-import type { Figures } from "./table.ts"
 
-export function writeJson(options: Options, figures: Figures): void {
+export function writeJson(options: Options, figures: object): void {
   if (options.json === undefined) return
   const { json, ...asked } = options
   const report = { at: new Date().toISOString(), machine: machineLine(), asked, figures }

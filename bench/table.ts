@@ -41,7 +41,20 @@ export function printTable(title: string, heads: readonly string[], rows: readon
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join(" | ")} |`
   const rule = `| ${widths.map((width, at) => (at === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`
-  process.stdout.write(`\n**${title}**\n\n${[line(heads), rule, ...rows.map(line)].join("\n")}\n`)
+  say(`\n**${title}**\n\n${[line(heads), rule, ...rows.map(line)].join("\n")}\n`)
+}
+
+let report = ""
+
+/** On standard output, and kept for who puts it into a page. */
+export function say(text: string): void {
+  report += text
+  process.stdout.write(text)
+}
+
+/** All that was said so far. */
+export function said(): string {
+  return report
 }
 
 export const unknown = "–"

@@ -13,8 +13,8 @@
  *   tcp-bench bulk down|up HOST PORT CONNECTIONS SECONDS [cpu=…]      bytes per second
  *   tcp-bench fair down|up HOST PORT GREEDY LIGHT SECONDS             one client with GREEDY connections (127.0.1.1) and
  *                                                                     LIGHT clients with one each (127.0.1.2 and up)
- *   tcp-bench idle HOST PORT COUNT                                    one message each, then holds them until its input
- *                                                                     ends; says how many are still open then
+ *   tcp-bench idle HOST PORT COUNT                                    one message each, then holds them until SIGTERM;
+ *                                                                     says how many are still open then
  * cpu= adds what these processes used (user and system) in the measured window. HOST is an IPv4 address. The first half
  * second of pp, bulk and fair is not counted.
  */
@@ -287,6 +287,13 @@ static void fairness(int up, struct sockaddr_in to, int greedy, int light, doubl
   printf("]}\n");
 }
 
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal) {
+  (void)signal;
+  stopped = 1;
+}
+
 static void idle(struct sockaddr_in to, int count) {
   enum { BYTES = 64 };
   Link *links = links_for(count);
@@ -299,7 +306,8 @@ static void idle(struct sockaddr_in to, int count) {
   }
   printf("{\"open\":%d,\"seconds\":%.3f}\n", count, (now() - from) / 1e9);
   fflush(stdout);
-  while (read(0, piece, sizeof piece) > 0);
+  signal(SIGTERM, stop);
+  while (!stopped) usleep(50000);
   int open = 0;
   for (int at = 0; at < count; at++)
     open += recv(links[at].fd, piece, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
