@@ -6,6 +6,8 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { RdvError } from "../../../base/error.ts"
+import { expositionType, metricFamily } from "../../../base/exposition.ts"
+import type { MetricLabels, MetricSample } from "../../../base/exposition.ts"
 import type { ErrorCount } from "../record/interval.ts"
 import type { Quantiles } from "../record/result.ts"
 
@@ -43,21 +45,20 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-type Labels = Readonly<Record<string, string>>
-type Sample = readonly [labels: Labels, value: number, suffix?: string]
+type MetricType = Parameters<typeof metricFamily>[1]
 
 export function exposition(totals: RunningTotals): string {
   const { targets } = totals
-  const perTarget = (value: (target: RunningTarget) => number): Sample[] =>
+  const perTarget = (value: (target: RunningTarget) => number): MetricSample[] =>
     targets.map((target) => [{ target: target.label }, value(target)])
-  const outcomes = targets.flatMap((target): Sample[] => [
+  const outcomes = targets.flatMap((target): MetricSample[] => [
     [{ target: target.label, outcome: "completed" }, target.completed],
     [{ target: target.label, outcome: "failed" }, target.failed],
     [{ target: target.label, outcome: "timed_out" }, target.timedOut],
     [{ target: target.label, outcome: "cut" }, target.cut],
   ])
   const errors = targets.flatMap((target) =>
-    Object.entries(target.errors).map(([kind, error]): Sample => [
+    Object.entries(target.errors).map(([kind, error]): MetricSample => [
       { target: target.label, kind: kind.replaceAll(" ", "_") },
       error?.count ?? 0,
     ]),
@@ -118,7 +119,7 @@ export async function serveMetrics(
     } else if (request.method !== "GET") {
       response.writeHead(405, { allow: "GET", "content-type": "text/plain" }).end("Only GET is answered.\n")
     } else {
-      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(exposition(read()))
+      response.writeHead(200, { "content-type": expositionType }).end(exposition(read()))
     }
   })
   await new Promise<void>((resolve, reject) => {
@@ -143,7 +144,7 @@ export async function serveMetrics(
   }
 }
 
-function summary(labels: Labels, { count, mean, p50, p90, p99, p999, max }: Quantiles): Sample[] {
+function summary(labels: MetricLabels, { count, mean, p50, p90, p99, p999, max }: Quantiles): MetricSample[] {
   const quantiles: readonly (readonly [string, number])[] = [
     ["0.5", p50],
     ["0.9", p90],
@@ -154,24 +155,12 @@ function summary(labels: Labels, { count, mean, p50, p90, p99, p999, max }: Quan
   // NaN is what the format has for a quantile of nothing.
   const seconds = (us: number) => (count === 0 ? Number.NaN : us / 1e6)
   return [
-    ...quantiles.map(([quantile, us]): Sample => [{ ...labels, quantile }, seconds(us)]),
+    ...quantiles.map(([quantile, us]): MetricSample => [{ ...labels, quantile }, seconds(us)]),
     [labels, count === 0 ? 0 : (mean * count) / 1e6, "_sum"],
     [labels, count, "_count"],
   ]
 }
 
-function family(name: string, type: string, help: string, samples: readonly Sample[]): string {
-  if (samples.length === 0) return ""
-  const full = `rdv_load_${name}`
-  const lines = samples.map(([labels, value, suffix = ""]) => `${full}${suffix}${labelText(labels)} ${value}\n`)
-  return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join("")}`
-}
-
-function labelText(labels: Labels): string {
-  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-  return parts.length === 0 ? "" : `{${parts.join(",")}}`
-}
-
-function escapeLabel(value: string): string {
-  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")
+function family(name: string, type: MetricType, help: string, samples: readonly MetricSample[]): string {
+  return metricFamily(`rdv_load_${name}`, type, help, samples)
 }

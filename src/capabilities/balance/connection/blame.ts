@@ -1,0 +1,44 @@
+/** Whose doing it was that a connection ended: what decides how loud it is told, and what counts as a failure of ours. */
+
+import type { Ending } from "./ending.ts"
+
+/** `nobody`: as it should be. `policy`: limits and time-outs that the operator set. `us`: the balancer itself. */
+export type Blame = "nobody" | "client" | "target" | "policy" | "us"
+
+const blames: Readonly<Record<Ending, Blame>> = {
+  done: "nobody",
+  "client-reset": "client",
+  "target-reset": "target",
+  "idle-timeout": "policy",
+  "half-closed-timeout": "policy",
+  lifetime: "policy",
+  "first-byte-timeout": "client",
+  "answer-timeout": "target",
+  "slow-client": "client",
+  "slow-target": "target",
+  "client-gone": "client",
+  denied: "client",
+  "limit-total": "policy",
+  "limit-app": "policy",
+  "limit-client": "client",
+  "rate-app": "policy",
+  "rate-client": "client",
+  "queue-full": "policy",
+  "queue-timeout": "policy",
+  "no-target": "target",
+  "connect-failed": "target",
+  "wake-failed": "target",
+  "bad-proxy-header": "client",
+  "bad-hello": "client",
+  "unknown-name": "client",
+  "tls-failed": "client",
+  "preface-timeout": "client",
+  "target-removed": "policy",
+  "target-down": "target",
+  stopped: "policy",
+  failed: "us",
+}
+
+export function blameOf(ending: Ending): Blame {
+  return blames[ending]
+}
