@@ -1,12 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { FakeClock } from "../../../../test/kit/fake-clock.ts"
-import { SeededRandom } from "../../../base/random.ts"
-import type { AppSettings, PolicySettings, TargetSettings } from "../config/settings.ts"
+import { pick, rig, short, untried } from "../../../../test/kit/balance-pool.ts"
 import type { Target } from "../target/target.ts"
-import { Pool, type Choice } from "./pool.ts"
-
-const untried: ReadonlySet<Target> = new Set()
+import type { Choice } from "./pool.ts"
 
 test("round robin takes the targets one after the other", () => {
   const { pool } = rig({ targets: ["a", "b", "c"] })
@@ -122,61 +118,3 @@ test("of two targets with one name the first counts", () => {
   assert.deepEqual(pool.targets.map(short), ["a", "b"])
   assert.equal(pool.targets[0]?.settings.weight, 2)
 })
-
-interface Rig {
-  readonly pool: Pool
-  readonly clock: FakeClock
-  app(targets: readonly TargetWish[]): AppSettings
-}
-
-type TargetWish = string | ({ readonly name: string } & Partial<TargetSettings>)
-
-interface Wishes {
-  readonly targets: readonly TargetWish[]
-  readonly policy?: Partial<PolicySettings>
-  readonly slowStartMs?: number
-  readonly panicBelow?: number
-  readonly zone?: string
-}
-
-function rig(wishes: Wishes): Rig {
-  const clock = new FakeClock()
-  const random = new SeededRandom(7)
-  const app = (targets: readonly TargetWish[]) =>
-    ({
-      targets: targets.map(settingsOf),
-      policy: { kind: "round-robin", bound: undefined, spillBelow: 0.7, locality: "off", ...wishes.policy },
-      slowStartMs: wishes.slowStartMs ?? 0,
-      outlier: { panicBelow: wishes.panicBelow ?? 0 },
-    }) as unknown as AppSettings
-  const pool = new Pool({ app: app(wishes.targets), clock, random: () => random.fraction(), zone: wishes.zone })
-  return { pool, clock, app }
-}
-
-function settingsOf(wish: TargetWish): TargetSettings {
-  const { name, ...rest } = typeof wish === "string" ? { name: wish } : wish
-  return {
-    address: { kind: "rdv", name },
-    weight: 1,
-    priority: 0,
-    zone: undefined,
-    maxConnections: undefined,
-    disabled: false,
-    tls: undefined,
-    proxyProtocol: "off",
-    warm: 0,
-    wake: undefined,
-    ...rest,
-  }
-}
-
-function pick(pool: Pool, count: number): string[] {
-  return Array.from({ length: count }, () => {
-    const choice = pool.choose({ client: "10.0.0.1", tried: untried })
-    return choice.target === undefined ? choice.obstacle : short(choice.target)
-  })
-}
-
-function short({ name }: Target): string {
-  return name.slice("rdv:".length)
-}

@@ -33,4 +33,14 @@ export class PeakEwma {
   get value(): number | undefined {
     return this.#value
   }
+
+  /**
+   * What is left of it above `floor` when time passes without a sample, ms. Who chooses by latency does not ask the slow
+   * one again, and so would never learn that it has become fast.
+   */
+  forgiven(floor: number): number {
+    const value = this.#value
+    if (value === undefined || value <= floor) return floor
+    return floor + (value - floor) * Math.exp(-(this.#clock.now() - this.#at) / decayMs)
+  }
 }
