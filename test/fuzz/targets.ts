@@ -3,6 +3,9 @@
 import { crc32 } from "node:zlib"
 import { RdvError } from "../../src/base/error.ts"
 import { isJsonObject } from "../../src/base/json.ts"
+import { readClientHello } from "../../src/capabilities/balance/preface/client-hello.ts"
+import { readProxyHeader } from "../../src/capabilities/balance/preface/proxy-header.ts"
+import { writeProxyHeader } from "../../src/capabilities/balance/preface/write-proxy-header.ts"
 import { ChunkedDecoder } from "../../src/http1/chunked.ts"
 import { badRequest, HttpError } from "../../src/http1/http-error.ts"
 import { readRequestHead, readResponseHead } from "../../src/http1/read-head.ts"
@@ -46,6 +49,22 @@ function sameWhenCut(input: Uint8Array, read: (chunks: readonly Uint8Array[]) =>
     throw new Error(`cut input reads differently: ${whole} / ${halves} / ${bytes}`)
 }
 
+/** A reader of a growing buffer: it judges as soon as it can, and asks for no byte that it does not need to judge. */
+function sameWhenGrown(input: Uint8Array, read: (bytes: Uint8Array) => { kind: string; least?: number }): void {
+  const whole = JSON.stringify(read(input))
+  for (let length = 0; length <= input.length;) {
+    const result = read(input.subarray(0, length))
+    if (result.kind !== "more") {
+      if (JSON.stringify(result) !== whole) throw new Error(`grown input reads differently: ${whole}`)
+      return
+    }
+    if (result.least === undefined || result.least <= length) throw new Error(`asks for what it has: ${result.least}`)
+    const early = read(input.subarray(0, Math.min(result.least - 1, input.length)))
+    if (early.kind !== "more") throw new Error(`could have judged before ${result.least} bytes`)
+    length = result.least
+  }
+}
+
 function outcome(run: () => string): string {
   try {
     return run()
@@ -74,6 +93,17 @@ const readers = [
   readRequestHead,
   readResponseHead,
 ]
+
+const ends = { source: { host: "10.1.2.3", port: 12345 }, destination: { host: "2001:db8::1", port: 443 } }
+const proxyFacts = { ...ends, authority: "a.test", alpn: "h2", custom: text("token") }
+
+/** TLS 1.2 and 1.3, for the name a.test, with ALPN, over two records. */
+const hello = Buffer.from(
+  "1603010032010000600303000000000000000000000000000000000000000000000000000000000000000000000413011302" +
+    "0100003300160301003200000b0009000006612e74657374001000050003026832002b00050403040303000a00040002001d" +
+    "000d0006000404030804",
+  "hex",
+)
 
 export const targets: readonly FuzzTarget[] = [
   {
@@ -219,5 +249,21 @@ export const targets: readonly FuzzTarget[] = [
         })
         return `${body} ${ended}`
       }),
+  },
+  {
+    name: "proxy-header",
+    seeds: [
+      writeProxyHeader("v1", proxyFacts),
+      writeProxyHeader("v2", proxyFacts),
+      writeProxyHeader("v2", { ...proxyFacts, tls: { version: "TLSv1.3", commonName: "alice" } }),
+      writeProxyHeader("v1", { source: undefined, destination: undefined }),
+      writeProxyHeader("v2", { source: undefined, destination: undefined }),
+    ],
+    run: (input) => sameWhenGrown(input, readProxyHeader),
+  },
+  {
+    name: "client-hello",
+    seeds: [hello],
+    run: (input) => sameWhenGrown(input, readClientHello),
   },
 ]
