@@ -79,6 +79,7 @@ export function shareOut(usableShares: readonly number[], spillBelow: number): n
     left -= load
     return load
   })
-  const sum = 1 - left
+  let sum = 0
+  for (const load of loads) sum += load
   return sum > 0 && left > 0 ? loads.map((load) => load / sum) : loads
 }
