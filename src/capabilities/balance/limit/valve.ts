@@ -1,0 +1,221 @@
+/**
+ * One rate in one direction, and who shares it. It is a token bucket that may go into debt, because bytes are told of when
+ * they were read already; who wants to go on while it is empty waits, and those that wait are let through in the order of
+ * what they have had so far, by weight. This is start-time fair queueing (Goyal, Vin and Cheng, 1996): who has had less
+ * than its share goes first, so that its share comes without delay, and what is left goes to those who want more. Who was
+ * silent saves nothing up: it begins where the others are.
+ *
+ * Who is let through after a wait has paid for one piece in advance. Without that all that wait would go on together as
+ * soon as there is one byte.
+ */
+
+import { Chain, Link } from "./chain.ts"
+import { Heap } from "./heap.ts"
+import type { HeapItem } from "./heap.ts"
+
+/** Whoever is told that its claim was let through. */
+export interface Claimant {
+  passed(claim: Claim, now: number): void
+}
+
+export class Valve implements HeapItem {
+  /** @internal For the owner's heap of what falls due. */
+  heapIndex = -1
+  /** Clock time at which `pump` has something to do. */
+  dueAt = 0
+  /** Claims on it. */
+  claims = 0
+  #rate: number
+  /** Bytes that may pass now, as of `#at`; below 0 is a debt. */
+  #level: number
+  #at: number
+  /** What a claimant of weight 1 has had that was let through last: where newcomers begin. */
+  #position = 0
+  readonly #waiting = new Heap<Member>((a, b) => a.position < b.position)
+  readonly #members = new Map<string, Member>()
+  /** Those without claims that have had more than others: were they forgotten, it would pay to come back. */
+  readonly #gone = new Chain<Member>()
+
+  /** Bytes/s, above 0. */
+  constructor(rate: number, now: number) {
+    this.#rate = rate
+    this.#at = now
+    this.#level = this.#depth
+  }
+
+  get rate(): number {
+    return this.#rate
+  }
+
+  setRate(rate: number, now: number): void {
+    this.#fill(now)
+    this.#rate = rate
+    this.#fill(now)
+  }
+
+  /** Claims of one `key` share one part; those without a key have one each. */
+  join(claimant: Claimant, key: string | undefined, weight: number): Claim {
+    let member = key === undefined ? undefined : this.#members.get(key)
+    if (member === undefined) {
+      member = new Member(key, this.#position)
+      if (key !== undefined) this.#members.set(key, member)
+    }
+    this.#gone.remove(member.gone)
+    member.claims++
+    member.weight = weight
+    this.claims++
+    return new Claim(claimant, this, member)
+  }
+
+  /** What it has paid for and not used is given back. */
+  leave(claim: Claim, now: number): void {
+    this.charge(claim, 0, now)
+    const { member } = claim
+    this.#stopWaiting(claim)
+    this.claims--
+    if (--member.claims > 0 || member.key === undefined) return
+    this.#gone.append(member.gone)
+    this.#forget()
+  }
+
+  /** So many bytes have passed. */
+  charge(claim: Claim, bytes: number, now: number): void {
+    const more = bytes - claim.paid
+    claim.paid = 0
+    if (more === 0) return
+    this.#fill(now)
+    this.#level -= more
+    const { member } = claim
+    member.position += more / member.weight
+    if (member.heapIndex >= 0) this.#waiting.move(member)
+  }
+
+  /** Whether it may go on; if not it waits, and is told when it may. */
+  pass(claim: Claim, now: number): boolean {
+    const { member } = claim
+    this.#fill(now)
+    if (member.heapIndex < 0) member.position = Math.max(member.position, this.#position)
+    if (this.#waiting.length === 0 && this.#level > 0) {
+      this.#position = member.position
+      return true
+    }
+    member.waiting.append(claim.link)
+    if (member.heapIndex < 0) this.#waiting.add(member)
+    return false
+  }
+
+  get isWaitedFor(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  /** It has no debt, and nothing is saved up that a new one would not have. */
+  isFull(now: number): boolean {
+    this.#fill(now)
+    return this.#level >= this.#depth
+  }
+
+  /** Lets through what may go on now. */
+  pump(now: number): void {
+    this.#fill(now)
+    for (let member = this.#waiting.first; member !== undefined && this.#level > 0; member = this.#waiting.first) {
+      const piece = this.#piece(this.#waiting.length)
+      this.#position = Math.max(this.#position, member.position)
+      const claim = member.waiting.shift() as Claim
+      claim.paid += piece
+      this.#level -= piece
+      member.position += piece / member.weight
+      if (member.waiting.length === 0) this.#waiting.remove(member)
+      else this.#waiting.move(member)
+      claim.claimant.passed(claim, now)
+    }
+  }
+
+  /** Until something is there, ms. */
+  waitMs(now: number): number {
+    this.#fill(now)
+    return this.#level > 0 ? 0 : (1 - this.#level) / (this.#rate / 1000)
+  }
+
+  /** How much should be read at once by one that did not have to wait. */
+  get freePiece(): number {
+    return this.#piece(1)
+  }
+
+  /** The more wait, the smaller, so that a turn comes to everybody about five times a second. */
+  #piece(waiting: number): number {
+    const ms = Math.min(mostPieceMs, Math.max(leastPieceMs, roundMs / waiting))
+    return Math.max(leastPiece, Math.min(mostPiece, Math.round((this.#rate * ms) / 1000)))
+  }
+
+  #fill(now: number): void {
+    this.#level = Math.min(this.#depth, this.#level + ((now - this.#at) * this.#rate) / 1000)
+    this.#at = now
+  }
+
+  get #depth(): number {
+    return (this.#rate * depthMs) / 1000
+  }
+
+  #stopWaiting(claim: Claim): void {
+    const { member } = claim
+    if (!claim.link.isLinked) return
+    member.waiting.remove(claim.link)
+    if (member.waiting.length === 0) this.#waiting.remove(member)
+  }
+
+  /** Each that goes lets two others be forgotten, so that nothing has to be swept. */
+  #forget(): void {
+    for (let looks = 0; looks < 2; looks++) {
+      const oldest = this.#gone.first
+      if (oldest === undefined) return
+      if (oldest.position > this.#position && this.#gone.length <= mostGone) return
+      this.#gone.remove(oldest.gone)
+      this.#members.delete(oldest.key as string)
+    }
+  }
+}
+
+/** One flow's part in one valve. */
+export class Claim {
+  readonly claimant: Claimant
+  readonly valve: Valve
+  readonly member: Member
+  /** Bytes that it has paid for in advance. */
+  paid = 0
+  readonly link: Link<Claim> = new Link<Claim>(this)
+
+  constructor(claimant: Claimant, valve: Valve, member: Member) {
+    this.claimant = claimant
+    this.valve = valve
+    this.member = member
+  }
+}
+
+/** Whoever has one part of a valve. */
+class Member implements HeapItem {
+  heapIndex = -1
+  readonly key: string | undefined
+  /** Bytes it has had, divided by its weight. */
+  position: number
+  weight = 1
+  claims = 0
+  readonly waiting: Chain<Claim> = new Chain<Claim>()
+  readonly gone: Link<Member> = new Link<Member>(this)
+
+  constructor(key: string | undefined, position: number) {
+    this.key = key
+    this.position = position
+  }
+}
+
+/** What may pass at once after a silence; also how late timers may be without a loss. */
+const depthMs = 100
+/** Of one round of all that wait. */
+const roundMs = 200
+const leastPieceMs = 1
+const mostPieceMs = 50
+/** Bytes. */
+const leastPiece = 512
+const mostPiece = 256 * 1024
+/** Members that are remembered without a claim. */
+const mostGone = 4096
