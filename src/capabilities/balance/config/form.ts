@@ -55,16 +55,16 @@ export function readFields<Values extends object>(
   return values as Values
 }
 
-/** Those that differ from `base`. */
+/** Those that differ from `base`, which has nothing for items of lists. */
 export function writeFields<Values extends object>(
   table: Table<Values>,
   values: Values,
-  base: Values,
+  base: Values | undefined,
   all: boolean,
 ): { [key: string]: Plain } {
   const written: { [key: string]: Plain } = {}
   for (const [name, { key, form }] of fieldsOf(table)) {
-    const [value, usual] = [values[name as keyof Values], base[name as keyof Values]]
+    const [value, usual] = [values[name as keyof Values], base?.[name as keyof Values] as unknown]
     if (!all && isDeepStrictEqual(value, usual)) continue
     const plain = form.write(value, usual, all)
     if (plain !== undefined) written[key] = plain

@@ -33,9 +33,9 @@ function bounded(text: string, ms: number, leastMs: number): number {
   return ms
 }
 
-/** `90s`; `0` without a unit. */
+/** `90s`, `2h`. */
 export function durationText(ms: number): string {
-  if (ms === 0) return "0"
+  if (ms === 0) return "0s"
   const found = units.find(([unitMs]) => ms % unitMs === 0)
   return found === undefined ? `${ms}ms` : `${ms / found[0]}${found[1]}`
 }
