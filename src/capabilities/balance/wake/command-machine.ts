@@ -66,6 +66,7 @@ export class CommandMachine implements Machine {
       env: settings.env,
       output,
       clock,
+      mayLeaveOthers: true,
       onExit: () => undefined,
     })
     const giveUp = () => group.signal("SIGKILL")

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync, readdirSync } from "node:fs"
 import type { Clock } from "../../../base/clock.ts"
 import type { OutputLines } from "./output-lines.ts"
 
@@ -17,6 +17,8 @@ export interface GroupOptions {
   readonly env: Readonly<Record<string, string>>
   readonly output: OutputLines
   readonly clock: Clock
+  /** What it starts may live on and hold its output, so that there is no end of it to wait for. */
+  readonly mayLeaveOthers: boolean
   /** The program itself has ended, or could not be started; others of its group may still be there. Called once. */
   readonly onExit: () => void
 }
@@ -34,6 +36,7 @@ export class ProcessGroup {
   /** Settles once the program has ended and its last words are heard. Never rejects. */
   readonly exited: Promise<Exit>
   readonly #child: ChildProcess | undefined
+  #hasEnded = false
   readonly #options: GroupOptions
 
   constructor(options: GroupOptions) {
@@ -68,6 +71,13 @@ export class ProcessGroup {
     }
   }
 
+  /** Somebody of the group still runs. */
+  get runs(): boolean {
+    if (!this.signal(0)) return false
+    // Where nobody collects the dead (process 1 of many containers), they stay in the group and can be signalled.
+    return !this.#hasEnded || this.pid === undefined || hasLiving(this.pid)
+  }
+
   /** Nobody listens any more: the pipes are closed. */
   close(): void {
     this.#child?.stdout?.destroy()
@@ -76,7 +86,7 @@ export class ProcessGroup {
   }
 
   #listen(child: ChildProcess, resolve: (exit: Exit) => void): void {
-    const { output, clock, onExit } = this.#options
+    const { output, clock, mayLeaveOthers, onExit } = this.#options
     child.stdout?.on("data", (chunk: Uint8Array) => output.push("stdout", chunk))
     child.stderr?.on("data", (chunk: Uint8Array) => output.push("stderr", chunk))
     let isOver = false
@@ -90,16 +100,35 @@ export class ProcessGroup {
     child.on("exit", (code, signal) => {
       if (isOver) return
       isOver = true
+      this.#hasEnded = true
       const text = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
       const settle = () => {
         timer.cancel()
         resolve({ ok: code === 0, text })
       }
-      const timer = clock.after(lastWordsMs, settle)
+      // In good order there is nothing to quote.
+      const timer = clock.after(mayLeaveOthers && code === 0 ? 0 : lastWordsMs, settle)
       child.once("close", settle)
       onExit()
     })
   }
+}
+
+/** Looks through all processes of a Linux system; elsewhere the answer is yes. */
+function hasLiving(group: number): boolean {
+  if (process.platform !== "linux") return true
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "latin1")
+      // `pid (name) state parent group …`; the name may hold anything.
+      const [state, , of] = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 3)
+      if (Number(of) === group && state !== "Z" && state !== "X") return true
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return false
 }
 
 function startFailure({ command, cwd }: GroupOptions, error: Error): string {

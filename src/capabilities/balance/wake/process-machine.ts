@@ -12,8 +12,9 @@ import { OutputLines } from "./output-lines.ts"
 import { ProcessGroup } from "./process-group.ts"
 import { quoteLine } from "./quote-line.ts"
 
-/** How often we look whether the group is empty, ms. */
-const lookMs = 20
+/** How often we look whether the group is empty, at first and at most, ms. */
+const firstLookMs = 10
+const mostLookMs = 200
 /** After SIGKILL only a process in the hands of the kernel stays; we do not wait for it longer than this. */
 const killedMs = 5_000
 
@@ -41,6 +42,7 @@ export class ProcessMachine implements Machine {
       env: settings.env,
       output,
       clock,
+      mayLeaveOthers: false,
       onExit: () => {
         // What it leaves behind would hold its port. During a stop they get the time that is left.
         if (!this.#isStopping) group.signal("SIGKILL")
@@ -84,11 +86,10 @@ export class ProcessMachine implements Machine {
   /** False: somebody is still there at that time. */
   async #isEmptyBy(group: ProcessGroup, at: number): Promise<boolean> {
     const { clock } = this.#options
-    // Our own child stays in the group until its exit has been noticed.
-    while (group.signal(0)) {
+    for (let waitMs = firstLookMs; group.runs; waitMs = Math.min(mostLookMs, waitMs * 1.5)) {
       const left = at - clock.now()
       if (left <= 0) return false
-      await delay(clock, Math.min(lookMs, left))
+      await delay(clock, Math.min(waitMs, left))
     }
     return true
   }

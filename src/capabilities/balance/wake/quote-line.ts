@@ -6,7 +6,7 @@ const most = 200
 export function quoteLine(line: string): string {
   const plain = line
     .replace(/\u001b\[[0-9;]*[A-Za-z]/g, "")
-    .replace(/\p{Cc}+/gu, " ")
+    .replace(/[\p{Cc}\s]+/gu, " ")
     .trim()
   if (plain === "") return ""
   return ` (it said: "${plain.length > most ? `${plain.slice(0, most)}…` : plain}")`
