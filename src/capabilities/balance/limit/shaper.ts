@@ -264,7 +264,7 @@ class ShapedFlow implements Flow, Claimant {
 
   get piece(): number {
     let least = Infinity
-    for (const { paid, valve } of this.#claims) least = Math.min(least, paid > 0 ? paid : valve.freePiece)
+    for (const { valve } of this.#claims) least = Math.min(least, valve.piece)
     return least
   }
 

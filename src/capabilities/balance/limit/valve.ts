@@ -5,8 +5,8 @@
  * than its share goes first, so that its share comes without delay, and what is left goes to those who want more. Who was
  * silent saves nothing up: it begins where the others are.
  *
- * Who is let through after a wait has paid for one piece in advance. Without that all that wait would go on together as
- * soon as there is one byte.
+ * Who is let through after a wait pays in advance for as much as it read last. Without that all that wait would go on
+ * together as soon as there is one byte. Who did not have to wait pays afterwards only: it may never read again.
  */
 
 import { Chain, Link } from "./chain.ts"
@@ -31,6 +31,10 @@ export class Valve implements HeapItem {
   #at: number
   /** What a claimant of weight 1 has had that was let through last: where newcomers begin. */
   #position = 0
+  /** Claims that have passed bytes in this round and in the one before. */
+  #round = 0
+  #active = 0
+  #activeBefore = 0
   readonly #waiting = new Heap<Member>((a, b) => a.position < b.position)
   readonly #members = new Map<string, Member>()
   /** Those without claims that have had more than others: were they forgotten, it would pay to come back. */
@@ -82,6 +86,7 @@ export class Valve implements HeapItem {
   charge(claim: Claim, bytes: number, now: number): void {
     const more = bytes - claim.paid
     claim.paid = 0
+    if (bytes > 0) claim.last = bytes
     if (more === 0) return
     this.#fill(now)
     this.#level -= more
@@ -94,6 +99,7 @@ export class Valve implements HeapItem {
   pass(claim: Claim, now: number): boolean {
     const { member } = claim
     this.#fill(now)
+    this.#count(claim, now)
     if (member.heapIndex < 0) member.position = Math.max(member.position, this.#position)
     if (this.#waiting.length === 0 && this.#level > 0) {
       this.#position = member.position
@@ -118,12 +124,12 @@ export class Valve implements HeapItem {
   pump(now: number): void {
     this.#fill(now)
     for (let member = this.#waiting.first; member !== undefined && this.#level > 0; member = this.#waiting.first) {
-      const piece = this.#piece(this.#waiting.length)
       this.#position = Math.max(this.#position, member.position)
       const claim = member.waiting.shift() as Claim
-      claim.paid += piece
-      this.#level -= piece
-      member.position += piece / member.weight
+      const bytes = claim.last === 0 ? this.piece : claim.last
+      claim.paid += bytes
+      this.#level -= bytes
+      member.position += bytes / member.weight
       if (member.waiting.length === 0) this.#waiting.remove(member)
       else this.#waiting.move(member)
       claim.claimant.passed(claim, now)
@@ -136,15 +142,23 @@ export class Valve implements HeapItem {
     return this.#level > 0 ? 0 : (1 - this.#level) / (this.#rate / 1000)
   }
 
-  /** How much should be read at once by one that did not have to wait. */
-  get freePiece(): number {
-    return this.#piece(1)
+  /** How much should be read at once: so little that everybody's turn comes about five times a second. */
+  get piece(): number {
+    const claims = Math.max(1, this.#active, this.#activeBefore, this.#waiting.length)
+    const ms = Math.min(mostPieceMs, Math.max(leastPieceMs, roundMs / claims))
+    return Math.max(leastPiece, Math.min(mostPiece, Math.round((this.#rate * ms) / 1000)))
   }
 
-  /** The more wait, the smaller, so that a turn comes to everybody about five times a second. */
-  #piece(waiting: number): number {
-    const ms = Math.min(mostPieceMs, Math.max(leastPieceMs, roundMs / waiting))
-    return Math.max(leastPiece, Math.min(mostPiece, Math.round((this.#rate * ms) / 1000)))
+  #count(claim: Claim, now: number): void {
+    const round = Math.floor(now / roundMs)
+    if (round !== this.#round) {
+      this.#activeBefore = round === this.#round + 1 ? this.#active : 0
+      this.#active = 0
+      this.#round = round
+    }
+    if (claim.round === round) return
+    claim.round = round
+    this.#active++
   }
 
   #fill(now: number): void {
@@ -182,6 +196,10 @@ export class Claim {
   readonly member: Member
   /** Bytes that it has paid for in advance. */
   paid = 0
+  /** Bytes that it read last; 0 before the first time. */
+  last = 0
+  /** In which it was active last. */
+  round = -1
   readonly link: Link<Claim> = new Link<Claim>(this)
 
   constructor(claimant: Claimant, valve: Valve, member: Member) {
