@@ -2,8 +2,11 @@
 
 import type { Ending } from "./ending.ts"
 
-/** `nobody`: as it should be. `policy`: limits and time-outs that the operator set. `us`: the balancer itself. */
-export type Blame = "nobody" | "client" | "target" | "policy" | "us"
+/**
+ * `nobody`: as it should be. `policy`: time-outs and changes that the operator wants. `limit`: there was no room for a
+ * client that did nothing wrong. `us`: the balancer itself.
+ */
+export type Blame = "nobody" | "client" | "target" | "policy" | "limit" | "us"
 
 const blames: Readonly<Record<Ending, Blame>> = {
   done: "nobody",
@@ -18,13 +21,13 @@ const blames: Readonly<Record<Ending, Blame>> = {
   "slow-target": "target",
   "client-gone": "client",
   denied: "client",
-  "limit-total": "policy",
-  "limit-app": "policy",
+  "limit-total": "limit",
+  "limit-app": "limit",
   "limit-client": "client",
-  "rate-app": "policy",
+  "rate-app": "limit",
   "rate-client": "client",
-  "queue-full": "policy",
-  "queue-timeout": "policy",
+  "queue-full": "limit",
+  "queue-timeout": "limit",
   "no-target": "target",
   "connect-failed": "target",
   "wake-failed": "target",
@@ -41,4 +44,10 @@ const blames: Readonly<Record<Ending, Blame>> = {
 
 export function blameOf(ending: Ending): Blame {
   return blames[ending]
+}
+
+/** Whether somebody should have had service and had none. */
+export function isFailure(ending: Ending): boolean {
+  const blame = blames[ending]
+  return blame === "target" || blame === "limit" || blame === "us"
 }

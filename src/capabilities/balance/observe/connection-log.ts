@@ -24,6 +24,7 @@ const levels: Readonly<Record<Blame, "info" | "warn" | "error">> = {
   nobody: "info",
   client: "info",
   policy: "info",
+  limit: "warn",
   target: "warn",
   us: "error",
 }

@@ -1,6 +1,6 @@
 /** A connection as spans of OTLP's JSON form (ids in hex, times as text in ns, numbers of enumerations). */
 
-import { blameOf } from "../connection/blame.ts"
+import { blameOf, isFailure } from "../connection/blame.ts"
 import { endings } from "../connection/ending.ts"
 import type { ConnectionRecord } from "../connection/record.ts"
 
@@ -91,10 +91,8 @@ function rootAttributes(record: ConnectionRecord): Attributes {
   }
 }
 
-/** A client that goes is no failure of what is traced. */
 function failure({ ending, detail }: ConnectionRecord): string | undefined {
-  const blame = blameOf(ending)
-  if (blame === "nobody" || blame === "client") return undefined
+  if (!isFailure(ending)) return undefined
   return detail === "" ? endings[ending] : `${endings[ending]}: ${detail}`
 }
 

@@ -4,8 +4,8 @@
  */
 
 import type { Comparison, MetricComparison, Spread } from "../judge/compare.ts"
-import { clip, plain, printable, tableLines, wrap } from "./columns.ts"
-import type { Paint } from "./columns.ts"
+import { clip, plain, printable, tableLines, wrap } from "../../../base/columns.ts"
+import type { Paint } from "../../../base/columns.ts"
 import { counted, milliseconds, perSecond } from "./numbers.ts"
 
 export interface ComparisonTextOptions {

@@ -5,8 +5,8 @@
 
 import { stripVTControlCharacters } from "node:util"
 import type { Clock, Timer } from "../../../base/clock.ts"
-import { columnsOf, printable } from "./columns.ts"
-import type { Paint } from "./columns.ts"
+import { columnsOf, printable } from "../../../base/columns.ts"
+import type { Paint } from "../../../base/columns.ts"
 import { progressFrame, progressLine } from "./progress.ts"
 import type { ProgressFigures } from "./progress.ts"
 

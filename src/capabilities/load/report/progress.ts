@@ -3,8 +3,8 @@
  * out; `ProgressDrawer` puts them on the screen.
  */
 
-import { clip, columnsOf, plain, printable } from "./columns.ts"
-import type { Paint, Style } from "./columns.ts"
+import { clip, columnsOf, plain, printable } from "../../../base/columns.ts"
+import type { Paint, Style } from "../../../base/columns.ts"
 import { milliseconds, perSecond, whole } from "./numbers.ts"
 
 /** Of the last second unless said otherwise. */

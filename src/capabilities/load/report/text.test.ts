@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { sampleResult } from "../../../../test/kit/load-results.ts"
 import { compare } from "../judge/compare.ts"
-import { columnsOf } from "./columns.ts"
+import { columnsOf } from "../../../base/columns.ts"
 import { comparisonText } from "./comparison-text.ts"
 import { outcomes, textReport } from "./text.ts"
 

@@ -5,8 +5,8 @@
 
 import type { Figures, Quantiles, Result } from "../record/result.ts"
 import { notConnectedIn } from "../record/tally.ts"
-import { clip, columnsOf, plain, printable, tableLines, wrap } from "./columns.ts"
-import type { Align, Paint } from "./columns.ts"
+import { clip, columnsOf, plain, printable, tableLines, wrap } from "../../../base/columns.ts"
+import type { Align, Paint } from "../../../base/columns.ts"
 import { describeEnd, describeModelShortly, describeTargets } from "./describe.ts"
 import { byteCount, counted, lasting, milliseconds, perSecond, share, whole } from "./numbers.ts"
 

@@ -4,7 +4,7 @@
  */
 
 import { escapeHtml } from "../../../../base/html.ts"
-import { printable } from "../columns.ts"
+import { printable } from "../../../../base/columns.ts"
 
 export class Markup {
   readonly text: string
