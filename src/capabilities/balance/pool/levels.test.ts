@@ -186,6 +186,17 @@ test("slow start: a target in panic that gets well starts slowly from that momen
   near(groups(made)["b"], 909)
 })
 
+test("slow start counts from the moment that a check gave, not from the next connection", () => {
+  const made = rig({ targets: ["a0", "b0"], slowStartMs: 10_000, policy: { kind: "random" } })
+  down(made, "b0")
+  pick(made.pool, 1)
+  made.clock.advance(1000)
+  ;(made.pool.targets[1] as Target).usableSince = made.clock.now()
+  up(made)
+  made.clock.advance(5000)
+  near(groups(made)["b"], 3333)
+})
+
 test("slow start: a target that is alone gets all", () => {
   const made = rig({ targets: ["a0"], slowStartMs: 10_000 })
   down(made, "a0")

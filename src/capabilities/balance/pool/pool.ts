@@ -74,6 +74,7 @@ export class Pool {
   #panic = false
   /** Without an obstacle at the last look. */
   #healthy = new Set<Member>()
+  #refreshedAt = 0
   /** Clock time from which on the lists are too old. */
   #validUntil = 0
 
@@ -193,6 +194,7 @@ export class Pool {
     const healthy = new Set<Member>()
     for (const member of this.#members) if (this.#assess(member, now)) healthy.add(member)
     this.#healthy = healthy
+    this.#refreshedAt = now
     const { policy, outlier } = this.#app
     // Those without weight get nothing, so they are no part of any level.
     const weighty = this.#members.filter(({ target }) => target.settings.weight > 0)
@@ -237,7 +239,8 @@ export class Pool {
     const obstacle = target.obstacle(now)
     const isHealthy = obstacle === undefined || obstacle === "full"
     if (target.ejectedUntil > now) this.#validUntil = Math.min(this.#validUntil, target.ejectedUntil)
-    if (isHealthy && !this.#healthy.has(member)) target.usableSince = now
+    // Checks and guards say since when; of orders and weights nobody does.
+    if (isHealthy && !this.#healthy.has(member) && target.usableSince < this.#refreshedAt) target.usableSince = now
     member.ramp = rampAt(target.usableSince, slowStartMs, now)
     member.weight = target.settings.weight * member.ramp
     if (isHealthy && member.ramp < 1) this.#validUntil = Math.min(this.#validUntil, now + rampStepMs(slowStartMs))
