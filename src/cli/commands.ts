@@ -1,5 +1,7 @@
 /** The commands in the order of the overview. One entry is all that a new command needs here. */
 
+import { balanceCheckCommand } from "../capabilities/balance/check-command.ts"
+import { balanceConvertCommand } from "../capabilities/balance/convert-command.ts"
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
@@ -13,6 +15,8 @@ import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
 export const commands: readonly Command[] = [
   httpCommand,
   tcpCommand,
+  balanceCheckCommand,
+  balanceConvertCommand,
   loadCommand,
   compareCommand,
   serveCommand,
