@@ -102,9 +102,9 @@ export class ConsistentHash implements Policy {
   }
 }
 
-/** Whether one more fits: a target may have its share, rounded up. */
+/** Whether one more fits: a target may have its share, rounded up, but for what is rounding already. */
 function hasRoom(member: Member, perWeight: number | undefined): boolean {
-  return perWeight === undefined || loadOf(member) < Math.ceil(perWeight * member.weight)
+  return perWeight === undefined || loadOf(member) < Math.ceil(perWeight * member.weight - 1e-9)
 }
 
 /** The same machine is one client, whichever kind of socket it came in by. */
