@@ -8,7 +8,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { say } from "./setup.mjs"
 
-/** `command`: what is looked for; `apt`: the package that brings it; `for`: what is skipped without it. */
+/** `command` or `file`: what is looked for; `apt`: the package that brings it; `for`: what is skipped without it. */
 const programs = {
   test: [
     { command: "curl", apt: "curl", for: "the tests that call curl" },
@@ -24,28 +24,38 @@ const programs = {
     { command: "h2load", apt: "nghttp2-client", for: "the comparison with h2load" },
     { command: "sshd", apt: "openssh-server", for: "the comparison with OpenSSH" },
     { command: "ssh", apt: "openssh-client", for: "the comparison with OpenSSH" },
+    { command: "cc", apt: "gcc", for: "all figures of the balancer" },
+    { file: "/usr/include/stdio.h", apt: "libc6-dev", for: "all figures of the balancer" },
+    { command: "haproxy", apt: "haproxy", for: "all figures of the balancer" },
+    {
+      file: "/usr/lib/nginx/modules/ngx_stream_module.so",
+      apt: "libnginx-mod-stream",
+      for: "the balancer's comparison with nginx",
+    },
+    { command: "socat", apt: "socat", for: "the balancer's comparison with socat" },
   ],
 }
 
 /** Installs what `use` ("test" or "bench") is missing, or says what will be skipped. Never fails. */
 export function setUpSystem(use) {
-  let missing = programs[use].filter(({ command }) => !present(command))
+  let missing = programs[use].filter((program) => !present(program))
   if (missing.length === 0) return
-  if (process.platform === "linux" && process.getuid?.() === 0 && present("apt-get")) {
+  if (process.platform === "linux" && process.getuid?.() === 0 && present({ command: "apt-get" })) {
     const packages = [...new Set(missing.map(({ apt }) => apt))]
     say(`installing ${packages.join(", ")} with apt-get …`)
     withoutServices(() => {
       apt(["update"])
       apt(["install", "--yes", "--no-install-recommends", ...packages])
     })
-    missing = missing.filter(({ command }) => !present(command))
+    missing = missing.filter((program) => !present(program))
   }
   if (missing.length === 0) return
   const skipped = [...new Set(missing.map((program) => program.for))].join(", ")
-  say(`not installed: ${missing.map(({ command }) => command).join(", ")}; skipped: ${skipped}`)
+  say(`not installed: ${missing.map(({ command, file }) => command ?? file).join(", ")}; skipped: ${skipped}`)
 }
 
-function present(command) {
+function present({ command, file }) {
+  if (file !== undefined) return existsSync(file)
   const places = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"]
   const endings = process.platform === "win32" ? [".exe", ".cmd"] : [""]
   return places.some((place) => place !== "" && endings.some((ending) => existsSync(join(place, command + ending))))

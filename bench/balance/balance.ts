@@ -12,25 +12,33 @@ import { say } from "../table.ts"
 import { Chain } from "./chain.ts"
 import type { Taken } from "./chain.ts"
 import { writeDocs } from "./docs.ts"
+import { showFairness } from "./fairness.ts"
 import { candidates, direct, reference } from "./proxies.ts"
 import type { Proxy } from "./proxies.ts"
+import { showSemantics } from "./semantics.ts"
 import { showChain } from "./show.ts"
 import { TcpBench } from "./tcp-bench.ts"
 import type { Ports } from "./tcp-bench.ts"
+import { showWake } from "./wake.ts"
+import { showWarm } from "./warm.ts"
 import { works } from "./works.ts"
 import type { Work } from "./works.ts"
 
-const parts = ["bulk", "ping", "churn", "idle"]
+const parts = ["bulk", "ping", "churn", "idle", "load", "warm", "fair", "wake", "semantics"]
 
 export async function benchBalance(options: Options, children: Children): Promise<void> {
   const wanted = wants(options, parts)
   const from = machineLine()
   say(`${from}\n`)
   const bench = new TcpBench(children)
-  const { ports: targets } = await bench.startTargets()
+  const targets = await bench.startTargets()
   const chain = new Chain()
   await runChain(bench, children, targets, options, wanted, chain)
   showChain(chain, systems(options), wanted)
+  if (wanted("warm")) await showWarm(bench, options)
+  if (wanted("fair")) await showFairness(bench, targets, options)
+  if (wanted("wake")) await showWake(bench, options)
+  if (wanted("semantics")) await showSemantics(children)
   say(`\n${machineLine()}\n`)
   writeJson(options, chain)
   if (options.write) writeDocs(options)

@@ -3,11 +3,11 @@
  * loopback, a port for each target, and write no line per connection.
  */
 
-import { existsSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { userInfo } from "node:os"
 import { join } from "node:path"
 import type { Child, Children } from "../children.ts"
-import { freePort, untilListening } from "../origin.ts"
+import { freePort } from "../origin.ts"
 import { roles } from "./tcp-bench.ts"
 import type { Ports } from "./tcp-bench.ts"
 
@@ -31,7 +31,12 @@ export interface Route {
   readonly to: number
 }
 
-export const reference: Proxy = proxy("haproxy", "mode tcp, one thread, buffers of 16 kB", haproxy)
+/** Resolves as soon as the process runs, which may be before it listens. */
+export type StartRoutes = (children: Children, routes: readonly Route[]) => Promise<Child>
+
+export const reference: Proxy = proxy("haproxy", "mode tcp, one thread, buffers of 16 kB", (children, routes) =>
+  haproxy(children, routes),
+)
 
 export const candidates: readonly Proxy[] = [
   proxy("rdv balance", "one worker, defaults", rdvBalance),
@@ -65,19 +70,24 @@ function proxy(
 }
 
 export async function untilOpen(child: Child, routes: readonly Route[]): Promise<void> {
-  for (const { from } of routes) {
-    await untilListening(
-      { host: "127.0.0.1", port: from },
-      () => child.running,
-      () => child.output,
-    )
+  for (const { from } of routes) await untilListens(child, from)
+}
+
+/** By the kernel's table: without a connection, which a proxy would lead on. */
+export async function untilListens(child: Child, port: number): Promise<void> {
+  const needle = new RegExp(`^ *\\d+: [0-9A-F]+:${port.toString(16).toUpperCase().padStart(4, "0")} \\S+ 0A `, "m")
+  const deadline = performance.now() + 10_000
+  while (!needle.test(readFileSync("/proc/net/tcp", "latin1"))) {
+    if (!child.running || performance.now() > deadline)
+      throw new Error(`${child.name} does not listen: ${child.output}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-export async function haproxy(children: Children, routes: readonly Route[]): Promise<Child> {
+export async function haproxy(children: Children, routes: readonly Route[], host = "127.0.0.1"): Promise<Child> {
   const file = join(children.folder(), "haproxy.cfg")
   const listen = routes.map(
-    ({ from, to }) => `listen p${from}\n  bind 127.0.0.1:${from} backlog 4096\n  server s 127.0.0.1:${to}\n`,
+    ({ from, to }) => `listen p${from}\n  bind 127.0.0.1:${from} backlog 4096\n  server s ${host}:${to}\n`,
   )
   writeFileSync(
     file,
@@ -124,6 +134,17 @@ ${servers.join("")}}
 export async function nodePipe(children: Children, routes: readonly Route[]): Promise<Child> {
   const program = join(import.meta.dirname, "..", "programs", "node-pipes.ts")
   return children.node("node pipe", [program, ...routes.map(({ from, to }) => `${from}:${to}`)])
+}
+
+/** One process for each route; the first stands for all of them. */
+export async function socat(children: Children, routes: readonly Route[]): Promise<Child> {
+  const started = routes.map(({ from, to }) =>
+    children.start("socat", programAt("socat"), [
+      `TCP-LISTEN:${from},bind=127.0.0.1,fork,reuseaddr,backlog=1024`,
+      `TCP:127.0.0.1:${to}`,
+    ]),
+  )
+  return started[0] as Child
 }
 
 const commandLine = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts")

@@ -36,6 +36,13 @@ const connectionColumns: readonly Column[] = [
   { head: "before, MiB", figure: "idle base", digits: 0 },
 ]
 
+const loadColumns: readonly Column[] = [
+  { head: "messages/s", figure: "load 32 rate", digits: 0 },
+  { head: "p50 µs", figure: "load 32 p50", digits: 0 },
+  { head: "p99 µs", figure: "load 32 p99", digits: 0 },
+  { head: "CPU µs each", figure: "load 32 cpu", digits: 2 },
+]
+
 const tables: readonly {
   readonly title: string
   readonly part: readonly string[]
@@ -44,6 +51,7 @@ const tables: readonly {
   { title: "Bulk, by way and number of connections", part: ["bulk"], columns: bulkColumns },
   { title: "Ping-pong of 64 bytes, by number of connections", part: ["ping"], columns: messageColumns },
   { title: "New connections, and 5,000 idle ones", part: ["churn", "idle"], columns: connectionColumns },
+  { title: "Ping-pong by rdv load, 32 connections", part: ["load"], columns: loadColumns },
 ]
 
 export function showChain(chain: Chain, systems: readonly Proxy[], wanted: (part: string) => boolean): void {

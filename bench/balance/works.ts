@@ -1,7 +1,8 @@
 /** What each proxy has to do: bulk, ping-pong, churn, and connections that do nothing. */
 
 import type { Options } from "../options.ts"
-import { processFamily, proportionalBytes } from "../machine.ts"
+import { cpuSeconds, processFamily, proportionalBytes } from "../machine.ts"
+import { rdvLoad } from "../testers.ts"
 import type { Taken } from "./chain.ts"
 import type { RunningProxy } from "./proxies.ts"
 import type { Answer, TcpBench } from "./tcp-bench.ts"
@@ -19,6 +20,7 @@ export const works: readonly Work[] = [bulk("down", 1), bulk("up", 1), bulk("dow
   [1, 32, 64].map(pingPong),
   churn(),
   idle(),
+  byLoad(),
 )
 
 function bulk(way: "down" | "up", connections: number): Work {
@@ -92,6 +94,24 @@ function idle(): Work {
       const open = Number(/"open":(\d+)\}\n$/.exec(clients.output)?.[1])
       if (open !== count) throw new Error(`${count - open} of ${count} idle connections were lost`)
       return { main: "memory", figures: { memory: (after - before) / count / 1024, base: before / 2 ** 20 } }
+    },
+  }
+}
+
+/** The same ping-pong by our own tester, which costs more than any of the proxies. */
+function byLoad(): Work {
+  return {
+    name: "load 32",
+    part: "load",
+    async take({ children }, { ports, pid }, { seconds }) {
+      const tester = rdvLoad({ url: `tcp://${host}:${ports.echo}`, connections: 32, seconds })
+      const [program, ...args] = tester.command
+      const before = pid === undefined ? 0 : cpuSeconds(pid)
+      const output = await children.start(tester.name, program, args).done((seconds + 30) * 1000)
+      const used = pid === undefined ? undefined : cpuSeconds(pid) - before
+      const { perSecond, p50 = NaN, p99 = NaN } = tester.read(output)
+      const each = used === undefined ? {} : { cpu: (used * 1e6) / (perSecond * seconds) }
+      return { main: "rate", figures: { rate: perSecond, p50: p50 * 1000, p99: p99 * 1000, ...each } }
     },
   }
 }

@@ -2,7 +2,7 @@
  * A client and a target for measuring TCP proxies: it must cost less than what it measures, so it is one thread on
  * epoll, discards what it receives without copying it (MSG_TRUNC) and keeps latencies in a histogram of fixed size.
  *
- * Targets: tcp-bench target MODE[:PORT]...   prints one line "MODE PORT" each; MODE is
+ * Targets: tcp-bench target MODE[:PORT][@ADDRESS]...   prints one line "MODE PORT" each; MODE is
  *   echo    sends back what it gets           once    sends back the first message, then closes (the target closes
  *   source  sends as fast as it is read               first, so that TIME_WAIT stays here and the client keeps its ports)
  *   sink    reads as fast as it can           pause   accepts, says nothing, reads nothing
@@ -362,10 +362,11 @@ static void target(int count, char **names) {
   int poll = epoll_create1(0), on = 1;
   for (int at = 0; at < count; at++) {
     Link *listener = links_for(1);
-    char *port = strchr(names[at], ':');
-    struct sockaddr_in address = address_of("127.0.0.1", port ? atoi(port + 1) : 0);
+    char *host = strchr(names[at], '@'), *port = strchr(names[at], ':');
+    if (host) *host++ = 0;
+    if (port) *port++ = 0;
+    struct sockaddr_in address = address_of(host ? host : "127.0.0.1", port ? atoi(port) : 0);
     socklen_t length = sizeof address;
-    if (port) *port = 0;
     while (modes[listener->client] && strcmp(modes[listener->client], names[at])) listener->client++;
     if (!modes[listener->client]) errno = EINVAL, fail(names[at]);
     listener->role = LISTENER;
@@ -389,7 +390,7 @@ static void target(int count, char **names) {
 }
 
 static int usage(void) {
-  fprintf(stderr, "usage: tcp-bench target MODE[:PORT]... | pp HOST PORT CONNECTIONS BYTES SECONDS\n"
+  fprintf(stderr, "usage: tcp-bench target MODE[:PORT][@ADDRESS]... | pp HOST PORT CONNECTIONS BYTES SECONDS\n"
                   "     | cps HOST PORT CONCURRENCY COUNT | bulk down|up HOST PORT CONNECTIONS SECONDS\n"
                   "     | fair down|up HOST PORT GREEDY LIGHT SECONDS | idle HOST PORT COUNT   [cpu=PID,PID]\n");
   return 2;

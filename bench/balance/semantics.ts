@@ -1,0 +1,58 @@
+/** What each proxy makes of the events that happen to TCP connections, as its two sides see it. */
+
+import { EventTarget, tcpEvents } from "../../test/kit/tcp-events.ts"
+import type { Children } from "../children.ts"
+import { processFamily } from "../machine.ts"
+import { freePort } from "../origin.ts"
+import { printTable, say } from "../table.ts"
+import { haproxy, nginxStream, nodePipe, rdvBalance, socat, untilOpen } from "./proxies.ts"
+import type { StartRoutes } from "./proxies.ts"
+
+const proxies: readonly { readonly name: string; readonly start: StartRoutes }[] = [
+  { name: "rdv balance", start: rdvBalance },
+  { name: "haproxy", start: haproxy },
+  { name: "nginx stream", start: (children, routes) => nginxStream(children, routes, "") },
+  { name: "nginx, half-close", start: (children, routes) => nginxStream(children, routes, "proxy_half_close on;") },
+  { name: "socat", start: socat },
+  { name: "node pipe", start: nodePipe },
+]
+
+export async function showSemantics(children: Children): Promise<void> {
+  const columns: string[][] = []
+  const names: string[] = []
+  for (const { name, start } of proxies) {
+    process.stderr.write(`events: ${name} …\n`)
+    try {
+      columns.push(await play(children, start))
+      names.push(name)
+    } catch (error) {
+      process.stderr.write(`${name}: not runnable here: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+  }
+  const rows = tcpEvents.map(({ name }, row) => [name, ...columns.map((column) => column[row] ?? "")])
+  printTable("What becomes of an event", ["", ...names], rows)
+  say("\n`!`: something is lost, pretended or waited for.\n")
+}
+
+async function play(children: Children, start: StartRoutes): Promise<string[]> {
+  const target = await EventTarget.start()
+  const [port, deadPort, nothing] = [await freePort(), await freePort(), await freePort()]
+  const routes = [
+    { from: port, to: target.port },
+    { from: deadPort, to: nothing },
+  ]
+  try {
+    const child = await start(children, routes)
+    await untilOpen(child, routes)
+    await target.settle(port)
+    const cells: string[] = []
+    for (const event of tcpEvents) {
+      const { text, isGood } = await event.play({ port, deadPort, target, pids: () => processFamily(child.pid) })
+      cells.push(isGood ? text : `${text} !`)
+    }
+    await child.stop()
+    return cells
+  } finally {
+    await target.stop()
+  }
+}
