@@ -22,7 +22,8 @@ test("every slot has a target, and each has its weight's part of them", () => {
       const total = weights.reduce((sum, weight) => sum + weight, 0)
       for (const [at, weight] of weights.entries()) {
         const exact = (65_537 * weight) / total
-        assert.ok(Math.abs((counts[at] ?? 0) - exact) <= 2, `${counts[at]} instead of ${exact}`)
+        // Each is rounded once, and the last round is not complete.
+        assert.ok(Math.abs((counts[at] ?? 0) - exact) <= weights.length + 1, `${counts[at]} instead of ${exact}`)
       }
     }),
     { numRuns: 20 },
