@@ -44,11 +44,13 @@ ${Object.entries(benches)
   --quick               one round of 1 s each, fewer connections: to see that it works, not to read figures
   --seconds N           length of one measurement (default 2)
   --rounds N            rounds, interleaved over all systems; the median is shown (default 3, balance 5)
-  --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports · balance: see its page
+  --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports ·
+                        balance: of bulk, ping, churn, idle, load, warm, fair, wake, semantics
   --systems a,b         of the systems that would run
   --link tcp|tls|unix   between relay and agent (default tcp)
   --peers               fetches the peers that come from npm into a folder for temporary files
-  --peer 'NAME=COMMAND' one more system: the command serves {url} (also {host}, {port}) and forwards to {target}
+  --peer 'NAME=COMMAND' one more system: the command serves {url} (also {host}, {port}) and forwards to {target};
+                        balance: {routes} is FROM:TO, ports of loopback, for each of its targets
   --json FILE           all figures, every round
   --write               balance: the tables enter docs/benchmarks.md
   --source              runs relay and agent without the command line

@@ -13,7 +13,7 @@ import { Chain } from "./chain.ts"
 import type { Taken } from "./chain.ts"
 import { writeDocs } from "./docs.ts"
 import { showFairness } from "./fairness.ts"
-import { candidates, direct, reference } from "./proxies.ts"
+import { candidates, commandProxy, direct, reference } from "./proxies.ts"
 import type { Proxy } from "./proxies.ts"
 import { showSemantics } from "./semantics.ts"
 import { showChain } from "./show.ts"
@@ -45,7 +45,8 @@ export async function benchBalance(options: Options, children: Children): Promis
 }
 
 function systems(options: Options): readonly Proxy[] {
-  const all = [...candidates, direct]
+  const others = options.commands.map(({ name, command }) => commandProxy(name, command))
+  const all = [...candidates, ...others, direct]
   const unknown = options.systems?.find((wanted) => all.every(({ name }) => name !== wanted))
   if (unknown !== undefined) {
     throw new Error(`--systems knows ${all.map(({ name }) => name).join(", ")}, not "${unknown}"`)

@@ -44,6 +44,14 @@ export const candidates: readonly Proxy[] = [
   proxy("node pipe", "two sockets and pipe", nodePipe),
 ]
 
+/** Any other: a shell command in which `{routes}` is `FROM:TO`, ports of loopback, for each route. */
+export function commandProxy(name: string, command: string): Proxy {
+  return proxy(name, command, async (children, routes) => {
+    const filled = command.replaceAll("{routes}", routes.map(({ from, to }) => `${from}:${to}`).join(" "))
+    return children.start(name, "sh", ["-c", `exec ${filled}`])
+  })
+}
+
 export const direct: Proxy = {
   name: "no proxy",
   note: "the client and the target alone",
