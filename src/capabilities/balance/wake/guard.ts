@@ -52,6 +52,11 @@ export class Guard {
     this.#child.stdin?.write(`${group}\n`)
   }
 
+  /** Our event loop lives on until it is dismissed: the timers of a stop alone would not see to that. */
+  hold(): void {
+    this.#child.ref()
+  }
+
   /** The group is gone. */
   dismiss(): void {
     this.#child.stdin?.end("dismissed\n")

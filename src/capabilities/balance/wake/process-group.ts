@@ -63,6 +63,8 @@ export class ProcessGroup {
   /** To everybody in the group; false when nobody is there any more. */
   signal(name: NodeJS.Signals | 0): boolean {
     if (this.pid === undefined) return false
+    // Windows has no groups: a signal ends the program alone, at once.
+    if (process.platform === "win32") return !this.#hasEnded && (name === 0 || this.#child?.kill(name) === true)
     try {
       return process.kill(-this.pid, name)
     } catch (error) {

@@ -66,6 +66,7 @@ export class ProcessMachine implements Machine {
     this.#isStopping = true
     const { clock, settings, log } = this.#options
     const { group, guard } = running
+    guard.hold()
     const killAt = clock.now() + settings.stopMs
     group.signal("SIGTERM")
     if (!(await this.#isEmptyBy(group, killAt))) {
