@@ -19,6 +19,7 @@ import { RdvError, asRdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import type { WakeSettings } from "../config/settings.ts"
 import type { Target } from "../target/target.ts"
+import { IdleWatch } from "./idle-watch.ts"
 import { makeMachine } from "./machine.ts"
 import type { Machine, MakeMachine } from "./machine.ts"
 import { probeDirectly } from "./readiness.ts"
@@ -47,8 +48,6 @@ const firstLookMs = 5
 const mostLookMs = 250
 /** One look may take so long, ms: a server that boots may take a connection and forget it. */
 const oneLookMs = 5_000
-/** Whoever was told that it is ready has so long to come before it may be stopped, ms. */
-const promiseMs = 5_000
 /** It did not crash at its start when it lived so long, ms. */
 const provenMs = 10_000
 const backoffMs = { firstMs: 500, maxMs: 60_000 }
@@ -59,6 +58,8 @@ export class Waker {
   readonly #log: Log
   readonly #backoff: Backoff
   readonly #waiters: Set<Waiter> = new Set()
+  /** On while it is ready. */
+  readonly #watch: IdleWatch
   #settings: WakeSettings
   #state: WakeState = "asleep"
   /** What was started; undefined while it is ready: somebody else runs it. */
@@ -75,17 +76,17 @@ export class Waker {
   /** Why it failed, and when it may be tried again. */
   #failure: { readonly error: RdvError; readonly until: number } | undefined
   #retry: Timer | undefined
-  #users = 0
-  /** Callers that were told that it is ready and did not come yet. */
-  #promised = 0
-  #promisedAt = 0
-  #idle: Timer | undefined
   #isEnding = false
 
   constructor(options: WakerOptions) {
     this.#options = options
     this.#settings = options.settings
     this.#probe = options.probe ?? probeDirectly(options.target.settings.address)
+    this.#watch = new IdleWatch(
+      options.clock,
+      () => this.#settings.idleMs,
+      () => this.#letGo(),
+    )
     this.#log = options.log.with({ target: options.target.name })
     this.#backoff = new Backoff({ ...backoffMs, ...(options.random !== undefined && { random: options.random }) })
   }
@@ -108,7 +109,7 @@ export class Waker {
     if (signal.aborted) return Promise.reject(signal.reason as Error)
     if (this.#isEnding) return Promise.reject(new RdvError("closed", `${this.#name} is not started any more`))
     if (this.#state === "ready") {
-      this.#promise(1)
+      this.#watch.promise(1)
       return Promise.resolve()
     }
     if (this.#failure !== undefined) return Promise.reject(this.#refusal(this.#failure))
@@ -130,15 +131,12 @@ export class Waker {
 
   /** A connection to it was joined to a client. */
   busy(): void {
-    this.#users++
-    if (this.#promised > 0) this.#promised--
-    this.#idle?.cancel()
+    this.#watch.came()
   }
 
   /** That connection is over. */
   idle(): void {
-    this.#users--
-    if (this.#users === 0) this.#watchIdle()
+    this.#watch.left()
   }
 
   /**
@@ -154,7 +152,7 @@ export class Waker {
   /** Holds from now on; commands and environment from the next start on. */
   update(settings: WakeSettings): void {
     this.#settings = settings
-    if (this.#state === "ready" && this.#users === 0) this.#watchIdle()
+    this.#watch.restart()
   }
 
   /** Refuses all who wait, and ends what was started. Calling again joins the same end. */
@@ -166,7 +164,6 @@ export class Waker {
       this.#attempt?.abort(error)
       if (this.#state === "ready") this.#halt()
       this.#retry?.cancel()
-      this.#idle?.cancel()
     }
     await this.#task
   }
@@ -208,7 +205,8 @@ export class Waker {
       this.#readyAt = clock.now()
       if (!runs) this.#log.info("wake.ready", { ms: this.#readyAt - startedAt })
       this.#set("ready")
-      this.#promise(this.#waiters.size)
+      this.#watch.start()
+      this.#watch.promise(this.#waiters.size)
       for (const waiter of this.#waiters) settle(waiter)
       this.#waiters.clear()
       timer.cancel()
@@ -313,7 +311,7 @@ export class Waker {
       const text = `${this.#name} ended ${this.#crashes} times soon after its start: ${reason}`
       this.#backOff(new RdvError("unreachable", text), this.#backoff.next())
     }
-    this.#idle?.cancel()
+    this.#watch.stop()
     this.#rest()
   }
 
@@ -339,7 +337,7 @@ export class Waker {
 
   #halt(): void {
     this.#set("stopping")
-    this.#idle?.cancel()
+    this.#watch.stop()
     this.#task = this.#end().then(() => this.#rest())
   }
 
@@ -363,28 +361,8 @@ export class Waker {
       await delay(clock, mostLookMs)
   }
 
-  #promise(callers: number): void {
-    this.#promised += callers
-    this.#promisedAt = this.#options.clock.now()
-    if (this.#users === 0) this.#watchIdle()
-  }
-
-  #watchIdle(): void {
-    this.#idle?.cancel()
-    if (this.#state !== "ready") return
-    const { clock } = this.#options
-    this.#idle = clock.after(this.#settings.idleMs, () => {
-      if (this.#state !== "ready" || this.#users > 0) return
-      const held = this.#promisedAt + promiseMs - clock.now()
-      if (this.#promised > 0 && held > 0) this.#idle = clock.after(held, () => this.#letGo())
-      else this.#letGo()
-    })
-  }
-
   /** Nobody was there for so long. */
   #letGo(): void {
-    if (this.#state !== "ready" || this.#users > 0) return
-    this.#promised = 0
     // It has proven itself.
     this.#crashes = 0
     this.#backoff.reset()
@@ -396,8 +374,7 @@ export class Waker {
   #sleep(): void {
     this.#machine?.release()
     this.#machine = undefined
-    this.#idle?.cancel()
-    this.#promised = 0
+    this.#watch.stop()
     this.#rest()
   }
 
