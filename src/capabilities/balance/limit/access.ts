@@ -13,7 +13,7 @@ import type { Log } from "../../../base/log.ts"
 import { Problems, problemsOf } from "../../../config/problems.ts"
 import { readTextFile } from "../../../config/text-file.ts"
 import type { AccessRule, AccessSettings } from "../config/settings.ts"
-import { NetworkList, networkMend, readNetworks } from "./networks.ts"
+import { addNetworks, NetworkList, networkMend } from "./networks.ts"
 import type { Networks } from "./networks.ts"
 
 export interface AccessOptions {
@@ -76,15 +76,16 @@ export class Access {
       rule.seen = state
       if (state === rule.read || !isSettled) continue
       rule.read = state
-      if (this.#reload(rule, rule.file)) hasChanged = true
+      if (this.#reload(rule)) hasChanged = true
     }
     this.#watch()
     if (hasChanged) this.#options.onChange?.()
   }
 
-  #reload(rule: Rule, file: string): boolean {
+  #reload(rule: Rule): boolean {
+    const { file } = rule
     try {
-      rule.networks = readNetworkFile(file)
+      rule.networks = networksOf(rule)
     } catch (thrown) {
       const [{ message, mend } = asRdvError(thrown)] = problemsOf(asRdvError(thrown))
       this.#options.log.warn("access.refused", { file, reason: mend === undefined ? message : `${message}: ${mend}` })
@@ -95,9 +96,39 @@ export class Access {
   }
 }
 
-/** One network per line; `#` begins a comment. Throws `usage`, with all lines that are wrong (`problemsOf`). */
-export function readNetworkFile(file: string): Networks {
+interface Rule {
+  readonly allows: boolean
+  readonly written: readonly string[]
+  networks: Networks
+  readonly file: string | undefined
+  /** The file's state at the last look, and that which was read. */
+  seen: string
+  read: string
+}
+
+function readRule({ action, networks: written, file }: AccessRule): Rule {
+  // Looked at before it is read: what changes in between is seen as a change.
+  const state = file === undefined ? "" : stateNow(file)
+  return {
+    allows: action === "allow",
+    written,
+    networks: networksOf({ written, file }),
+    file,
+    seen: state,
+    read: state,
+  }
+}
+
+/** Those of the rule itself and those of its file. Throws `usage`. */
+function networksOf({ written, file }: Pick<Rule, "written" | "file">): Networks {
   const list = new NetworkList()
+  addNetworks(list, written)
+  if (file !== undefined) addNetworkFile(list, file)
+  return list.build()
+}
+
+/** One network per line; `#` begins a comment. Throws `usage`, with all lines that are wrong (`problemsOf`). */
+function addNetworkFile(list: NetworkList, file: string): void {
   const problems = new Problems()
   let line = 0
   for (const whole of readTextFile(file, mostFileBytes).split("\n")) {
@@ -112,28 +143,6 @@ export function readNetworkFile(file: string): Networks {
     problems.add({ file, line, column }, `${JSON.stringify(shown)} is not a network`, networkMend)
   }
   problems.check()
-  return list.build()
-}
-
-interface Rule {
-  readonly allows: boolean
-  networks: Networks
-  readonly file: string | undefined
-  /** The file's state at the last look, and that which was read. */
-  seen: string
-  read: string
-}
-
-function readRule({ action, networks, file }: AccessRule): Rule {
-  // Looked at before it is read: what changes in between is seen as a change.
-  const state = file === undefined ? "" : stateNow(file)
-  return {
-    allows: action === "allow",
-    networks: file === undefined ? readNetworks(networks) : readNetworkFile(file),
-    file,
-    seen: state,
-    read: state,
-  }
 }
 
 /** What changes whenever a file is written or replaced, or a link on the way to it. */

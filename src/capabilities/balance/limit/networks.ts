@@ -107,13 +107,17 @@ export class NetworkList {
 /** Throws `usage` for the first that is none. */
 export function readNetworks(texts: readonly string[]): Networks {
   const list = new NetworkList()
+  addNetworks(list, texts)
+  return list.build()
+}
+
+/** Throws `usage` for the first that is none. */
+export function addNetworks(list: NetworkList, texts: readonly string[]): void {
   for (const text of texts) {
     const problem = list.add(text)
-    if (problem !== undefined) {
-      throw new RdvError("usage", `${JSON.stringify(text)} is not a network: ${problem}`, { mend: networkMend })
-    }
+    if (problem === undefined) continue
+    throw new RdvError("usage", `${JSON.stringify(text)} is not a network: ${problem}`, { mend: networkMend })
   }
-  return list.build()
 }
 
 export const networkMend = "write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
