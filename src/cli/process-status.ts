@@ -1,10 +1,13 @@
 /** What a running command tells `rdv status` about itself. */
 
 import type { JsonObject } from "../base/json.ts"
+import type { AdminServer } from "../capabilities/balance/admin/admin-server.ts"
+import type { Control } from "../capabilities/balance/admin/control.ts"
 import type { Log } from "../base/log.ts"
 import { version } from "../node.ts"
 import type { RunningAgent, RunningRelay } from "../node.ts"
 import { openStatusSocket } from "../observe/status-socket.ts"
+import type { ProcessRole } from "../observe/status-socket.ts"
 import { folders } from "../store/paths.ts"
 import { printAddress } from "../transport/address.ts"
 import type { Environment } from "./command.ts"
@@ -14,6 +17,13 @@ export interface ToldProcess {
   readonly command: string
   readonly relay?: RunningRelay | undefined
   readonly agent?: RunningAgent | undefined
+  readonly balance?: ToldBalancer | undefined
+}
+
+export interface ToldBalancer {
+  readonly control: Control
+  /** Undefined: it is not administered through the socket. */
+  readonly handle: AdminServer["handle"] | undefined
 }
 
 /**
@@ -22,12 +32,14 @@ export interface ToldProcess {
  */
 export async function tellStatus(env: Environment, told: ToldProcess, log: Log): Promise<() => Promise<void>> {
   const startedAt = new Date()
-  const role = told.relay === undefined ? "agent" : told.agent === undefined ? "relay" : "local"
+  const role = roleOf(told)
+  const handle = told.balance?.handle
   try {
     const socket = await openStatusSocket({
       stateFolder: folders({ env }).state,
       role,
       read: () => read(told, role, startedAt),
+      ...(handle !== undefined && { handle }),
     })
     return () => socket.close()
   } catch (error) {
@@ -36,7 +48,17 @@ export async function tellStatus(env: Environment, told: ToldProcess, log: Log):
   }
 }
 
-function read({ command, relay, agent }: ToldProcess, role: string, startedAt: Date): JsonObject {
+function roleOf({ relay, agent, balance }: ToldProcess): ProcessRole {
+  if (balance !== undefined) return "balance"
+  if (relay === undefined) return "agent"
+  return agent === undefined ? "relay" : "local"
+}
+
+async function read(
+  { command, relay, agent, balance }: ToldProcess,
+  role: string,
+  startedAt: Date,
+): Promise<JsonObject> {
   const { user, system } = process.cpuUsage()
   return {
     role,
@@ -49,5 +71,6 @@ function read({ command, relay, agent }: ToldProcess, role: string, startedAt: D
     cpuMs: Math.round((user + system) / 1_000),
     ...(relay !== undefined && { relay: { addresses: relay.addresses.map(printAddress), ...relay.relay.status() } }),
     ...(agent !== undefined && { agent: agent.agent.status() }),
+    ...(balance !== undefined && { balance: (await balance.control.snapshot()) as unknown as JsonObject }),
   }
 }

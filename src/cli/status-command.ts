@@ -1,4 +1,4 @@
-/** `rdv status`: what the relays and agents of this user do right now. */
+/** `rdv status`: what the relays, agents and balancers of this user do right now. */
 
 import type { JsonObject } from "../base/json.ts"
 import { readStatuses } from "../observe/status-socket.ts"
@@ -10,7 +10,7 @@ import { processLines } from "./status-lines.ts"
 
 export const statusCommand: Command = {
   name: "status",
-  summary: "Shows what relays and agents of this user do right now.",
+  summary: "Shows what relays, agents and balancers of this user do right now.",
   usage: "[flags]",
   words: [0, 0],
   flags: {
@@ -23,7 +23,7 @@ export const statusCommand: Command = {
     ...commonFlags,
   },
   examples: [
-    ["rdv status", "sessions, links, round trips, streams, bytes, routes, limits"],
+    ["rdv status", "sessions, links, round trips, streams, bytes, routes, limits, targets"],
     ["rdv status --json", "all figures as one JSON object"],
   ],
   notes: ["The exit code is 1 when nothing runs."],
@@ -38,7 +38,7 @@ async function run(call: CommandCall): Promise<number> {
     if (at > 0) output.line()
     for (const line of processLines(each, output)) output.line(line)
   })
-  if (found.length === 0 && !output.json) output.note("rdv: no relay and no agent of this user is running")
+  if (found.length === 0 && !output.json) output.note("rdv: no relay, agent or balancer of this user is running")
   return found.length === 0 ? exitCode.failure : exitCode.ok
 }
 

@@ -1,11 +1,13 @@
 /** The human form of a process's status, in 80 columns. Figures come as JSON from another process, maybe of another version. */
 
-import { isJsonObject } from "../base/json.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { FoundProcess } from "../observe/status-socket.ts"
+import { balanceLines } from "./balance-lines.ts"
+import { branch, list, number, text } from "./json-fields.ts"
 import type { Output } from "./output.ts"
 import { printable, table, wrapped } from "./output.ts"
 import { bytesText } from "./token-limits.ts"
+import { size } from "./size.ts"
 import { span } from "./uplink-lines.ts"
 
 /** A relay may have thousands; `--json` tells all. */
@@ -19,6 +21,7 @@ export function processLines({ role, pid, status }: FoundProcess, output: Output
   }
   const relay = branch(status, "relay")
   const agent = branch(status, "agent")
+  const balance = branch(status, "balance")
   const facts = [
     `pid ${pid}`,
     `up ${span(number(status, "uptimeMs"))}`,
@@ -30,6 +33,7 @@ export function processLines({ role, pid, status }: FoundProcess, output: Output
     `  process   ${facts.join("  ")}`,
     ...(relay === undefined ? [] : relayLines(relay, agent === undefined)),
     ...(agent === undefined ? [] : agentLines(agent, relay === undefined)),
+    ...(balance === undefined ? [] : balanceLines(balance)),
   ].map((line) => line.trimEnd())
 }
 
@@ -183,36 +187,4 @@ function shorten(text: string, most: number): string {
 /** The end of a long path says more than its beginning. */
 function cut(text: string, most: number): string {
   return text.length <= most ? text : `…${text.slice(text.length - most + 1)}`
-}
-
-/** `1.2 KiB`. */
-export function size(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-  let value = bytes
-  let at = 0
-  while (value >= 1024 && at < units.length - 1) {
-    value /= 1024
-    at++
-  }
-  return `${value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${units[at]}`
-}
-
-function branch(of: JsonObject, key: string): JsonObject | undefined {
-  const value = of[key]
-  return isJsonObject(value) ? value : undefined
-}
-
-function list(of: JsonObject, key: string): JsonObject[] {
-  const value = of[key]
-  return Array.isArray(value) ? (value as Json[]).filter(isJsonObject) : []
-}
-
-function text(of: JsonObject, key: string): string {
-  const value = of[key]
-  return typeof value === "string" ? printable(value) : "?"
-}
-
-function number(of: JsonObject, key: string): number {
-  const value = of[key]
-  return typeof value === "number" ? value : 0
 }

@@ -258,7 +258,7 @@ test("rdv status removes what a killed process left, and says when nothing runs"
   tunnel.kill("SIGKILL")
   await tunnel.ended
   const nothing = await runCommand(["status"], { data: alone, cwd: data })
-  assertOneLine(nothing, 1, /no relay and no agent of this user is running/)
+  assertOneLine(nothing, 1, /no relay, agent or balancer of this user is running/)
   assert.equal(statSync(join(run, `local-${tunnel.pid}.sock`), { throwIfNoEntry: false }), undefined)
 })
 
