@@ -12,6 +12,7 @@ import { cautions } from "./config/cautions.ts"
 import { hostFacts } from "./config/host-facts.ts"
 import { readSettings } from "./config/read-settings.ts"
 import { withResolutions } from "./config/resolve.ts"
+import { settingsSchema } from "./config/schema.ts"
 import type { Settings } from "./config/settings.ts"
 import { settingsDocument, writeSettings } from "./config/write-settings.ts"
 
@@ -21,6 +22,7 @@ export const balanceCheckCommand: Command = {
   usage: "[FILE] [flags]",
   words: [0, 1],
   flags: {
+    schema: { kind: "switch", summary: "Prints the JSON Schema of such files, for editors" },
     all: { kind: "switch", summary: "Prints every default, too" },
     resolve: {
       kind: "list",
@@ -42,6 +44,11 @@ export const balanceCheckCommand: Command = {
 
 function run(call: CommandCall): Promise<number> {
   const { flags, output } = call
+  if (flags.on("schema")) {
+    output.line(JSON.stringify(settingsSchema(), undefined, 2))
+    output.record(settingsSchema())
+    return Promise.resolve(exitCode.ok)
+  }
   const settings = settingsOf(call)
   if (settings === undefined) return Promise.resolve(exitCode.usage)
   const warnings = cautions(settings, { facts: hostFacts(), wall: Date.now() })

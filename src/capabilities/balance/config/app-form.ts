@@ -1,13 +1,14 @@
 /** One app of a file: what `defaults` may say for all of them, and its own name, ports and targets. */
 
 import { isDeepStrictEqual } from "node:util"
+import type { JsonObject } from "../../../base/json.ts"
 import type { ConfigFields, ConfigValue } from "../../../config/value.ts"
 import { access } from "./access-form.ts"
 import { bandwidth } from "./bandwidth-form.ts"
 import { defaultApp, defaultKeepAlive } from "./defaults.ts"
 import type { AppDefaults } from "./defaults.ts"
-import { keysOf, mapForm, readFields, schemaOf, writeFields } from "./form.ts"
-import type { Form, Plain, Table } from "./form.ts"
+import { described, either, keysOf, mapForm, readFields, writeFields } from "./form.ts"
+import type { Description, Form, Plain, Table } from "./form.ts"
 import { health } from "./health-form.ts"
 import { listener, listenerTable, noListenerBase, plainPorts, sharedOf } from "./listener-form.ts"
 import type { ListenerBase, ListenerPlace } from "./listener-form.ts"
@@ -28,28 +29,31 @@ import { choice, duration, durationFrom, isOff, number, optional, rate, share, t
 const many = 10_000_000
 const time = durationFrom(1)
 
-const policyMap = mapForm<PolicySettings>({
-  kind: {
-    key: "kind",
-    form: choice("round-robin", "random", "least-connections", "peak-ewma", "hash"),
-    summary: "How a target is chosen",
+const policyMap = mapForm<PolicySettings>(
+  {
+    kind: {
+      key: "kind",
+      form: choice("round-robin", "random", "least-connections", "peak-ewma", "hash"),
+      summary: "How a target is chosen",
+    },
+    bound: {
+      key: "bound",
+      form: optional(number(1, 100)),
+      summary: "hash: a target gets at most so many times its share of the connections",
+    },
+    spillBelow: {
+      key: "spill-below",
+      form: share,
+      summary: "With a smaller share of healthy targets than this, the next priority helps out",
+    },
+    locality: {
+      key: "locality",
+      form: choice("off", "zone", "rtt"),
+      summary: "Prefers targets of the balancer's `zone`, or near ones by measured round trip",
+    },
   },
-  bound: {
-    key: "bound",
-    form: optional(number(1, 100)),
-    summary: "hash: a target gets at most so many times its share of the connections",
-  },
-  spillBelow: {
-    key: "spill-below",
-    form: share,
-    summary: "With a smaller share of healthy targets than this, the next priority helps out",
-  },
-  locality: {
-    key: "locality",
-    form: choice("off", "zone", "rtt"),
-    summary: "Prefers targets of the balancer's `zone`, or near ones by measured round trip",
-  },
-})
+  defaultApp.policy,
+)
 
 const policy: Form<PolicySettings> = {
   ...orWord(
@@ -61,26 +65,29 @@ const policy: Form<PolicySettings> = {
   placeholder: "round-robin, random, least-connections, peak-ewma, hash, or map",
 }
 
-const outlierMap = mapForm<OutlierSettings>({
-  connectFailures: {
-    key: "connect-failures",
-    form: whole(0, 1_000),
-    summary: "So many failed connects in a row eject a target; 0: never",
+const outlierMap = mapForm<OutlierSettings>(
+  {
+    connectFailures: {
+      key: "connect-failures",
+      form: whole(0, 1_000),
+      summary: "So many failed connects in a row eject a target; 0: never",
+    },
+    earlyResets: {
+      key: "early-resets",
+      form: whole(0, 1_000),
+      summary: "So many connections in a row that it reset before its first byte; 0: never",
+    },
+    ejectMs: { key: "eject", form: time, summary: "For how long; doubles each time" },
+    maxEjectMs: { key: "max-eject", form: time, summary: "… up to this" },
+    maxEjected: { key: "max-ejected", form: share, summary: "Of the app's targets, at once" },
+    panicBelow: {
+      key: "panic-below",
+      form: share,
+      summary: "With a smaller share of usable targets than this, health is ignored; 0%: never",
+    },
   },
-  earlyResets: {
-    key: "early-resets",
-    form: whole(0, 1_000),
-    summary: "So many connections in a row that it reset before its first byte; 0: never",
-  },
-  ejectMs: { key: "eject", form: time, summary: "For how long; doubles each time" },
-  maxEjectMs: { key: "max-eject", form: time, summary: "… up to this" },
-  maxEjected: { key: "max-ejected", form: share, summary: "Of the app's targets, at once" },
-  panicBelow: {
-    key: "panic-below",
-    form: share,
-    summary: "With a smaller share of usable targets than this, health is ignored; 0%: never",
-  },
-})
+  defaultApp.outlier,
+)
 
 const outlier: Form<OutlierSettings> = {
   read(value, base) {
@@ -92,18 +99,21 @@ const outlier: Form<OutlierSettings> = {
     return read
   },
   write: (value, base, all) => outlierMap.write(value, base, all),
-  schema: { anyOf: [{ enum: ["off", false] }, outlierMap.schema] },
+  ...either([{ enum: ["off", false] }], outlierMap),
   placeholder: "map, off",
 }
 
-const retryMap = mapForm<RetrySettings>({
-  attempts: { key: "attempts", form: whole(0, 100), summary: "Further targets that are tried when a dial fails" },
-  budget: {
-    key: "budget",
-    form: share,
-    summary: "Retries may be at most this share of all dials; 10 per second are always allowed",
+const retryMap = mapForm<RetrySettings>(
+  {
+    attempts: { key: "attempts", form: whole(0, 100), summary: "Further targets that are tried when a dial fails" },
+    budget: {
+      key: "budget",
+      form: share,
+      summary: "Retries may be at most this share of all dials; 10 per second are always allowed",
+    },
   },
-})
+  defaultApp.retry,
+)
 
 const retries: Form<RetrySettings> = {
   read: (value, base) => {
@@ -113,26 +123,40 @@ const retries: Form<RetrySettings> = {
   },
   write: (value, base, all) =>
     !all && value.budget === base.budget ? value.attempts : retryMap.write(value, base, all),
-  schema: { anyOf: [{ type: "integer", minimum: 0, maximum: 100 }, retryMap.schema] },
+  ...either([{ type: "integer", minimum: 0, maximum: 100 }], retryMap),
   placeholder: "N, or map",
 }
 
-const limits = mapForm<LimitSettings>({
-  connections: { key: "connections", form: optional(whole(1, many)), summary: "Of the app" },
-  perClient: { key: "per-client", form: optional(whole(1, many)), summary: "Of one client" },
-  newPerSecond: { key: "new", form: optional(rate), summary: "New connections of the app, with bursts of one second" },
-  newPerClientPerSecond: { key: "new-per-client", form: optional(rate), summary: "The same of one client" },
-  queue: { key: "queue", form: whole(0, 1_000_000), summary: "How many may wait when the app or all targets are full" },
-  queueMs: { key: "queue-timeout", form: time, summary: "… and how long" },
-  clientPrefix: {
-    key: "client-prefix",
-    form: mapForm<LimitSettings["clientPrefix"]>({
-      ipv4: { key: "ipv4", form: whole(1, 32), summary: "Bits of an IPv4 address that make one client" },
-      ipv6: { key: "ipv6", form: whole(1, 128), summary: "Bits of an IPv6 address that make one client" },
-    }),
-    summary: "What counts as one client",
+const limits = mapForm<LimitSettings>(
+  {
+    connections: { key: "connections", form: optional(whole(1, many)), summary: "Of the app" },
+    perClient: { key: "per-client", form: optional(whole(1, many)), summary: "Of one client" },
+    newPerSecond: {
+      key: "new",
+      form: optional(rate),
+      summary: "New connections of the app, with bursts of one second",
+    },
+    newPerClientPerSecond: { key: "new-per-client", form: optional(rate), summary: "The same of one client" },
+    queue: {
+      key: "queue",
+      form: whole(0, 1_000_000),
+      summary: "How many may wait when the app or all targets are full",
+    },
+    queueMs: { key: "queue-timeout", form: time, summary: "… and how long" },
+    clientPrefix: {
+      key: "client-prefix",
+      form: mapForm<LimitSettings["clientPrefix"]>(
+        {
+          ipv4: { key: "ipv4", form: whole(1, 32), summary: "Bits of an IPv4 address that make one client" },
+          ipv6: { key: "ipv6", form: whole(1, 128), summary: "Bits of an IPv6 address that make one client" },
+        },
+        defaultApp.limits.clientPrefix,
+      ),
+      summary: "What counts as one client",
+    },
   },
-})
+  defaultApp.limits,
+)
 
 const keepAlive: Form<KeepAliveSettings | undefined> = {
   read(value) {
@@ -146,7 +170,7 @@ const keepAlive: Form<KeepAliveSettings | undefined> = {
   optional: true,
 }
 
-export const commonTable: Table<AppDefaults> = {
+const commonTable: Table<AppDefaults> = {
   policy: { key: "policy", form: policy, summary: "How a target is chosen" },
   slowStartMs: {
     key: "slow-start",
@@ -157,47 +181,60 @@ export const commonTable: Table<AppDefaults> = {
   outlier: { key: "outlier", form: outlier, summary: "Leaves out targets that fail clients" },
   breaker: {
     key: "breaker",
-    form: mapForm<AppSettings["breaker"]>({
-      maxPending: { key: "max-pending", form: optional(whole(1, many)), summary: "Dials to one target at once" },
-      failureRate: {
-        key: "failure-rate",
-        form: optional(share),
-        summary: "A target with more failed dials is left out",
+    form: mapForm<AppSettings["breaker"]>(
+      {
+        maxPending: { key: "max-pending", form: optional(whole(1, many)), summary: "Dials to one target at once" },
+        failureRate: {
+          key: "failure-rate",
+          form: optional(share),
+          summary: "A target with more failed dials is left out",
+        },
+        minDials: { key: "min-dials", form: whole(1, many), summary: "… of at least so many" },
+        windowMs: { key: "window", form: durationFrom(100), summary: "… within this time" },
+        openMs: { key: "open", form: time, summary: "After so long one dial tries it out" },
       },
-      minDials: { key: "min-dials", form: whole(1, many), summary: "… of at least so many" },
-      windowMs: { key: "window", form: durationFrom(100), summary: "… within this time" },
-      openMs: { key: "open", form: time, summary: "After so long one dial tries it out" },
-    }),
+      defaultApp.breaker,
+    ),
     summary: "Opens the circuit to a target that fails",
   },
   retry: { key: "retries", form: retries, summary: "Further targets that are tried when a dial fails" },
   limits: { key: "limits", form: limits, summary: "How many connections" },
   bandwidth: {
     key: "bandwidth",
-    form: mapForm<AppSettings["bandwidth"]>({
-      connection: { key: "connection", form: bandwidth, summary: "Of each connection" },
-      client: { key: "client", form: bandwidth, summary: "Of each client with all its connections" },
-      app: { key: "app", form: bandwidth, summary: "Of the app; its clients share it fairly" },
-    }),
+    form: mapForm<AppSettings["bandwidth"]>(
+      {
+        connection: { key: "connection", form: bandwidth, summary: "Of each connection" },
+        client: { key: "client", form: bandwidth, summary: "Of each client with all its connections" },
+        app: { key: "app", form: bandwidth, summary: "Of the app; its clients share it fairly" },
+      },
+      defaultApp.bandwidth,
+    ),
     summary: "How many bytes per second",
   },
   timeouts: {
     key: "timeouts",
-    form: mapForm<AppSettings["timeouts"]>({
-      connectMs: { key: "connect", form: time, summary: "One attempt to reach a target" },
-      dialMs: { key: "dial", form: time, summary: "All attempts, and the wait for a target" },
-      idleMs: { key: "idle", form: optional(time), summary: "No byte either way" },
-      halfClosedMs: { key: "half-closed", form: time, summary: "No byte either way, after one side has ended" },
-      lifetimeMs: { key: "lifetime", form: optional(time), summary: "A connection in all" },
-      firstByteMs: {
-        key: "first-byte",
-        form: optional(time),
-        summary: "Until the client's first byte; not for protocols in which the server speaks first",
+    form: mapForm<AppSettings["timeouts"]>(
+      {
+        connectMs: { key: "connect", form: time, summary: "One attempt to reach a target" },
+        dialMs: { key: "dial", form: time, summary: "All attempts, and the wait for a target" },
+        idleMs: { key: "idle", form: optional(time), summary: "No byte either way" },
+        halfClosedMs: { key: "half-closed", form: time, summary: "No byte either way, after one side has ended" },
+        lifetimeMs: { key: "lifetime", form: optional(time), summary: "A connection in all" },
+        firstByteMs: {
+          key: "first-byte",
+          form: optional(time),
+          summary: "Until the client's first byte; not for protocols in which the server speaks first",
+        },
+        answerMs: { key: "answer", form: optional(time), summary: "Until the target's first byte" },
+        prefaceMs: { key: "preface", form: time, summary: "PROXY header, server name and TLS handshake together" },
+        slowReaderMs: {
+          key: "slow-reader",
+          form: optional(time),
+          summary: "Bytes wait for one side, and it takes none",
+        },
       },
-      answerMs: { key: "answer", form: optional(time), summary: "Until the target's first byte" },
-      prefaceMs: { key: "preface", form: time, summary: "PROXY header, server name and TLS handshake together" },
-      slowReaderMs: { key: "slow-reader", form: optional(time), summary: "Bytes wait for one side, and it takes none" },
-    }),
+      defaultApp.timeouts,
+    ),
     summary: "What may take how long",
   },
   keepAlive: { key: "keep-alive", form: keepAlive, summary: "Silence before TCP asks whether the other side is there" },
@@ -230,12 +267,12 @@ export interface AppBase {
 
 export const noAppBase: AppBase = { common: defaultApp, listener: noListenerBase, target: noTargetBase }
 
-const eachTarget = mapForm<TargetBase>(targetTable)
+const eachTarget = mapForm<TargetBase>(targetTable, noTargetBase)
 const ownKeys = ["name", "ports", "listen", "targets"] as const
 const eachTargetSummary = "Keys of targets that hold for all of the app"
 
 export const baseKeys: readonly string[] = [...keysOf(commonTable), ...keysOf(listenerTable), "each-target"]
-export const appKeys: readonly string[] = [...ownKeys, ...baseKeys]
+const appKeys: readonly string[] = [...ownKeys, ...baseKeys]
 
 export function readAppBase(fields: ConfigFields<string>, base: AppBase): AppBase {
   const each = fields.get("each-target")
@@ -315,12 +352,18 @@ export function writeApp(app: AppSettings, all: boolean): { [key: string]: Plain
   }
 }
 
-export function baseSchema(): { readonly [key: string]: Plain } {
+/** What `defaults` and apps may say. */
+export function describeBase(): Description {
+  const [common, shared] = [described(commonTable, defaultApp), described(listenerTable, noListenerBase)]
+  const each = { description: eachTargetSummary, ...eachTarget.schema }
   return {
-    ...(schemaOf(commonTable)["properties"] as object),
-    ...(schemaOf(listenerTable)["properties"] as object),
-    "each-target": { description: eachTargetSummary, ...eachTarget.schema },
-  } as { readonly [key: string]: Plain }
+    schema: {
+      ...(common.schema["properties"] as JsonObject),
+      ...(shared.schema["properties"] as JsonObject),
+      "each-target": each,
+    },
+    keys: [...common.keys, ...shared.keys],
+  }
 }
 
 /** A map, or one word that stands for it. */
@@ -339,7 +382,7 @@ function orWord<Value, Word extends string>(
     write(value, base, all) {
       return !all && isDeepStrictEqual(from(to(value), base), value) ? to(value) : form.write(value, base, all)
     },
-    schema: { anyOf: [{ enum: words }, form.schema] },
+    ...either([{ enum: words }], form),
     placeholder: `${form.placeholder}, or word`,
   }
 }

@@ -19,8 +19,20 @@ export interface Form<Value> {
   readonly schema: JsonObject
   /** For the manual: `TIME`. */
   readonly placeholder: string
+  /** Of a map, for the manual. */
+  readonly keys?: readonly KeyRow[]
   /** Undefined is a value of it. */
   readonly optional?: boolean
+}
+
+/** A line of the manual. */
+export interface KeyRow {
+  readonly key: string
+  readonly placeholder: string
+  /** As a file would say it; undefined where that is none or a map. */
+  readonly fallback: Plain | undefined
+  readonly summary: string
+  readonly keys: readonly KeyRow[]
 }
 
 export interface Field<Value> {
@@ -72,31 +84,69 @@ export function writeFields<Values extends object>(
   return written
 }
 
-export function schemaOf<Values extends object>(table: Table<Values>): JsonObject {
-  const entries = fieldsOf(table).map(([, { key, form, summary }]) => [
-    key,
-    { description: summary, ...form.schema } as JsonObject,
-  ])
-  const required = fieldsOf(table)
-    .filter(([, field]) => field.required === true)
-    .map(([, { key }]) => key)
+/** The schema of a map, and its lines in the manual. */
+export interface Description {
+  readonly schema: JsonObject
+  readonly keys: readonly KeyRow[]
+}
+
+/** `base` has the defaults. */
+export function described<Values extends object>(table: Table<Values>, base?: Partial<Values>): Description {
+  const keys = rowsOf(table, base)
+  const properties = fieldsOf(table).map(([, { key, form, summary }], at) => {
+    const fallback = keys[at]?.fallback
+    const schema: JsonObject = {
+      description: summary,
+      ...(fallback !== undefined && { default: fallback }),
+      ...form.schema,
+    }
+    return [key, schema] as const
+  })
+  const required = fieldsOf(table).filter(([, field]) => field.required === true)
   return {
-    type: "object",
-    additionalProperties: false,
-    ...(required.length > 0 && { required }),
-    properties: Object.fromEntries(entries) as JsonObject,
+    schema: {
+      type: "object",
+      additionalProperties: false,
+      ...(required.length > 0 && { required: required.map(([, { key }]) => key) }),
+      properties: Object.fromEntries(properties),
+    },
+    keys,
   }
 }
 
-/** A map with the keys of a table. */
-export function mapForm<Values extends object>(table: Table<Values>): Form<Values> {
+/** Where something else may stand instead of the map. */
+export function either(
+  others: readonly JsonObject[],
+  { schema, keys }: Pick<Form<never>, "schema" | "keys">,
+): Description {
+  return { schema: { anyOf: [...others, schema] }, keys: keys ?? [] }
+}
+
+function rowsOf<Values extends object>(table: Table<Values>, base: Partial<Values> = {}): readonly KeyRow[] {
+  return fieldsOf(table).map(([name, { key, form, summary }]) => {
+    const usual = base[name as keyof Values] as unknown
+    const isSaid = name in base && (usual !== undefined || form.optional === true)
+    const fallback = isSaid ? form.write(usual, usual, false) : undefined
+    const isSingle = typeof fallback !== "object" || Array.isArray(fallback)
+    return {
+      key,
+      placeholder: form.placeholder,
+      fallback: isSingle ? fallback : undefined,
+      summary,
+      keys: form.keys ?? [],
+    }
+  })
+}
+
+/** A map with the keys of a table. `base` has the defaults that are told. */
+export function mapForm<Values extends object>(table: Table<Values>, usual?: Partial<Values>): Form<Values> {
   return {
     read(value, base) {
       const fields = value.fields(keysOf(table), { anyCase: true })
       return fields === undefined ? undefined : readFields(table, fields, base)
     },
     write: (values, base, all) => writeFields(table, values, base, all),
-    schema: schemaOf(table),
+    ...described(table, usual),
     placeholder: "map",
   }
 }

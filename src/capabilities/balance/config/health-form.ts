@@ -3,10 +3,10 @@
 import type { ConfigValue } from "../../../config/value.ts"
 import { wrong } from "../../../config/quantity.ts"
 import { defaultHealth } from "./defaults.ts"
-import { keysOf, readFields, schemaOf, writeFields } from "./form.ts"
+import { described, either, keysOf, readFields, writeFields } from "./form.ts"
 import type { Form, Table } from "./form.ts"
 import type { HealthCheck, HealthSettings } from "./settings.ts"
-import { choice, durationFrom, isOff, listOf, optional, readText, share, whole } from "./value-forms.ts"
+import { choice, durationFrom, isOff, listOf, optional, readText, share, unsaid, whole } from "./value-forms.ts"
 
 type Statuses = readonly (readonly [least: number, most: number])[]
 type Kind = HealthCheck["kind"]
@@ -71,7 +71,7 @@ const table: Table<Flat> = {
   intervalMs: { key: "interval", form: durationFrom(10), summary: "From one check to the next" },
   downIntervalMs: {
     key: "down-interval",
-    form: optional(durationFrom(10)),
+    form: unsaid(durationFrom(10)),
     summary: "The same while the target is down (default: as `interval`)",
   },
   jitter: { key: "jitter", form: share, summary: "Each interval is longer or shorter by up to this" },
@@ -115,7 +115,7 @@ export const health: Form<HealthSettings | undefined> = {
     if (simple && flat.check !== "expect") return flat.check
     return { check: flat.check, ...keys }
   },
-  schema: { anyOf: [{ enum: ["tcp", "tls", "http", "off", false] }, schemaOf(table)] },
+  ...either([{ enum: ["tcp", "tls", "http", "off", false] }], described(table, flatDefault)),
   placeholder: "tcp, tls, http, off, or map",
   optional: true,
 }

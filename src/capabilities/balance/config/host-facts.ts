@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs"
 import { totalmem } from "node:os"
+import type { Settings } from "./settings.ts"
 
 export interface HostFacts {
   /** Ports below need a right that this user lacks; 0 when it has it. */
@@ -53,4 +54,15 @@ function read(path: string): string {
   } catch {
     return ""
   }
+}
+
+/** What the process needs beside its connections: ports, its own files, sockets of checks and admin. */
+const otherDescriptors = 64
+
+/** How many connections the limit of descriptors allows, each with its target's; undefined when it is not known. */
+export function descriptorsFor({ apps }: Pick<Settings, "apps">): number | undefined {
+  const soft = /^Max open files +(\d+)/m.exec(read("/proc/self/limits"))?.[1]
+  if (soft === undefined) return undefined
+  const ports = apps.reduce((sum, { listeners, targets }) => sum + listeners.length + targets.length, 0)
+  return Math.max(1, Math.floor((Number(soft) - otherDescriptors - ports) / 2))
 }

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util"
 import type { ConfigValue } from "../../../config/value.ts"
 import { listenAddressText, network, readListenAddress, serverName } from "./address-forms.ts"
 import { defaultListener, defaultListenerTls } from "./defaults.ts"
-import { keysOf, mapForm, readFields, schemaOf, writeFields } from "./form.ts"
+import { described, either, keysOf, mapForm, readFields, writeFields } from "./form.ts"
 import type { Form, Plain, Table } from "./form.ts"
 import type { ListenerSettings, ListenerTls } from "./settings.ts"
 import { choice, isOff, listOf, optional, path, readText, text, whole } from "./value-forms.ts"
@@ -72,7 +72,7 @@ const listenerTls: Form<ListenerTls | undefined> = {
     if (value.clientCa !== undefined) written["client-certificate"] = value.clientCertificate
     return written
   },
-  schema: { anyOf: [{ enum: ["off", false] }, schemaOf(tlsTable)] },
+  ...either([{ enum: ["off", false] }], described(tlsTable, noFlatTls)),
   placeholder: "map, off",
   optional: true,
 }
@@ -148,7 +148,7 @@ export const listener: Form<ListenerSettings> = {
     if (!all && isDeepStrictEqual(sharedOf(value), sharedOf(base))) return listenAddressText(value)
     return { address: listenAddressText(value), ...writeFields(listenerTable, sharedOf(value), sharedOf(base), all) }
   },
-  schema: { anyOf: [address.schema, schemaOf(table)] },
+  ...either([address.schema], described(table, noListenerBase)),
   placeholder: "PORT, HOST:PORT, or map",
 }
 

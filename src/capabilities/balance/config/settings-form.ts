@@ -7,8 +7,8 @@ import { baseKeys, noAppBase, readApp, readAppBase, writeApp } from "./app-form.
 import type { ReadApp } from "./app-form.ts"
 import { bandwidth } from "./bandwidth-form.ts"
 import { defaultSettings, defaultTracing } from "./defaults.ts"
-import { keysOf, mapForm, readFields, writeFields } from "./form.ts"
-import type { Form, Plain, Table } from "./form.ts"
+import { described, either, keysOf, mapForm, readFields, writeFields } from "./form.ts"
+import type { Description, Form, Plain, Table } from "./form.ts"
 import { readResolveKey } from "./resolve.ts"
 import type { Settings, TracingSettings } from "./settings.ts"
 import { checkPorts } from "./shared-ports.ts"
@@ -26,6 +26,7 @@ import {
   share,
   text,
   truth,
+  unsaid,
   whole,
 } from "./value-forms.ts"
 import { wrong } from "../../../config/quantity.ts"
@@ -40,18 +41,21 @@ const endpoint = readText(
   "URL",
 )
 
-const tracingMap = mapForm<TracingSettings>({
-  endpoint: { key: "endpoint", form: endpoint, summary: "Where spans go: OTLP/HTTP with JSON", required: true },
-  headers: { key: "headers", form: mapOf(text), summary: "Sent along, for a key" },
-  sample: { key: "sample", form: share, summary: "Of the connections" },
-})
+const tracingMap = mapForm<TracingSettings>(
+  {
+    endpoint: { key: "endpoint", form: endpoint, summary: "Where spans go: OTLP/HTTP with JSON", required: true },
+    headers: { key: "headers", form: mapOf(text), summary: "Sent along, for a key" },
+    sample: { key: "sample", form: share, summary: "Of the connections" },
+  },
+  defaultTracing,
+)
 
 const tracing: Form<TracingSettings | undefined> = {
   read: (value, base) =>
     isOff(value) ? undefined : tracingMap.read(value, base ?? { ...defaultTracing, endpoint: "" }),
   write: (value, _base, all) =>
     value === undefined ? "off" : tracingMap.write(value, { ...defaultTracing, endpoint: "" }, all),
-  schema: { anyOf: [{ enum: ["off", false] }, tracingMap.schema] },
+  ...either([{ enum: ["off", false] }], tracingMap),
   placeholder: "map, off",
   optional: true,
 }
@@ -66,10 +70,10 @@ const workers: Form<number> = {
 
 type Root = Omit<Settings, "apps">
 
-export const rootTable: Table<Root> = {
+const rootTable: Table<Root> = {
   maxConnections: {
     key: "max-connections",
-    form: optional(whole(1, 10_000_000)),
+    form: unsaid(whole(1, 10_000_000)),
     summary: "Of all apps together (default: what the limit of descriptors allows)",
   },
   bandwidth: { key: "bandwidth", form: bandwidth, summary: "Of all apps together; clients share it fairly" },
@@ -89,33 +93,43 @@ export const rootTable: Table<Root> = {
   },
   admin: {
     key: "admin",
-    form: mapForm<Settings["admin"]>({
-      socket: {
-        key: "socket",
-        form: truth,
-        summary: "A Unix socket for the same user, for `rdv balance target` and the like",
+    form: mapForm<Settings["admin"]>(
+      {
+        socket: {
+          key: "socket",
+          form: truth,
+          summary: "A Unix socket for the same user, for `rdv balance target` and the like",
+        },
+        listen: { key: "listen", form: optional(loopbackAddress), summary: "The same by TCP; wants `token-file`" },
+        tokenFile: { key: "token-file", form: optional(path), summary: "A file with the token that TCP wants" },
+        metrics: {
+          key: "metrics",
+          form: optional(loopbackAddress),
+          summary: "Serves /metrics there, and nothing else",
+        },
       },
-      listen: { key: "listen", form: optional(loopbackAddress), summary: "The same by TCP; wants `token-file`" },
-      tokenFile: { key: "token-file", form: optional(path), summary: "A file with the token that TCP wants" },
-      metrics: { key: "metrics", form: optional(loopbackAddress), summary: "Serves /metrics there, and nothing else" },
-    }),
+      defaultSettings.admin,
+    ),
     summary: "Who may look and change",
   },
   log: {
     key: "log",
-    form: mapForm<Settings["log"]>({
-      connections: {
-        key: "connections",
-        form: choice("all", "failed", "none"),
-        summary: "Which connections are told when they have ended",
+    form: mapForm<Settings["log"]>(
+      {
+        connections: {
+          key: "connections",
+          form: choice("all", "failed", "none"),
+          summary: "Which connections are told when they have ended",
+        },
       },
-    }),
+      defaultSettings.log,
+    ),
     summary: "What is logged",
   },
   tracing: { key: "tracing", form: tracing, summary: "Spans for OpenTelemetry" },
 }
 
-const rootKeys = ["$schema", "apps", "defaults", ...keysOf(rootTable)] as const
+export const rootKeys: readonly string[] = ["$schema", "apps", "defaults", ...keysOf(rootTable)]
 
 /** Problems are noted; what is given back is of use when there are none. */
 export function readRoot(value: ConfigValue): Settings {
@@ -138,10 +152,13 @@ export function readRoot(value: ConfigValue): Settings {
 function named(apps: readonly ReadApp[]): readonly ReadApp[] {
   const taken = new Set(apps.map(({ settings }) => settings.name))
   const seen = new Set<string>()
+  const counts = new Map<string, number>()
   return apps.map((app) => {
     const { name } = app.settings
     let unique = name
-    for (let count = 2; seen.has(unique) || (unique !== name && taken.has(unique)); count++) unique = `${name}#${count}`
+    let count = counts.get(name) ?? 1
+    while (seen.has(unique) || (unique !== name && taken.has(unique))) unique = `${name}#${++count}`
+    counts.set(name, count)
     seen.add(unique)
     return { ...app, settings: { ...app.settings, name: unique } }
   })
@@ -151,4 +168,8 @@ function named(apps: readonly ReadApp[]): readonly ReadApp[] {
 export function writeRoot({ apps, ...root }: Settings, all: boolean): { readonly [key: string]: Plain } {
   const { apps: _none, ...usual } = defaultSettings
   return { ...writeFields(rootTable, root, usual, all), apps: apps.map((app) => writeApp(app, all)) }
+}
+
+export function describeRoot(): Description {
+  return described(rootTable, defaultSettings)
 }

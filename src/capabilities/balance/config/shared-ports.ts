@@ -11,61 +11,77 @@ export interface NamedListener extends ListenerPlace {
   readonly app: string
 }
 
+/** Who listens on one address. */
+interface Group {
+  readonly first: NamedListener
+  readonly apps: Map<string, NamedListener>
+  readonly names: Map<string, NamedListener>
+  /** Takes what nobody else does. */
+  rest: NamedListener | undefined
+}
+
 /** Notes each clash at the later place. */
 export function checkPorts(listeners: readonly NamedListener[]): void {
-  const byPort = new Map<number, NamedListener[]>()
+  const byPort = new Map<number, Map<string | undefined, Group>>()
   for (const one of listeners) {
-    const before = byPort.get(one.listener.port)
-    if (before === undefined) byPort.set(one.listener.port, [one])
-    else {
-      for (const other of before) if (clash(other, one)) break
-      before.push(one)
-    }
+    const { host, port, serverNames } = one.listener
+    const groups = byPort.get(port) ?? new Map<string | undefined, Group>()
+    byPort.set(port, groups)
+    const group = groups.get(host)
+    const wider = [...groups.values()].find(
+      ({ first }) => first.listener.host !== host && overlaps(first.listener, one.listener),
+    )
+    if (wider !== undefined) tellWider(wider.first, one)
+    else if (group !== undefined) tellClash(group, one)
+    const present = group ?? { first: one, apps: new Map(), names: new Map(), rest: undefined }
+    groups.set(host, present)
+    present.apps.set(one.app, one)
+    for (const name of serverNames) present.names.set(name, one)
+    if (serverNames.length === 0) present.rest ??= one
   }
 }
 
-/** Whether there was one. */
-function clash(before: NamedListener, now: NamedListener): boolean {
-  const [a, b] = [before.listener, now.listener]
-  if (!overlaps(a, b)) return false
-  const port = `port ${b.port} of ${JSON.stringify(now.app)}`
-  const other = `one of ${JSON.stringify(before.app)}, at ${placeText(before.value.place)}`
-  const tell = (what: string, mend: string) => {
-    now.value.wrong(`${port} ${what}`, mend)
-    return true
+function tellWider(before: NamedListener, now: NamedListener): void {
+  const isNamed = before.listener.serverNames.length + now.listener.serverNames.length > 0 && before.app !== now.app
+  if (!isNamed) tell(now, `is already ${called(before)}`, once)
+  else {
+    const where = `where it listens on ${listenAddressText(before.listener)}`
+    tell(now, `is already ${called(before)}, ${where}`, "listen on the same address to share the port")
   }
-  if (before.app === now.app || (a.serverNames.length === 0 && b.serverNames.length === 0)) {
-    const named = before.app === now.app || a.host !== b.host
-    return tell(
-      `is already ${other}`,
-      named
-        ? "each port can stand in the file once"
-        : 'each port can stand in the file once, or share it by "server-names"',
-    )
+}
+
+function tellClash({ first, apps, names, rest }: Group, now: NamedListener): void {
+  const { app, listener } = now
+  const own = apps.get(app)
+  if (own !== undefined) return tell(now, `is already ${called(own)}`, once)
+  if (listener.serverNames.length === 0 && rest !== undefined) {
+    return tell(now, `is already ${called(rest)}`, `${once}, or share it by "server-names"`)
   }
-  if (a.host !== b.host) {
-    return tell(
-      `is already ${other}, where it listens on ${listenAddressText(a)}`,
-      "listen on the same address to share the port",
-    )
-  }
-  const name = b.serverNames.find((one) => a.serverNames.includes(one))
-  if (name !== undefined) return tell(`takes ${name}, as does ${other}`, "leave one out")
-  for (const [key, left, right] of [
-    ["proxy-protocol", a.proxyProtocol, b.proxyProtocol],
-    ["proxy-from", a.proxyFrom, b.proxyFrom],
-    ["backlog", a.backlog, b.backlog],
+  const name = listener.serverNames.find((one) => names.has(one))
+  if (name !== undefined)
+    return tell(now, `takes ${name}, as does ${called(names.get(name) as NamedListener)}`, "leave one out")
+  for (const [key, spelled] of [
+    ["proxyProtocol", "proxy-protocol"],
+    ["proxyFrom", "proxy-from"],
+    ["backlog", "backlog"],
   ] as const) {
-    if (!isDeepStrictEqual(left, right)) {
-      return tell(`has another "${key}" than ${other}`, "one listener has one: make them alike")
-    }
+    if (isDeepStrictEqual(first.listener[key], listener[key])) continue
+    return tell(now, `has another "${spelled}" than ${called(first)}`, "one listener has one: make them alike")
   }
-  return false
+}
+
+const once = "each port can stand in the file once"
+
+function called({ app, value }: NamedListener): string {
+  return `one of ${JSON.stringify(app)}, at ${placeText(value.place)}`
+}
+
+function tell({ app, listener, value }: NamedListener, what: string, mend: string): void {
+  value.wrong(`port ${listener.port} of ${JSON.stringify(app)} ${what}`, mend)
 }
 
 /** Whether the system refuses to listen on both. */
 function overlaps(a: ListenerSettings, b: ListenerSettings): boolean {
-  if (a.host === b.host) return true
   return covers(a.host, b.host) || covers(b.host, a.host)
 }
 

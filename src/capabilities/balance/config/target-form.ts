@@ -4,24 +4,24 @@ import { isDeepStrictEqual } from "node:util"
 import { addressText } from "../target/target.ts"
 import { serverName, targetAddress } from "./address-forms.ts"
 import { defaultTarget, defaultTargetTls } from "./defaults.ts"
-import { keysOf, readFields, schemaOf, writeFields } from "./form.ts"
+import { described, either, keysOf, readFields, writeFields } from "./form.ts"
 import type { Form, Table } from "./form.ts"
 import { alpn } from "./listener-form.ts"
 import type { TargetAddress, TargetSettings, TargetTls } from "./settings.ts"
-import { choice, isOff, number, optional, path, text, truth, whole } from "./value-forms.ts"
+import { choice, isOff, number, optional, path, text, truth, unsaid, whole } from "./value-forms.ts"
 import { wake } from "./wake-form.ts"
 
 const tlsTable: Table<TargetTls> = {
   serverName: {
     key: "server-name",
-    form: optional(serverName),
+    form: unsaid(serverName),
     summary: "Asked for and verified (default: the target's host)",
   },
-  ca: { key: "ca", form: optional(path), summary: "PEM file with the authority (default: the system's)" },
+  ca: { key: "ca", form: unsaid(path), summary: "PEM file with the authority (default: the system's)" },
   verify: { key: "verify", form: truth, summary: "Whether the certificate has to be right" },
   alpn: {
     key: "alpn",
-    form: optional(alpn),
+    form: unsaid(alpn),
     summary: "Protocols that are offered (default: what the client agreed on)",
   },
   cert: { key: "cert", form: optional(path), summary: "PEM file with our own certificate" },
@@ -45,7 +45,7 @@ const targetTls: Form<TargetTls | undefined> = {
     const written = writeFields(tlsTable, value, defaultTargetTls, all)
     return Object.keys(written).length === 0 ? true : written
   },
-  schema: { anyOf: [{ enum: ["off"] }, { type: "boolean" }, schemaOf(tlsTable)] },
+  ...either([{ enum: ["off"] }, { type: "boolean" }], described(tlsTable, defaultTargetTls)),
   placeholder: "true, off, or map",
   optional: true,
 }
@@ -96,7 +96,7 @@ export const target: Form<TargetSettings> = {
     if (!all && isDeepStrictEqual(value, base)) return text
     return { address: text, ...writeFields(targetTable, value, base, all) }
   },
-  schema: { anyOf: [{ type: "string", minLength: 1 }, schemaOf(table)] },
+  ...either([{ type: "string", minLength: 1 }], described(table, defaultTarget)),
   placeholder: "ADDRESS, or map",
 }
 

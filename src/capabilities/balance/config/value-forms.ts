@@ -174,7 +174,17 @@ export function optional<Value>(form: Form<Value>): Form<Value | undefined> {
     write: (value, base, all) => (value === undefined ? "off" : form.write(value, base as Value, all)),
     schema: { anyOf: [{ enum: ["off", false] }, form.schema] },
     placeholder: `${form.placeholder}, off`,
+    keys: form.keys ?? [],
     optional: true,
+  }
+}
+
+/** The same, or nothing, which is not to be written: something else stands in for it then. */
+export function unsaid<Value>(form: Form<Value>): Form<Value | undefined> {
+  return {
+    ...form,
+    read: (value, base) => form.read(value, base as Value),
+    write: (value, base, all) => (value === undefined ? undefined : form.write(value, base as Value, all)),
   }
 }
 
@@ -197,6 +207,7 @@ export function listOf<Item>(form: Form<Item>, base?: Item): Form<readonly Item[
       anyOf: [{ enum: ["none"] }, form.schema, { type: "array", minItems: 1, items: form.schema }],
     },
     placeholder: `list of ${form.placeholder}`,
+    keys: form.keys ?? [],
   }
 }
 

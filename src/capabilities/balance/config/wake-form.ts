@@ -3,7 +3,7 @@
 import { wrong } from "../../../config/quantity.ts"
 import type { ConfigValue } from "../../../config/value.ts"
 import { defaultWake } from "./defaults.ts"
-import { keysOf, readFields, schemaOf, writeFields } from "./form.ts"
+import { described, either, keysOf, readFields, writeFields } from "./form.ts"
 import type { Form, Table } from "./form.ts"
 import type { WakeSettings } from "./settings.ts"
 import { durationFrom, isOff, mapOf, optional, path, readText, text, whole } from "./value-forms.ts"
@@ -71,6 +71,17 @@ const table: Table<Flat> = {
   queue: { key: "queue", form: whole(1, 1_000_000), summary: "Connections that may wait for it" },
 }
 
+const noHow = {
+  command: undefined,
+  cwd: undefined,
+  start: undefined,
+  stop: undefined,
+  startUrl: undefined,
+  stopUrl: undefined,
+} as const
+
+const noFlat: Flat = { ...noHow, ...defaultWake }
+
 const ways = ["command", "start", "start-url"] as const
 
 export const wake: Form<WakeSettings | undefined> = {
@@ -86,6 +97,8 @@ export const wake: Form<WakeSettings | undefined> = {
     const start = base === undefined ? noFlat : flatOf(base)
     const flat = readFields(table, fields, given.length > 0 ? { ...start, ...noHow } : start)
     const how = howOf(flat)
+    // What is there and wrong was told already.
+    if (how === undefined && given.length > 0) return undefined
     if (how === undefined) return value.wrong("it says nothing to start", 'add "command", "start" or "start-url"')
     refuseStrays(how.kind, (key) => fields.get(key))
     const { env, ready: sign, idleMs, timeoutMs, stopMs, queue } = flat
@@ -93,21 +106,10 @@ export const wake: Form<WakeSettings | undefined> = {
   },
   write: (value, _base, all) =>
     value === undefined ? "off" : drop(writeFields(table, flatOf(value), noFlat, all), value.how.kind),
-  schema: { anyOf: [{ enum: ["off", false] }, schemaOf(table)] },
+  ...either([{ enum: ["off", false] }], described(table, noFlat)),
   placeholder: "map, off",
   optional: true,
 }
-
-const noHow = {
-  command: undefined,
-  cwd: undefined,
-  start: undefined,
-  stop: undefined,
-  startUrl: undefined,
-  stopUrl: undefined,
-} as const
-
-const noFlat: Flat = { ...noHow, ...defaultWake }
 
 /** Key → the way that it goes with. */
 const goesWith = {

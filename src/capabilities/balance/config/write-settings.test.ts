@@ -1,16 +1,19 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
+import { misfits } from "../../../../test/kit/json-schema.ts"
 import { RdvError } from "../../../base/error.ts"
 import type { Json } from "../../../base/json.ts"
 import { readDocument } from "../../../config/document.ts"
 import { documentText } from "../../../config/write-document.ts"
 import { readSettings } from "./read-settings.ts"
+import { settingsSchema } from "./schema.ts"
 import type { Settings } from "./settings.ts"
 import { settingsDocument, simpleForm, writeSettings } from "./write-settings.ts"
 
 const read = (text: string): Settings => readSettings(readDocument(text, { file: "/etc/rdv/balance.yaml" }))
 
+const schema = settingsSchema()
 const time = fc.constantFrom("1s", "250ms", "1m30s", "2h", "10d", "2.5s", "90s")
 const timeOrOff = fc.oneof(time, fc.constantFrom("off", false))
 const byteRate = fc.constantFrom("10MB/s", "64KiB/s", "8Mbit/s", 1000, "1.5 GiB/s", "777", "1bit/s", "off")
@@ -260,7 +263,7 @@ const document = fc
     fc.array(app, { minLength: 1, maxLength: 3 }),
     keys({
       defaults: keys(appKeys),
-      "max-connections": countOrOff,
+      "max-connections": count,
       bandwidth,
       tiers: fc.constantFrom("none", [
         {
@@ -292,7 +295,7 @@ const document = fc
   )
   .map(([apps, root]) => ({ ...(root as object), apps }))
 
-test("what is written reads back as the same settings", () => {
+test("what is written reads back as the same settings, and fits the schema as what was read does", () => {
   let good = 0
   fc.assert(
     fc.property(document, (value) => {
@@ -305,12 +308,65 @@ test("what is written reads back as the same settings", () => {
         return
       }
       good++
+      assert.deepEqual(misfits(value as Json, schema), [])
       for (const all of [false, true]) {
         assert.deepEqual(read(writeSettings(settings, { all })), settings)
+        assert.deepEqual(misfits(settingsDocument(settings, { all }), schema), [])
         assert.deepEqual(read(JSON.stringify(settingsDocument(settings, { all }))), settings)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
-  assert.ok(good > 100, `${good} of 300 were good`)
+  assert.ok(good > 50, `${good} of 150 were good`)
+})
+
+test("what is written is as short as a person would write it", () => {
+  const text = `
+apps:
+  - {name: a, ports: [80, 81], targets: ["b:1", {address: "c:2", weight: 2}], timeouts: {idle: 90s, connect: 4s}, policy: hash}
+  - {name: b, listen: ["127.0.0.1:82", {address: 83}], targets: [unix:/run/x], policy: {kind: hash}, health: {check: tcp}}
+`
+  assert.equal(
+    writeSettings(read(text)),
+    `defaults:
+  policy: hash
+apps:
+  - name: a
+    ports: [80, 81]
+    targets:
+      - b:1
+      - address: c:2
+        weight: 2
+    timeouts:
+      idle: 90s
+  - name: b
+    listen: [127.0.0.1:82, 83]
+    targets: [unix:/run/x]
+    health: tcp
+`,
+  )
+})
+
+test("the public form comes out as it went in, and otherwise says what it loses", () => {
+  const json = `${JSON.stringify({ Apps: [{ Name: "a", Ports: [1, 2], Targets: ["b:1", "[::1]:2"] }] }, undefined, 2)}\n`
+  assert.deepEqual(simpleForm(read(json)), { json, losses: [] })
+  const { json: left, losses } = simpleForm(
+    read(`
+zone: x
+apps:
+  - {name: a, listen: ["127.0.0.1:80", {address: 443, tls: {cert: a, key: b}}], targets: [rdv:a, "b:1", {address: "c:1", warm: 2}], no-delay: false}
+  - {name: b, ports: 444, targets: rdv:b}
+`),
+  )
+  assert.deepEqual(JSON.parse(left), { Apps: [{ Name: "a", Ports: [80, 443], Targets: ["b:1", "c:1"] }] })
+  assert.deepEqual(losses, [
+    "zone of the whole file",
+    '"a": no-delay',
+    '"a": the address of 127.0.0.1:80: the port is on all addresses',
+    '"a": tls of a listener',
+    '"a": the target rdv:a',
+    '"a": warm of c:1',
+    '"b": the target rdv:b',
+    '"b": the app, which has no target left',
+  ])
 })

@@ -4,11 +4,10 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, test } from "node:test"
+import { misfits, plainValue } from "../../../../test/kit/json-schema.ts"
 import { sampleApps, ScenarioDesk } from "../../../../test/kit/scenario-desk.ts"
-import type { Json, JsonObject } from "../../../base/json.ts"
-import { isJsonObject } from "../../../base/json.ts"
+import type { JsonObject } from "../../../base/json.ts"
 import { readDocument } from "../../../config/document.ts"
-import type { ConfigValue } from "../../../config/value.ts"
 import { options } from "./options.ts"
 import { fileKeys, targetKeys } from "./read-file.ts"
 import { entryKeys, requestKeys } from "./sequence-file.ts"
@@ -26,69 +25,8 @@ desk.write("0\n1\n", "times.csv")
 desk.write('"a"\n', "all.jsonl")
 desk.write("a", "body.bin")
 
-/** The part of JSON Schema that ours uses; anything else in it is an error here. */
-function misfits(value: Json, rule: JsonObject, at = ""): string[] {
-  const found: string[] = []
-  for (const [word, wanted] of Object.entries(rule) as readonly (readonly [string, Json])[]) {
-    if (["$schema", "$defs", "title", "description", "default", "examples", "required", "properties"].includes(word))
-      continue
-    if (word === "$ref") {
-      const name = String(wanted).replace("#/$defs/", "")
-      found.push(...misfits(value, (schema["$defs"] as JsonObject)[name] as JsonObject, at))
-    } else if (word === "anyOf") {
-      if ((wanted as JsonObject[]).every((one) => misfits(value, one, at).length > 0)) found.push(`${at} fits none`)
-    } else if (word === "enum") {
-      if (!(wanted as Json[]).includes(value)) found.push(`${at} is none of ${JSON.stringify(wanted)}`)
-    } else if (word === "type") {
-      const type = Array.isArray(value) ? "array" : value === null ? "null" : typeof value
-      const types = type === "number" && Number.isInteger(value) ? [type, "integer"] : [type]
-      if (!types.some((one) => [wanted].flat().includes(one))) found.push(`${at} is a ${type}`)
-    } else if (word === "pattern") {
-      if (typeof value === "string" && !new RegExp(wanted as string, "u").test(value))
-        found.push(`${at} fits no pattern`)
-    } else if (word === "minimum" || word === "maximum") {
-      const sign = word === "minimum" ? 1 : -1
-      if (typeof value === "number" && sign * value < sign * (wanted as number)) found.push(`${at} is out of range`)
-    } else if (word === "minLength" || word === "minItems") {
-      const length = typeof value === "string" || Array.isArray(value) ? value.length : Infinity
-      if (length < (wanted as number)) found.push(`${at} is too short`)
-    } else if (word === "items") {
-      if (Array.isArray(value))
-        found.push(...value.flatMap((item: Json, index) => misfits(item, wanted as JsonObject, `${at}/${index}`)))
-    } else if (word === "additionalProperties") {
-      if (!isJsonObject(value)) continue
-      const properties = (rule["properties"] ?? {}) as JsonObject
-      for (const [key, one] of Object.entries(value)) {
-        const inner = (properties[key] ?? wanted) as JsonObject | false
-        if (inner === false) found.push(`${at}/${key} is unknown`)
-        else found.push(...misfits(one as Json, inner, `${at}/${key}`))
-      }
-      for (const key of (rule["required"] ?? []) as string[]) if (!(key in value)) found.push(`${at}/${key} is missing`)
-    } else assert.fail(`${word} in the schema is nothing that this test knows`)
-  }
-  return found
-}
-
-/** What an editor makes of the text. */
-function plain(value: ConfigValue): Json {
-  switch (value.kind) {
-    case "list":
-      return value.list((item) => plain(item)) ?? []
-    case "map":
-      return Object.fromEntries(value.entries((key, one) => [key, plain(one)] as const) ?? [])
-    case "number":
-      return value.number() ?? null
-    case "boolean":
-      return value.boolean() ?? null
-    case "text":
-      return value.read((text) => text) ?? null
-    case "nothing":
-      return null
-  }
-}
-
 function fits(text: string): string[] {
-  return misfits(plain(readDocument(text, { file: "x.yaml" }).root), schema)
+  return misfits(plainValue(readDocument(text, { file: "x.yaml" }).root), schema)
 }
 
 test("every example of the manual is read, and fits the schema", () => {
