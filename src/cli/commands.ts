@@ -1,7 +1,10 @@
 /** The commands in the order of the overview. One entry is all that a new command needs here. */
 
+import { balanceCommand } from "../capabilities/balance/command.ts"
 import { balanceCheckCommand } from "../capabilities/balance/check-command.ts"
 import { balanceConvertCommand } from "../capabilities/balance/convert-command.ts"
+import { reloadCommand } from "../capabilities/balance/reload-command.ts"
+import { targetCommand } from "../capabilities/balance/target-command.ts"
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
@@ -10,13 +13,17 @@ import { doctorCommand } from "./doctor-command.ts"
 import { nameList, nameMove, nameRelease } from "./name-command.ts"
 import { relayCommand } from "./relay-command.ts"
 import { statusCommand } from "./status-command.ts"
+import { topCommand } from "./top-command.ts"
 import { tokenList, tokenNew, tokenRemove } from "./token-command.ts"
 
 export const commands: readonly Command[] = [
   httpCommand,
   tcpCommand,
+  balanceCommand,
   balanceCheckCommand,
   balanceConvertCommand,
+  reloadCommand,
+  targetCommand,
   loadCommand,
   compareCommand,
   serveCommand,
@@ -28,5 +35,6 @@ export const commands: readonly Command[] = [
   nameRelease,
   nameMove,
   statusCommand,
+  topCommand,
   doctorCommand,
 ]

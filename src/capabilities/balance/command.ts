@@ -1,0 +1,201 @@
+/** `rdv balance`: the TCP proxy. */
+
+import { systemClock } from "../../base/clock.ts"
+import type { Log } from "../../base/log.ts"
+import type { Stream } from "../../base/stream.ts"
+import { SeededRandom } from "../../base/random.ts"
+import { exitCode, untilStopped } from "../../cli/command.ts"
+import type { Command, CommandCall } from "../../cli/command.ts"
+import {
+  commonFlags,
+  dataFlag,
+  dialOf,
+  foldersOf,
+  logFlags,
+  logOf,
+  relayAddress,
+  relayFlags,
+  tokenOf,
+} from "../../cli/common-flags.ts"
+import { printable } from "../../base/columns.ts"
+import { tellStatus } from "../../cli/process-status.ts"
+import { onHangUp } from "../../cli/stop-signals.ts"
+import { readDocumentFile } from "../../config/document.ts"
+import { dialPrivate } from "../../host/private-call.ts"
+import { startAgent, version } from "../../node.ts"
+import type { RunningAgent } from "../../node.ts"
+import { agentIdentity } from "../../store/agent-identity.ts"
+import { parseAddress, printAddress } from "../../transport/address.ts"
+import { AdminServer } from "./admin/admin-server.ts"
+import { descriptorsFor } from "./config/host-facts.ts"
+import { readSettings } from "./config/read-settings.ts"
+import { withResolutions } from "./config/resolve.ts"
+import type { Settings } from "./config/settings.ts"
+import type { ConnectionRecord } from "./connection/record.ts"
+import { BalanceControl } from "./engine/balance-control.ts"
+import { Balancer } from "./engine/balancer.ts"
+import { ConnectionLog } from "./observe/connection-log.ts"
+import { SpanExporter } from "./observe/spans.ts"
+
+export const balanceCommand: Command = {
+  name: "balance",
+  summary: "Balances TCP connections over targets, as a file says.",
+  usage: "[FILE] [flags]",
+  words: [0, 1],
+  singleDash: true,
+  flags: {
+    config: {
+      kind: "text",
+      value: "FILE",
+      env: "RDV_BALANCE_CONFIG",
+      summary: "The file: YAML, or JSON as Apps/Ports/Targets",
+      default: "config.json",
+    },
+    c: { kind: "text", value: "FILE", summary: "The same" },
+    resolve: {
+      kind: "list",
+      value: "HOST=ADDR",
+      summary: "Uses this address for the host instead of asking for its name; several with commas",
+    },
+    ...relayFlags,
+    ...dataFlag,
+    ...logFlags,
+    ...commonFlags,
+  },
+  notes: [
+    "The file is read again when it changes, on SIGHUP and by rdv balance reload; a bad one changes nothing. Running",
+    "connections stay where they are. --relay reaches targets behind agents, rdv:NAME in the file.",
+    "Ctrl+C listens no more and lets what runs finish, as long as drain in the file says.",
+  ],
+  examples: [
+    ["rdv balance", "what config.json says"],
+    ["rdv balance -config config.json --resolve echo.test=127.0.0.1", "with a host of its own"],
+    ["rdv balance check balance.yaml", "what is wrong with a file, or what it means"],
+    ["rdv top", "a live table of apps and targets"],
+  ],
+  run,
+}
+
+async function run(call: CommandCall): Promise<number> {
+  const { flags, output } = call
+  const file = call.words[0] ?? flags.text("c") ?? (flags.text("config") as string)
+  const read = () => withLimits(withResolutions(readSettings(readDocumentFile(file)), flags.list("resolve")))
+  const settings = read()
+  const log = logOf(call, "info")
+  const agent = startUplink(call, settings, log)
+  const ended = new Endings(log, () => balancer.settings)
+  const balancer: Balancer = new Balancer({
+    settings,
+    clock: systemClock,
+    random: new SeededRandom(Math.floor(Math.random() * 2 ** 48)),
+    log,
+    callAgents: agent && ((name: string): Stream => dialPrivate(agent.agent, name)),
+    onEnded: (record) => ended.tell(record),
+  })
+  let control: BalanceControl | undefined
+  let admin: AdminServer | undefined
+  let quiet: (() => Promise<void>) | undefined
+  try {
+    const follow = async (next: Settings) => {
+      await admin?.apply(next.admin)
+      ended.follow(next)
+    }
+    control = new BalanceControl({ balancer, clock: systemClock, log, file, read, settings, follow })
+    admin = new AdminServer({ control, log })
+    await follow(settings)
+    const handle = settings.admin.socket ? admin.handle : undefined
+    quiet = await tellStatus(call.env, { command: `rdv balance ${file}`, balance: { control, handle } }, log)
+    await tell(call, file, balancer)
+    const unhang = onHangUp(() => control?.reloadAndTell("SIGHUP"))
+    await untilStopped(call.stopping)
+    unhang()
+    if (balancer.connections > 0) {
+      const seconds = Math.ceil(balancer.settings.drainMs / 1_000)
+      output.note(`rdv: ${balancer.connections} connections may take up to ${seconds} s; Ctrl+C again quits at once`)
+    }
+    return exitCode.ok
+  } finally {
+    control?.stop()
+    await balancer.stop(call.stopping.aborted ? balancer.settings.drainMs : 0)
+    await admin?.stop()
+    await ended.stop()
+    await quiet?.()
+    await agent?.stop()
+  }
+}
+
+/** A balancer without a limit would run out of descriptors, and then nothing works; each connection takes two. */
+function withLimits(settings: Settings): Settings {
+  return { ...settings, maxConnections: settings.maxConnections ?? descriptorsFor(settings) }
+}
+
+/** The session through which `rdv:` targets are reached. */
+function startUplink(call: CommandCall, settings: Settings, log: Log): RunningAgent | undefined {
+  const { flags, output } = call
+  const address = flags.text("relay")
+  if (address === undefined) {
+    const wants = settings.apps.some(({ targets }) => targets.some((target) => target.address.kind === "rdv"))
+    if (wants) output.warn("targets behind agents (rdv:) cannot be reached without a relay: add --relay ADDRESS")
+    return undefined
+  }
+  return startAgent({
+    relay: printAddress(parseAddress(relayAddress(address), "tcp")),
+    token: tokenOf(call),
+    instance: agentIdentity(foldersOf(call).state),
+    log,
+    dial: dialOf(call),
+    tokenInClear: flags.on("token-in-clear"),
+    onEvent: (event) => {
+      if (event.kind === "failed") log.error("uplink.failed", { reason: event.error.message })
+    },
+  })
+}
+
+/** Where connections that are over are told. */
+class Endings {
+  readonly #log: Log
+  readonly #lines: ConnectionLog
+  #spans: SpanExporter | undefined
+  #tracing: Settings["tracing"]
+
+  constructor(log: Log, settings: () => Settings) {
+    this.#log = log
+    this.#lines = new ConnectionLog({ log, clock: systemClock, settings: () => settings().log })
+  }
+
+  tell(record: ConnectionRecord): void {
+    this.#lines.ended(record)
+    this.#spans?.ended(record)
+  }
+
+  follow({ tracing }: Settings): void {
+    if (JSON.stringify(tracing) === JSON.stringify(this.#tracing)) return
+    this.#tracing = tracing
+    void this.#spans?.stop()
+    this.#spans =
+      tracing === undefined
+        ? undefined
+        : new SpanExporter({ settings: tracing, clock: systemClock, random: Math.random, log: this.#log, version })
+  }
+
+  async stop(): Promise<void> {
+    await this.#spans?.stop()
+  }
+}
+
+async function tell({ output }: CommandCall, file: string, balancer: Balancer): Promise<void> {
+  const { settings } = balancer
+  const ports = await balancer.listening()
+  output.record({ event: "listening", file, ports: ports.map(({ address }) => address), pid: process.pid, version })
+  output.line(`${output.paint("bold", `rendezvous balancer ${version}`)}, ${printable(file)}`)
+  const width = Math.max(...settings.apps.map(({ name }) => name.length))
+  for (const app of settings.apps) {
+    const { listeners } = balancer.snapshots().find(({ name }) => name === app.name) ?? { listeners: [] }
+    const from = listeners.map(({ address, state }) =>
+      state === "listening" || state === "refusing" ? address : output.paint("red", `${address} (waits for the port)`),
+    )
+    const to = app.targets.length === 1 ? "1 target" : `${app.targets.length} targets`
+    output.line(`  ${printable(app.name.padEnd(width))}  ${from.join(" ")} → ${to}, ${app.policy.kind}`)
+  }
+  output.line("  look  rdv top")
+}

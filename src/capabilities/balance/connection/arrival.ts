@@ -1,0 +1,25 @@
+/** What is known of a connection when it has come in: where, from whom, and what its first bytes said. */
+
+import type { ClientFacts } from "./upstream.ts"
+
+export interface Arrival {
+  readonly id: number
+  /** `0.0.0.0:443`. */
+  readonly listener: string
+  readonly port: number
+  /** Address without port: what rules, limits and hashes go by; from the PROXY header where there is one. */
+  readonly address: string
+  /** `clientKey` of the address. */
+  readonly clientKey: string
+  /** With its port, for people. */
+  readonly client: string
+  readonly facts: ClientFacts
+  /** Name of its class of bandwidth. */
+  readonly tier: string | undefined
+  /** Clock. */
+  readonly startedAt: number
+  /** ms since 1970. */
+  readonly wallAt: number
+  /** What the header and the handshake took; undefined without them. */
+  readonly prefaceMs: number | undefined
+}

@@ -1,0 +1,483 @@
+/**
+ * One client's connection from its arrival to its end: admitted, joined to a target, watched over, told of.
+ *
+ *     preface ──▶ queued ⇄ dialling ──▶ open ──▶ over
+ *
+ * The client's bytes stay in its kernel until there is a target, and a failed dial is repeated elsewhere as long as none
+ * of them was sent. Deadlines are looked at from outside (`look`), all connections in one sweep, so that none has a timer.
+ */
+
+import type { Duplex } from "node:stream"
+import { Socket } from "node:net"
+import { cutSocket } from "../../../sockets/cut.ts"
+import { Joint } from "../../../sockets/joint.ts"
+import type { Breach, JointEnd, JointWatcher, Side } from "../../../sockets/joint.ts"
+import type { LiveConnection } from "../admin/control.ts"
+import type { App } from "../engine/app.ts"
+import type { BreakerTicket, DialResult } from "../guard/breaker.ts"
+import type { Flow } from "../limit/shaper.ts"
+import type { Waiting } from "../limit/wait-queue.ts"
+import type { Choice } from "../pool/pool.ts"
+import type { Target } from "../target/target.ts"
+import type { Arrival } from "./arrival.ts"
+import type { Dial, DialListener } from "./dial.ts"
+import type { Ending } from "./ending.ts"
+import type { ConnectionRecord, DialRecord } from "./record.ts"
+import type { ClientFacts } from "./upstream.ts"
+
+type Phase = "queued" | "dialling" | "open" | "over"
+
+/** While nothing can be dialled and the client waits (`hold`), it is tried again so often, ms. */
+const holdMs = 250
+
+export class Connection implements DialListener, JointWatcher {
+  readonly #app: App
+  readonly #arrival: Arrival
+  readonly #client: JointEnd
+  #phase: Phase = "queued"
+  /** It has a place in the app: it is dialled for, or joined. */
+  #hasPlace = false
+  #waiting: Waiting | undefined
+  /** Clock times; 0 for what did not happen. */
+  #queuedMs = 0
+  #dialSince = 0
+  #attemptAt = 0
+  #holdUntil = 0
+  #joinedAt = 0
+  #firstByteAt = 0
+  #connectMs = 0
+  #dial: Dial | undefined
+  #waking: AbortController | undefined
+  #ticket: BreakerTicket | undefined
+  #target: Target | undefined
+  #why = ""
+  #tried: Set<Target> | undefined
+  #wokenAgain = false
+  #attempts = 0
+  #dials: DialRecord[] | undefined
+  #joint: Joint | undefined
+  #flows: Flow[] | undefined
+  /** What we decided ourselves, before the joint is gone. */
+  #ending: Ending | undefined
+  #detail = ""
+  /** At the last sweep. */
+  #seenUp = 0
+  #seenDown = 0
+  #upAt = 0
+  #downAt = 0
+  #wasHalfClosed = false
+
+  /** It is the app's from now on. `client` is paused. */
+  constructor(app: App, arrival: Arrival, client: JointEnd) {
+    this.#app = app
+    this.#arrival = arrival
+    this.#client = client
+  }
+
+  get id(): number {
+    return this.#arrival.id
+  }
+
+  get target(): Target | undefined {
+    return this.#target
+  }
+
+  /** Looks for a target, or waits for a place. */
+  begin(): void {
+    this.#client.stream.on("error", ignore)
+    const { limits } = this.#app.settings
+    if (limits.connections !== undefined && this.#app.places >= limits.connections) this.#enqueue("limit-app")
+    else this.#seek()
+  }
+
+  /** Ends it at once. */
+  end(ending: Ending, detail = ""): void {
+    if (this.#phase === "over" || this.#ending !== undefined) return
+    this.#ending = ending
+    this.#detail = detail
+    if (this.#joint !== undefined) this.#joint.cut()
+    else {
+      this.#dropDial("unknown")
+      cut(this.#client.stream)
+      this.#over()
+    }
+  }
+
+  /** A place may be free, or a target usable again: for those that wait without being in the queue. */
+  retry(): void {
+    if (this.#holdUntil > 0 && this.#dial === undefined && this.#waking === undefined) this.#seek()
+  }
+
+  /** Whether a deadline has passed. */
+  look(now: number): void {
+    switch (this.#phase) {
+      case "queued":
+        if (this.#holdUntil > 0) this.#lookAtHold(now)
+        return
+      case "dialling":
+        this.#lookAtDial(now)
+        return
+      case "open":
+        this.#lookAtJoint(now)
+    }
+  }
+
+  live(now: number): LiveConnection {
+    const joint = this.#joint
+    const { id, startedAt, client } = this.#arrival
+    return {
+      id,
+      app: this.#app.settings.name,
+      client,
+      target: this.#target?.name,
+      ageMs: now - startedAt,
+      bytesUp: joint?.up.bytes ?? 0,
+      bytesDown: joint?.down.bytes ?? 0,
+      state: joint?.isHalfClosed === true ? "half-closed" : this.#phase === "over" ? "open" : this.#phase,
+      waitsFor: (joint?.up.waiting ?? 0) > 0 ? "target" : (joint?.down.waiting ?? 0) > 0 ? "client" : undefined,
+    }
+  }
+
+  dialled(end: JointEnd): void {
+    const target = this.#target as Target
+    const now = this.#app.clock.now()
+    this.#connectMs = now - this.#attemptAt
+    this.#noteDial(now, undefined)
+    this.#dial = undefined
+    target.pending--
+    target.active++
+    target.totals.connections++
+    this.#settle("good")
+    this.#app.connected(target, this.#connectMs)
+    this.#phase = "open"
+    this.#joinedAt = this.#upAt = this.#downAt = now
+    this.#client.stream.removeListener("error", ignore)
+    const joint = new Joint(this.#client, end, this)
+    this.#joint = joint
+    this.#limit(joint)
+    joint.start()
+  }
+
+  dialFailed(detail: string): void {
+    this.#dial = undefined
+    this.#attemptFailed(detail)
+  }
+
+  began(side: Side): void {
+    if (side === "client") return
+    this.#firstByteAt = this.#app.clock.now()
+    this.#app.good(this.#target as Target)
+  }
+
+  closed(breach: Breach | undefined): void {
+    const joint = this.#joint as Joint
+    this.#count(joint)
+    if (this.#ending === undefined) {
+      this.#ending = breach === undefined ? "done" : breach.side === "client" ? "client-reset" : "target-reset"
+      this.#detail = breach?.detail ?? ""
+      if (joint.down.bytes === 0) {
+        if (breach === undefined) this.#app.good(this.#target as Target)
+        else if (breach.side === "target") this.#app.earlyReset(this.#target as Target)
+      }
+    }
+    this.#over()
+  }
+
+  #seek(): void {
+    const app = this.#app
+    const choice = this.#choose()
+    if (choice.target !== undefined) this.#take(choice.target, choice.why)
+    else if (choice.obstacle === "full" && this.#tried === undefined) this.#enqueue("queue-full")
+    else if (this.#tried !== undefined && app.settings.whenDown !== "hold") this.end("connect-failed", this.#detail)
+    else if (app.settings.whenDown === "hold") this.#hold()
+    else this.end("no-target", this.#detail)
+  }
+
+  #choose(): Choice {
+    const { pool, breaker } = this.#app
+    let tried: ReadonlySet<Target> = this.#tried ?? none
+    for (;;) {
+      const choice = pool.choose({ client: this.#arrival.clientKey, tried })
+      if (choice.target === undefined) {
+        // Targets that only have too many dials under way will take more soon.
+        return tried.size > (this.#tried?.size ?? 0) ? { target: undefined, obstacle: "full" } : choice
+      }
+      if (breaker.admits(choice.target)) return choice
+      tried = new Set(tried).add(choice.target)
+    }
+  }
+
+  #take(target: Target, why: string): void {
+    const app = this.#app
+    if (!this.#hasPlace) {
+      this.#hasPlace = true
+      app.places++
+      const now = app.clock.now()
+      if (this.#waiting !== undefined) this.#queuedMs = now - this.#waiting.since
+      this.#waiting = undefined
+      this.#dialSince ||= now
+      app.retryBudget.dialled()
+    }
+    this.#holdUntil = 0
+    this.#phase = "dialling"
+    this.#target = target
+    this.#why = why
+    this.#attempts++
+    target.pending++
+    const { waker } = app.upstream(target)
+    if (waker !== undefined) this.#wake(target)
+    else this.#begin(target)
+  }
+
+  #wake(target: Target): void {
+    const { waker } = this.#app.upstream(target)
+    const waking = new AbortController()
+    this.#waking = waking
+    this.#attemptAt = this.#app.clock.now()
+    waker?.ready(waking.signal).then(
+      () => {
+        if (this.#waking !== waking) return
+        this.#waking = undefined
+        // The time to dial begins now.
+        this.#dialSince = this.#app.clock.now()
+        this.#begin(target)
+      },
+      (error: Error) => {
+        if (this.#waking !== waking) return
+        this.#waking = undefined
+        this.#attemptFailed(error.message, "wake-failed")
+      },
+    )
+  }
+
+  #begin(target: Target): void {
+    const app = this.#app
+    this.#attemptAt = app.clock.now()
+    this.#ticket = app.breaker.began(target)
+    this.#dial = app.upstream(target).dial(this.#facts(), this)
+    this.#dial.start()
+  }
+
+  #attemptFailed(detail: string, ending: Ending = "connect-failed"): void {
+    const app = this.#app
+    const target = this.#target as Target
+    const now = app.clock.now()
+    this.#noteDial(now, detail)
+    target.pending--
+    this.#settle("failed")
+    this.#detail = `${target.name}: ${detail}`
+    this.#target = undefined
+    this.#tried ??= new Set()
+    if (ending === "wake-failed") this.#tried.add(target)
+    else {
+      app.connectFailed(target)
+      // What was ready and is no longer can be started again, once.
+      if (!app.upstream(target).refused() || this.#wokenAgain) this.#tried.add(target)
+      else this.#wokenAgain = true
+    }
+    const { retry, timeouts, whenDown } = app.settings
+    const isLate = now - this.#dialSince >= timeouts.dialMs
+    if (!isLate && this.#tried.size <= retry.attempts && app.retryBudget.take()) {
+      const before = this.#attempts
+      this.#phase = "queued"
+      this.#seek()
+      if (this.#attempts > before && this.#target !== undefined) (this.#target as Target).totals.retries++
+    } else if (!isLate && whenDown === "hold") this.#hold()
+    else this.end(ending, this.#detail)
+  }
+
+  /** Lets the client wait until something can be dialled. */
+  #hold(): void {
+    const now = this.#app.clock.now()
+    this.#phase = "queued"
+    this.#dialSince ||= now
+    this.#holdUntil = now + holdMs
+    this.#tried = undefined
+    if (now - this.#dialSince >= this.#app.settings.timeouts.dialMs) {
+      this.end(this.#attempts > 0 ? "connect-failed" : "no-target", this.#detail)
+    }
+  }
+
+  #lookAtHold(now: number): void {
+    if (now - this.#dialSince >= this.#app.settings.timeouts.dialMs) {
+      this.end(this.#attempts > 0 ? "connect-failed" : "no-target", this.#detail)
+    } else if (now >= this.#holdUntil) this.retry()
+  }
+
+  #lookAtDial(now: number): void {
+    // A target that is being started has its own time-out.
+    if (this.#waking !== undefined) return
+    const { connectMs, dialMs } = this.#app.settings.timeouts
+    if (now - this.#attemptAt < connectMs && now - this.#dialSince < dialMs) return
+    this.#dial?.cancel()
+    this.#dial = undefined
+    this.#attemptFailed(`no answer within ${Math.round(now - this.#attemptAt)} ms`)
+  }
+
+  #enqueue(otherwise: Ending): void {
+    const waiting = this.#app.queue.enter({
+      client: this.#arrival.clientKey,
+      turn: () => this.#turn(),
+      lost: (reason) => {
+        this.#waiting = undefined
+        this.end(reason)
+      },
+    })
+    if (waiting === undefined) this.end(otherwise)
+    else this.#waiting = waiting
+  }
+
+  /** In the queue: true when it has found a target, or needs none any more. */
+  #turn(): boolean {
+    const { limits } = this.#app.settings
+    if (limits.connections !== undefined && this.#app.places >= limits.connections) return false
+    const choice = this.#choose()
+    if (choice.target !== undefined) {
+      this.#take(choice.target, choice.why)
+      return true
+    }
+    if (choice.obstacle === "full") return false
+    this.#waiting = undefined
+    this.#seek()
+    return true
+  }
+
+  #facts(): ClientFacts {
+    return this.#arrival.facts
+  }
+
+  #limit(joint: Joint): void {
+    const flows = this.#app.openFlows(this.#arrival, {
+      up: () => joint.up.resume(),
+      down: () => joint.down.resume(),
+    })
+    if (flows === undefined) return
+    joint.up.meter = flows.up
+    joint.down.meter = flows.down
+    this.#flows = [flows.up, flows.down].filter((flow) => flow !== undefined)
+  }
+
+  #lookAtJoint(now: number): void {
+    const joint = this.#joint as Joint
+    const { up, down } = joint
+    const { timeouts } = this.#app.settings
+    if (up.bytes !== this.#seenUp || up.paced) this.#upAt = now
+    if (down.bytes !== this.#seenDown || down.paced) this.#downAt = now
+    this.#count(joint)
+    const isHalfClosed = joint.isHalfClosed
+    if (isHalfClosed && !this.#wasHalfClosed) {
+      this.#wasHalfClosed = true
+      this.#upAt = this.#downAt = now
+    }
+    const quietMs = now - Math.max(this.#upAt, this.#downAt)
+    const { idleMs, halfClosedMs, lifetimeMs, firstByteMs, answerMs, slowReaderMs } = timeouts
+    const sinceJoined = now - this.#joinedAt
+    if (lifetimeMs !== undefined && now - this.#arrival.startedAt >= lifetimeMs) this.end("lifetime")
+    else if (isHalfClosed && quietMs >= halfClosedMs) this.end("half-closed-timeout")
+    else if (idleMs !== undefined && quietMs >= idleMs) this.end("idle-timeout")
+    else if (firstByteMs !== undefined && up.bytes === 0 && !up.ended && sinceJoined >= firstByteMs) {
+      this.end("first-byte-timeout")
+    } else if (answerMs !== undefined && down.bytes === 0 && sinceJoined >= answerMs) this.end("answer-timeout")
+    else if (slowReaderMs !== undefined) {
+      if (down.waiting > 0 && now - this.#downAt >= slowReaderMs) this.end("slow-client")
+      else if (up.waiting > 0 && now - this.#upAt >= slowReaderMs) this.end("slow-target")
+    }
+  }
+
+  /** Adds what has moved since the last time. */
+  #count({ up, down }: Joint): void {
+    const moreUp = up.bytes - this.#seenUp
+    const moreDown = down.bytes - this.#seenDown
+    if (moreUp === 0 && moreDown === 0) return
+    this.#seenUp = up.bytes
+    this.#seenDown = down.bytes
+    this.#app.moved(this.#target as Target, moreUp, moreDown)
+  }
+
+  #noteDial(now: number, error: string | undefined): void {
+    const { startedAt } = this.#arrival
+    const record = {
+      target: (this.#target as Target).name,
+      atMs: this.#attemptAt - startedAt,
+      ms: now - this.#attemptAt,
+      error,
+    }
+    if (this.#dials === undefined) this.#dials = [record]
+    else if (this.#dials.length < mostDials) this.#dials.push(record)
+  }
+
+  /** Tells the breaker what became of a dial. */
+  #settle(result: DialResult): void {
+    if (this.#ticket === undefined) return
+    this.#app.breaker.ended(this.#target as Target, this.#ticket, result)
+    this.#ticket = undefined
+  }
+
+  #dropDial(result: DialResult): void {
+    this.#waiting?.cancel()
+    this.#waiting = undefined
+    const waking = this.#waking
+    this.#waking = undefined
+    waking?.abort(new Error("its client is gone"))
+    if (this.#phase !== "dialling" || this.#target === undefined) return
+    this.#dial?.cancel()
+    this.#target.pending--
+    this.#settle(result)
+  }
+
+  #over(): void {
+    const wasOpen = this.#phase === "open"
+    this.#phase = "over"
+    for (const flow of this.#flows ?? []) flow.close()
+    if (wasOpen) {
+      const target = this.#target as Target
+      target.active--
+      this.#app.upstream(target).left()
+    }
+    if (this.#hasPlace) this.#app.places--
+    this.#app.left(this, this.#arrival, this.#record())
+  }
+
+  #record(): ConnectionRecord {
+    const { id, startedAt, wallAt, listener, client, facts, tier, prefaceMs } = this.#arrival
+    const since = (at: number) => (at === 0 ? undefined : at - startedAt)
+    return {
+      id,
+      app: this.#app.settings.name,
+      listener,
+      client,
+      serverName: facts.serverName,
+      tier,
+      target: this.#target?.name,
+      why: this.#why,
+      ending: this.#ending ?? "failed",
+      detail: this.#detail,
+      attempts: this.#attempts,
+      startedAt: wallAt,
+      queuedMs: this.#queuedMs === 0 ? undefined : this.#queuedMs,
+      prefaceMs,
+      connectMs: this.#joinedAt === 0 ? undefined : this.#connectMs,
+      joinedMs: since(this.#joinedAt),
+      firstByteMs: since(this.#firstByteAt),
+      durationMs: this.#app.clock.now() - startedAt,
+      bytesUp: this.#joint?.up.bytes ?? 0,
+      bytesDown: this.#joint?.down.bytes ?? 0,
+      dials: this.#dials ?? [],
+    }
+  }
+}
+
+/** In a record. */
+const mostDials = 16
+
+const none: ReadonlySet<Target> = new Set()
+
+/** Before it is joined, nobody is interested in how a client failed: the joint finds it out. */
+function ignore(): void {
+  // Without a listener the process would end.
+}
+
+function cut(stream: Duplex): void {
+  if (stream instanceof Socket) cutSocket(stream)
+  else stream.destroy()
+}

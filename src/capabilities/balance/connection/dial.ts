@@ -1,0 +1,176 @@
+/**
+ * One attempt to reach a target: its address, the connection, what is sent ahead of the client's bytes, TLS. It tells its
+ * outcome once; how long it may take is its owner's matter, who cancels it.
+ */
+
+import * as net from "node:net"
+import type { Duplex } from "node:stream"
+import type { TLSSocket } from "node:tls"
+import type { Stream } from "../../../base/stream.ts"
+import type { JointEnd } from "../../../sockets/joint.ts"
+import { SocketReader } from "../../../sockets/socket-reader.ts"
+import { StreamDuplex } from "../../../sockets/stream-duplex.ts"
+import type { TargetSettings } from "../config/settings.ts"
+import { failureText } from "../health/failure-text.ts"
+import type { Name } from "../names/names.ts"
+
+export interface DialListener {
+  /** Connected, paused, and all that has to stand ahead of the client's bytes has been written. */
+  dialled(end: JointEnd): void
+  /** `detail` is for people: `connection refused`. */
+  dialFailed(detail: string): void
+}
+
+export interface DialOptions {
+  readonly settings: TargetSettings
+  /** Instead of the one in its address. */
+  readonly port: number | undefined
+  /** It is read by `data` events; else through the reader that comes with it. */
+  readonly withEvents: boolean
+  /** Of a TCP target. */
+  readonly name: Name | undefined
+  /** Reaches private services of agents; undefined: no relay is configured. */
+  readonly callAgents: ((name: string) => Stream) | undefined
+  readonly keepAliveMs: number | undefined
+  readonly noDelay: boolean
+  /** The PROXY header. */
+  readonly preamble: Uint8Array | undefined
+  /** Begins TLS; undefined: without. */
+  readonly secure: ((connection: Duplex) => TLSSocket) | undefined
+  readonly listener: DialListener
+}
+
+export class Dial {
+  readonly #options: DialOptions
+  #stream: Duplex | undefined
+  #addressesLeft = 1
+  #isOver = false
+
+  constructor(options: DialOptions) {
+    this.#options = options
+  }
+
+  /** The outcome may be told before this returns. */
+  start(): void {
+    const { settings, name, callAgents } = this.#options
+    switch (settings.address.kind) {
+      case "tcp":
+        if (name === undefined || name.addresses.length > 0) this.#dialAddress()
+        else {
+          void name.ready().then(() => {
+            if (!this.#isOver) this.#dialAddress()
+          })
+        }
+        return
+      case "unix":
+        this.#connect({ path: settings.address.path })
+        return
+      case "rdv":
+        if (callAgents === undefined) this.#fail("no relay is configured")
+        else this.#call(settings.address.name, callAgents)
+    }
+  }
+
+  /** Gives up; the listener hears nothing more. */
+  cancel(): void {
+    this.#isOver = true
+    this.#stream?.destroy()
+  }
+
+  #dialAddress(): void {
+    const { settings, name } = this.#options
+    if (settings.address.kind !== "tcp") return
+    const address = name?.next()
+    if (address === undefined) {
+      this.#fail(name?.error ?? "its name has no address")
+      return
+    }
+    if (this.#stream === undefined) this.#addressesLeft = name?.addresses.length ?? 1
+    this.#addressesLeft--
+    this.#connect({ host: address, port: this.#options.port ?? settings.address.port }, address)
+  }
+
+  #connect(to: { readonly host: string; readonly port: number } | { readonly path: string }, address?: string): void {
+    const { keepAliveMs, noDelay, name } = this.#options
+    const reader = this.#options.withEvents ? undefined : new SocketReader()
+    const socket = net.connect({
+      ...to,
+      allowHalfOpen: true,
+      ...(reader !== undefined && { onread: reader.onread }),
+      noDelay,
+      // The address is known; Node's race between families would make a timer per connection.
+      autoSelectFamily: false,
+      ...(keepAliveMs !== undefined && { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
+    })
+    this.#stream = socket
+    const onError = (error: Error) => {
+      socket.removeListener("connect", onConnect)
+      if (this.#isOver) return
+      if (address !== undefined) name?.failed(address)
+      if (this.#addressesLeft > 0 && address !== undefined) this.#dialAddress()
+      else this.#fail(failureText(error))
+    }
+    const onConnect = () => {
+      socket.removeListener("error", onError)
+      this.#connected(socket, reader)
+    }
+    // Also what comes after it was cancelled is heard, by `onError`.
+    socket.on("error", onError)
+    socket.once("connect", onConnect)
+    socket.pause()
+  }
+
+  #connected(connection: Duplex, reader: SocketReader | undefined): void {
+    const { preamble, secure } = this.#options
+    if (preamble !== undefined) connection.write(preamble)
+    if (secure === undefined) {
+      this.#succeed({ stream: connection, reader })
+      return
+    }
+    const secured = secure(connection)
+    this.#stream = secured
+    const onError = (error: Error) => this.#fail(failureText(error))
+    secured.on("error", onError)
+    secured.once("secureConnect", () => {
+      secured.removeListener("error", onError)
+      secured.pause()
+      this.#succeed({ stream: secured })
+    })
+  }
+
+  /** The agent says in a metadata block that its own connection stands. */
+  #call(name: string, callAgents: (name: string) => Stream): void {
+    let duplex: StreamDuplex
+    const onError = (error: Error) => this.#fail(failureText(error))
+    try {
+      const stream = callAgents(name)
+      duplex = new StreamDuplex(stream, ({ connected }) => {
+        if (connected !== true || this.#isOver) return
+        duplex.removeListener("error", onError)
+        this.#connected(duplex, undefined)
+      })
+    } catch (thrown) {
+      this.#fail(failureText(thrown))
+      return
+    }
+    this.#stream = duplex
+    duplex.on("error", onError)
+    duplex.once("end", () => this.#fail("the agent closed the call"))
+  }
+
+  #succeed(end: JointEnd): void {
+    if (this.#isOver) {
+      end.stream.destroy()
+      return
+    }
+    this.#isOver = true
+    this.#options.listener.dialled(end)
+  }
+
+  #fail(detail: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stream?.destroy()
+    this.#options.listener.dialFailed(detail)
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * One app while we run: its targets, its limits, and the connections that it has. What happens to a connection is told
+ * here once, and goes on to whom it concerns: guards, counters, the queue.
+ */
+
+import { isDeepStrictEqual } from "node:util"
+import { Bucket } from "../../../base/bucket.ts"
+import type { Clock } from "../../../base/clock.ts"
+import type { Log } from "../../../base/log.ts"
+import type { AppSettings } from "../config/settings.ts"
+import type { Arrival } from "../connection/arrival.ts"
+import type { Connection } from "../connection/connection.ts"
+import type { Ending } from "../connection/ending.ts"
+import type { ConnectionRecord } from "../connection/record.ts"
+import { Upstream } from "../connection/upstream.ts"
+import type { Surroundings } from "../connection/upstream.ts"
+import { Breaker } from "../guard/breaker.ts"
+import { Outlier } from "../guard/outlier.ts"
+import { RetryBudget } from "../guard/retry-budget.ts"
+import { Access } from "../limit/access.ts"
+import { ClientTable } from "../limit/client-table.ts"
+import type { Flow, Shaper } from "../limit/shaper.ts"
+import { WaitQueue } from "../limit/wait-queue.ts"
+import { AppStats } from "../observe/app-stats.ts"
+import { Pool } from "../pool/pool.ts"
+import type { Target } from "../target/target.ts"
+import { TargetSecurity } from "../tls/target-tls.ts"
+
+export interface AppOptions {
+  readonly settings: AppSettings
+  readonly zone: string | undefined
+  readonly surroundings: Surroundings
+  readonly shaper: Shaper
+  /** A connection is over; its app has counted it. */
+  readonly onEnded: (record: ConnectionRecord) => void
+  /** Whether it can take connections may have changed. */
+  readonly onUsable: (app: App) => void
+}
+
+export interface Flows {
+  readonly up: Flow | undefined
+  readonly down: Flow | undefined
+}
+
+export class App {
+  readonly clock: Clock
+  readonly pool: Pool
+  readonly queue: WaitQueue
+  readonly breaker: Breaker
+  readonly retryBudget: RetryBudget
+  readonly stats: AppStats = new AppStats()
+  readonly clients: ClientTable
+  /** Connections that are dialled for or joined; those in the queue have none. */
+  places = 0
+  readonly #options: AppOptions
+  readonly #log: Log
+  readonly #outlier: Outlier
+  readonly #access: Access
+  readonly #upstreams: Map<Target, Upstream> = new Map()
+  readonly #connections: Set<Connection> = new Set()
+  #settings: AppSettings
+  #rate: Bucket | undefined
+  /** Of targets that were removed, until their last connection is over. */
+  readonly #leaving: Set<Target> = new Set()
+
+  /** Throws `usage` when a file of its rules cannot be used. */
+  constructor(options: AppOptions) {
+    const { settings, zone, surroundings } = options
+    const { clock, random, log } = surroundings
+    this.#options = options
+    this.#settings = settings
+    this.#log = log.with({ app: settings.name })
+    this.clock = clock
+    this.#access = new Access({ clock, log: this.#log, settings: settings.access })
+    this.pool = new Pool({ app: settings, clock, random: () => random.fraction(), zone })
+    this.queue = new WaitQueue({ clock, limits: () => this.#settings.limits })
+    this.clients = new ClientTable({ clock, limits: () => this.#settings.limits })
+    this.#outlier = new Outlier({
+      targets: () => this.pool.targets,
+      settings: () => this.#settings.outlier,
+      clock,
+      onChange: (target, event) => {
+        this.#log.warn(`target.${event}`, {
+          target: target.name,
+          ...(event === "ejected" && { forMs: Math.round(target.ejectedUntil - clock.now()) }),
+        })
+        this.#changed()
+      },
+    })
+    this.breaker = new Breaker({
+      settings: () => this.#settings.breaker,
+      clock,
+      onChange: (target, event) => {
+        this.#log.info(`breaker.${event}`, { target: target.name })
+        this.#changed()
+      },
+    })
+    this.retryBudget = new RetryBudget({ settings: () => this.#settings.retry, clock })
+    this.#setRate(settings)
+    for (const target of this.pool.targets) this.#add(target)
+  }
+
+  get settings(): AppSettings {
+    return this.#settings
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections
+  }
+
+  /** Something can be dialled; `refuse` goes by it. */
+  get isUsable(): boolean {
+    return this.pool.usableCount() > 0 || this.pool.panic
+  }
+
+  upstream(target: Target): Upstream {
+    return this.#upstreams.get(target) as Upstream
+  }
+
+  /** Why a client may not come in; undefined when it may, and then `take` has to follow. */
+  refusal(address: string, clientKey: string): Ending | undefined {
+    if (!this.#access.allows(address)) return "denied"
+    if (this.#rate !== undefined && this.#rate.level < 1) return "rate-app"
+    const refused = this.clients.admit(clientKey)
+    if (refused === undefined) this.#rate?.spend(1)
+    return refused
+  }
+
+  /** A connection is here to stay. */
+  take(connection: Connection): void {
+    this.#connections.add(connection)
+    this.stats.began()
+    connection.begin()
+  }
+
+  /** One that was refused at the door. */
+  refused(record: ConnectionRecord): void {
+    this.stats.began()
+    this.stats.ended(record)
+    this.#options.onEnded(record)
+  }
+
+  /** It is over, and its place is free. */
+  left(connection: Connection, { clientKey }: Arrival, record: ConnectionRecord): void {
+    this.#connections.delete(connection)
+    this.clients.left(clientKey)
+    this.stats.ended(record)
+    this.#options.onEnded(record)
+    if (this.#leaving.size > 0) this.#letGo()
+    if (this.queue.length > 0) this.queue.serve()
+  }
+
+  connected(target: Target, ms: number): void {
+    target.latency.add(ms)
+    target.distanceMs = target.distanceMs === undefined ? ms : Math.min(ms, target.distanceMs * 1.05)
+    this.#outlier.connected(target)
+    this.upstream(target).joined()
+  }
+
+  connectFailed(target: Target): void {
+    target.totals.connectFailures++
+    this.#outlier.connectFailed(target)
+  }
+
+  earlyReset(target: Target): void {
+    target.totals.earlyResets++
+    this.#outlier.earlyReset(target)
+  }
+
+  good(target: Target): void {
+    this.#outlier.good(target)
+  }
+
+  moved(target: Target, up: number, down: number): void {
+    this.stats.bytes(up, down)
+    target.totals.bytesUp += up
+    target.totals.bytesDown += down
+  }
+
+  /** Undefined: nothing limits it. */
+  openFlows(
+    { clientKey, tier }: Arrival,
+    resume: { readonly up: () => void; readonly down: () => void },
+  ): Flows | undefined {
+    const { shaper } = this.#options
+    const of = { client: clientKey, app: this.#settings.name, tier }
+    const up = shaper.open({ ...of, direction: "up", resume: resume.up })
+    const down = shaper.open({ ...of, direction: "down", resume: resume.down })
+    return up === undefined && down === undefined ? undefined : { up, down }
+  }
+
+  look(now: number): void {
+    for (const connection of this.#connections) connection.look(now)
+  }
+
+  /** Whether the files of another configuration can be used. Throws `usage`. */
+  check(settings: AppSettings): void {
+    const { clock, log } = this.#options.surroundings
+    if (!isDeepStrictEqual(settings.access, this.#settings.access)) {
+      new Access({ clock, log, settings: settings.access }).stop()
+    }
+    for (const { tls, address } of settings.targets) {
+      if (tls === undefined) continue
+      const host = address.kind === "tcp" ? address.host : undefined
+      new TargetSecurity({ settings: tls, host, clock, log }).stop()
+    }
+  }
+
+  /** Takes over another configuration, which was checked. */
+  update(settings: AppSettings): void {
+    if (!isDeepStrictEqual(settings.access, this.#settings.access)) this.#access.update(settings.access)
+    const before = this.#settings
+    this.#settings = settings
+    const { added, removed, kept } = this.pool.update(settings)
+    if (before.limits.newPerSecond !== settings.limits.newPerSecond) this.#setRate(settings)
+    for (const target of added) this.#add(target)
+    for (const target of kept) this.upstream(target).update(settings)
+    for (const target of removed) this.#remove(target)
+    this.#changed()
+  }
+
+  /** An operator's word, or a change of a target's settings. */
+  retarget(): void {
+    for (const target of this.pool.targets) this.upstream(target).update(this.#settings)
+    this.#changed()
+  }
+
+  /** Cuts what runs, and ends what was started. */
+  async stop(ending: Ending): Promise<void> {
+    this.queue.clear()
+    for (const connection of this.#connections) connection.end(ending)
+    this.#outlier.stop()
+    this.breaker.stop()
+    this.#access.stop()
+    await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.stop()))
+  }
+
+  #setRate({ limits: { newPerSecond } }: AppSettings): void {
+    this.#rate =
+      newPerSecond === undefined
+        ? undefined
+        : new Bucket({ clock: this.clock, perSecond: newPerSecond, size: Math.max(1, newPerSecond) })
+  }
+
+  #add(target: Target): void {
+    const options = { target, app: this.#settings, surroundings: this.#options.surroundings }
+    this.#upstreams.set(target, new Upstream({ ...options, onChange: () => this.#healthChanged(target) }))
+  }
+
+  #remove(target: Target): void {
+    this.breaker.forget(target)
+    this.#leaving.add(target)
+    const { onRemoved, removedDrainMs } = this.#settings
+    if (onRemoved === "cut") this.#cutAll(target, "target-removed")
+    else if (onRemoved === "drain") this.clock.after(removedDrainMs, () => this.#cutAll(target, "target-removed"))
+    this.#letGo()
+  }
+
+  /** Targets that are gone and have no connection any more need nothing any more. */
+  #letGo(): void {
+    for (const target of this.#leaving) {
+      if (target.active + target.pending > 0) continue
+      this.#leaving.delete(target)
+      const upstream = this.#upstreams.get(target)
+      this.#upstreams.delete(target)
+      void upstream?.stop()
+    }
+  }
+
+  #cutAll(target: Target, ending: Ending): void {
+    for (const connection of this.#connections) if (connection.target === target) connection.end(ending)
+  }
+
+  #healthChanged(target: Target): void {
+    if (!target.healthy && this.#settings.onDown === "cut") this.#cutAll(target, "target-down")
+    this.#changed()
+  }
+
+  #changed(): void {
+    this.pool.changed()
+    if (this.queue.length > 0) this.queue.serve()
+    this.#options.onUsable(this)
+  }
+}

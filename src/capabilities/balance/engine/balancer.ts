@@ -1,0 +1,349 @@
+/**
+ * The whole of it on one event loop: apps, ports, and what they share. A new configuration is taken over in place: ports
+ * that stay keep their sockets, connections that run keep their targets, and a configuration that cannot be used changes
+ * nothing.
+ */
+
+import { isDeepStrictEqual } from "node:util"
+import type { Clock, Timer } from "../../../base/clock.ts"
+import { RdvError } from "../../../base/error.ts"
+import type { Log } from "../../../base/log.ts"
+import type { Stream } from "../../../base/stream.ts"
+import type { LiveConnection } from "../admin/control.ts"
+import type { AppSettings, ListenerSettings, Settings } from "../config/settings.ts"
+import type { ConnectionRecord } from "../connection/record.ts"
+import type { Surroundings } from "../connection/upstream.ts"
+import { Shaper } from "../limit/shaper.ts"
+import { Tiers } from "../limit/tiers.ts"
+import { Names } from "../names/names.ts"
+import type { AppSnapshot } from "../observe/snapshot.ts"
+import { App } from "./app.ts"
+import { appSnapshot } from "./app-snapshot.ts"
+import { Door, doorAddress } from "./door.ts"
+import { Gate } from "./gate.ts"
+import type { GateKeeper } from "./gate.ts"
+
+export interface BalancerOptions {
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly random: { fraction(): number }
+  readonly log: Log
+  readonly callAgents: ((name: string) => Stream) | undefined
+  /** Hears of each connection that is over. */
+  readonly onEnded: (record: ConnectionRecord) => void
+  /** Other event loops listen on the same ports. */
+  readonly shared?: boolean
+}
+
+interface Port {
+  readonly door: Door
+  readonly gate: Gate
+}
+
+export class Balancer {
+  readonly #options: BalancerOptions
+  readonly #names: Names
+  readonly #shaper: Shaper
+  readonly #surroundings: Surroundings
+  readonly #keeper: GateKeeper
+  #settings: Settings
+  #apps: ReadonlyMap<string, App> = new Map()
+  /** Apps that the file no longer has, until their last connection is over. */
+  readonly #leaving: Set<App> = new Set()
+  #ports: ReadonlyMap<string, Port> = new Map()
+  #connections = 0
+  #lastId = 0
+  #sweep: Timer | undefined
+  #idle: (() => void) | undefined
+
+  /** Listens at once. Throws `usage` when a file that the settings name cannot be used. */
+  constructor(options: BalancerOptions) {
+    const { settings, clock, random, log, callAgents } = options
+    this.#options = options
+    this.#settings = settings
+    this.#names = new Names({
+      clock,
+      resolveMs: () => this.#settings.resolveMs,
+      resolve: () => this.#settings.resolve,
+    })
+    this.#shaper = new Shaper({ clock, settings })
+    const resolve = () => this.#settings.resolve
+    this.#surroundings = { clock, random, log, names: this.#names, resolve, callAgents }
+    this.#keeper = {
+      clock,
+      log,
+      tiers: new Tiers(settings.tiers),
+      admit: () => this.#admit(),
+      nextId: () => ++this.#lastId,
+    }
+    this.#apply(settings)
+    this.#sweepLater()
+  }
+
+  get settings(): Settings {
+    return this.#settings
+  }
+
+  /** That run, those that wait too. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /** Each port once; whether the first attempt to listen went well. */
+  async listening(): Promise<readonly { readonly address: string; readonly ok: boolean }[]> {
+    return Promise.all(
+      [...this.#ports.values()].map(async ({ door }) => ({ address: door.address, ok: await door.up })),
+    )
+  }
+
+  app(name: string): App {
+    const app = this.#apps.get(name)
+    if (app !== undefined) return app
+    throw new RdvError("usage", `There is no app ${JSON.stringify(name)}`, {
+      mend: `apps are ${[...this.#apps.keys()].join(", ")}`,
+    })
+  }
+
+  /** Takes over another configuration. Throws `usage` when it cannot be used; then nothing has changed. */
+  update(settings: Settings): void {
+    this.#apply(settings)
+  }
+
+  /** Certificates and lists are read again. */
+  reloadFiles(): void {
+    for (const { gate } of this.#ports.values()) gate.reload()
+  }
+
+  snapshots(): AppSnapshot[] {
+    const now = this.#options.clock.now()
+    return [...this.#apps.values()].map((app) =>
+      appSnapshot(
+        app,
+        [...this.#ports.values()]
+          .filter(({ gate }) => gate.tenants.some((tenant) => tenant.app === app))
+          .map(({ door }) => door.state),
+        now,
+      ),
+    )
+  }
+
+  liveConnections(most: number): LiveConnection[] {
+    const now = this.#options.clock.now()
+    const live: LiveConnection[] = []
+    for (const app of this.#everyApp()) {
+      for (const connection of app.connections) {
+        if (live.length >= most) return live
+        live.push(connection.live(now))
+      }
+    }
+    return live
+  }
+
+  /** False when there is none of this id. */
+  cut(id: number): boolean {
+    for (const app of this.#everyApp()) {
+      for (const connection of app.connections) {
+        if (connection.id !== id) continue
+        connection.end("stopped", "an operator cut it")
+        return true
+      }
+    }
+    return false
+  }
+
+  /** Listens no more; waits for what runs, then cuts it. Never rejects. */
+  async stop(graceMs: number): Promise<void> {
+    for (const { door, gate } of this.#ports.values()) {
+      door.close()
+      gate.stop()
+    }
+    if (this.#connections > 0 && graceMs > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+        this.#options.clock.after(graceMs, resolve)
+      })
+    }
+    await Promise.all([...this.#everyApp()].map((app) => app.stop("stopped")))
+    this.#sweep?.cancel()
+    this.#names.stop()
+    this.#shaper.stop()
+  }
+
+  #apply(settings: Settings): void {
+    const before = this.#settings
+    const made: App[] = []
+    const apps = new Map<string, App>()
+    const plans = planPorts(settings)
+    this.#settings = settings
+    try {
+      for (const app of settings.apps) apps.set(app.name, this.#apps.get(app.name) ?? this.#newApp(app, made))
+      const ports = new Map<string, Port>()
+      const opened: Port[] = []
+      try {
+        for (const [address, plan] of plans) {
+          const known = this.#ports.get(address)
+          const port = known ?? this.#newPort(plan)
+          if (known === undefined) opened.push(port)
+          ports.set(address, port)
+        }
+        for (const app of settings.apps) this.#apps.get(app.name)?.check(app)
+        for (const [address, plan] of plans) {
+          ports
+            .get(address)
+            ?.gate.update(plan.map(({ app, listener }) => ({ app: apps.get(app.name) as App, listener })))
+        }
+      } catch (error) {
+        for (const { gate } of opened) gate.stop()
+        // Those that were there get back what they had.
+        for (const port of this.#ports.values()) port.gate.update(port.gate.tenants)
+        throw error
+      }
+      this.#switch(settings, apps, ports)
+    } catch (error) {
+      this.#settings = before
+      for (const app of made) void app.stop("stopped")
+      throw error
+    }
+  }
+
+  /** Nothing of this can fail. */
+  #switch(settings: Settings, apps: ReadonlyMap<string, App>, ports: ReadonlyMap<string, Port>): void {
+    for (const app of settings.apps) {
+      const known = this.#apps.get(app.name)
+      if (known !== undefined && !isDeepStrictEqual(known.settings, app)) known.update(app)
+    }
+    for (const [name, app] of this.#apps) {
+      if (apps.has(name)) continue
+      this.#leaving.add(app)
+      app.update({ ...app.settings, listeners: [], targets: [] })
+    }
+    for (const [address, { door, gate }] of this.#ports) {
+      if (ports.has(address)) continue
+      door.close()
+      gate.stop()
+    }
+    this.#apps = apps
+    this.#ports = ports
+    this.#shaper.update(settings)
+    this.#keeper.tiers = new Tiers(settings.tiers)
+    for (const { door, gate } of ports.values()) this.#openOrRefuse(door, gate)
+    this.#letGo()
+  }
+
+  #newApp(settings: AppSettings, made: App[]): App {
+    const app = new App({
+      settings,
+      zone: this.#settings.zone,
+      surroundings: this.#surroundings,
+      shaper: this.#shaper,
+      onEnded: (record) => {
+        this.#dismiss()
+        this.#options.onEnded(record)
+      },
+      onUsable: (changed) => this.#usableChanged(changed),
+    })
+    made.push(app)
+    return app
+  }
+
+  #newPort(plan: readonly PlannedTenant[]): Port {
+    const { clock, log, shared = false } = this.#options
+    const [{ app, listener }] = plan as [PlannedTenant]
+    const { host, port } = listener
+    const gate = new Gate(this.#keeper, doorAddress(listener), port)
+    const door = new Door({
+      host,
+      port,
+      clock,
+      log,
+      noDelay: app.noDelay,
+      keepAliveMs: app.keepAlive?.idleMs,
+      shared,
+      onSocket: gate.take,
+    })
+    return { door, gate }
+  }
+
+  #usableChanged(app: App): void {
+    for (const { door, gate } of this.#ports.values()) {
+      if (gate.tenants.some((tenant) => tenant.app === app)) this.#openOrRefuse(door, gate)
+    }
+    for (const connection of app.connections) connection.retry()
+  }
+
+  /** A port that `refuse`s is open as long as one of its apps can take connections. */
+  #openOrRefuse(door: Door, { tenants }: Gate): void {
+    const [first] = tenants
+    if (first === undefined) return
+    const isOpen = tenants.some(({ app }) => app.settings.whenDown !== "refuse" || app.isUsable)
+    if (isOpen) door.open(first.listener)
+    else door.refuse()
+  }
+
+  #admit(): boolean {
+    const { maxConnections } = this.#settings
+    this.#connections++
+    return maxConnections === undefined || this.#connections <= maxConnections
+  }
+
+  #dismiss(): void {
+    this.#connections--
+    if (this.#leaving.size > 0) setImmediate(() => this.#letGo())
+    if (this.#connections === 0) this.#idle?.()
+  }
+
+  #letGo(): void {
+    for (const app of this.#leaving) {
+      if (app.connections.size > 0) continue
+      this.#leaving.delete(app)
+      void app.stop("stopped")
+    }
+  }
+
+  *#everyApp(): Iterable<App> {
+    yield* this.#apps.values()
+    yield* this.#leaving
+  }
+
+  #sweepLater(): void {
+    const { clock } = this.#options
+    this.#sweep = clock.after(sweepMs(this.#settings), () => {
+      const now = clock.now()
+      for (const app of this.#everyApp()) app.look(now)
+      for (const { gate } of this.#ports.values()) gate.look(now)
+      this.#sweepLater()
+    })
+  }
+}
+
+interface PlannedTenant {
+  readonly app: AppSettings
+  readonly listener: ListenerSettings
+}
+
+/** By address; the apps of one in the order of the file. */
+function planPorts({ apps }: Settings): ReadonlyMap<string, readonly PlannedTenant[]> {
+  const ports = new Map<string, PlannedTenant[]>()
+  for (const app of apps) {
+    for (const listener of app.listeners) {
+      const address = doorAddress(listener)
+      const planned = ports.get(address)
+      if (planned === undefined) ports.set(address, [{ app, listener }])
+      else planned.push({ app, listener })
+    }
+  }
+  return ports
+}
+
+const mostSweepMs = 1_000
+const leastSweepMs = 20
+
+/** Time-outs are met within a quarter of the shortest, and within a second. */
+function sweepMs({ apps }: Settings): number {
+  let shortest = mostSweepMs * 4
+  for (const { timeouts, whenDown } of apps) {
+    for (const ms of Object.values(timeouts)) if (ms !== undefined) shortest = Math.min(shortest, ms as number)
+    if (whenDown === "hold") shortest = Math.min(shortest, 1_000)
+  }
+  return Math.max(leastSweepMs, Math.min(mostSweepMs, shortest / 4))
+}

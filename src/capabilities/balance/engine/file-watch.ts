@@ -1,0 +1,58 @@
+/**
+ * Notices that a file says something else: by looking at it every second, because editors and orchestrators write in place,
+ * rename over it or swap links, and no one event tells all of that. A file that has just changed is read at the next look,
+ * when it is written to its end.
+ */
+
+import { stat } from "node:fs/promises"
+import type { Clock, Timer } from "../../../base/clock.ts"
+
+export interface FileWatchOptions {
+  readonly clock: Clock
+  readonly file: string
+  readonly onChange: () => void
+}
+
+const lookMs = 1_000
+
+export class FileWatch {
+  readonly #options: FileWatchOptions
+  /** The file's state that was told last; undefined before the first look. */
+  #told: string | undefined
+  #seen: string | undefined
+  #timer: Timer | undefined
+  #isStopped = false
+
+  /** Watches until `stop`. */
+  constructor(options: FileWatchOptions) {
+    this.#options = options
+    void this.#look()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+  }
+
+  async #look(): Promise<void> {
+    const state = await stateOf(this.#options.file)
+    if (this.#isStopped) return
+    const isSettled = state === this.#seen
+    this.#seen = state
+    this.#told ??= state
+    if (isSettled && state !== this.#told) {
+      this.#told = state
+      this.#options.onChange()
+    }
+    this.#timer = this.#options.clock.after(lookMs, () => void this.#look())
+  }
+}
+
+async function stateOf(file: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs } = await stat(file, { bigint: true })
+    return `${dev} ${ino} ${size} ${mtimeNs}`
+  } catch (error) {
+    return (error as { code?: string }).code ?? "unknown"
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Two connections as one pipe: bytes, back-pressure, half-close and reset pass both ways. What one side has ended, the
+ * other may still answer. A reset is passed on as one, but never over bytes that wait to be sent.
+ *
+ * Nothing is held here: what was read is written at once, and while the other side takes no more, nothing is read. So a
+ * direction binds at most one buffer of its reader, and as much as the two kernels hold.
+ */
+
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { cutSocket } from "./cut.ts"
+import { isSent } from "./send-queue.ts"
+import type { SocketReader } from "./socket-reader.ts"
+
+/** One of the two connections. Its `allowHalfOpen` is set, it is paused, and nobody else listens to its events. */
+export interface JointEnd {
+  readonly stream: Duplex
+  /** What it reads through, for sockets that have one. */
+  readonly reader?: SocketReader | undefined
+}
+
+/** Bytes that have moved, for who limits their rate. */
+export interface Meter {
+  /** Counts them. False: stop reading, until `resume` of the lane. */
+  spend(bytes: number): boolean
+}
+
+export type Side = "client" | "target"
+
+/** The side that broke, and what the system said. */
+export interface Breach {
+  readonly side: Side
+  readonly detail: string
+}
+
+/** Hears what becomes of it. */
+export interface JointWatcher {
+  /** The first bytes of this side have been passed on. */
+  began(side: Side): void
+  /** Both connections are gone; without a breach, both ended in good order. Called once. */
+  closed(breach: Breach | undefined): void
+}
+
+/** How long bytes that are on their way may keep a reset waiting, ms. */
+const flushMs = 5_000
+
+export class Joint {
+  /** From client to target, and back. */
+  readonly up: Lane
+  readonly down: Lane
+  readonly #watcher: JointWatcher
+  #open = 2
+  #breach: Breach | undefined
+
+  constructor(client: JointEnd, target: JointEnd, watcher: JointWatcher) {
+    this.#watcher = watcher
+    this.up = new Lane(this, "client", client, target)
+    this.down = new Lane(this, "target", target, client)
+  }
+
+  /** Begins to read both. */
+  start(): void {
+    this.up.start()
+    this.down.start()
+  }
+
+  /** One side is over with its sending. */
+  get isHalfClosed(): boolean {
+    return this.up.ended || this.down.ended
+  }
+
+  /** Ends both at once, by reset; what waits is dropped. */
+  cut(): void {
+    cutEnd(this.up.source)
+    cutEnd(this.down.source)
+  }
+
+  /** @internal Of a lane. */
+  began(side: Side): void {
+    this.#watcher.began(side)
+  }
+
+  /** @internal The first that fails tells how the whole ends. */
+  fail(side: Side, detail: string): void {
+    this.#breach ??= { side, detail }
+  }
+
+  /** @internal A side is gone. */
+  left(lane: Lane): void {
+    const other = lane === this.up ? this.down : this.up
+    this.#open--
+    if (this.#open === 0) {
+      this.#watcher.closed(this.#breach)
+    } else if (!lane.ended || !lane.source.writableFinished) {
+      this.#breach ??= { side: lane.side, detail: "closed" }
+      flushAndCut(other.source)
+    }
+  }
+}
+
+/** One direction. */
+export class Lane {
+  readonly #joint: Joint
+  readonly side: Side
+  readonly source: Duplex
+  readonly #reader: SocketReader | undefined
+  readonly #sink: Duplex
+  /** That went through; also what the sink has not taken yet. */
+  bytes = 0
+  /** The source has sent its FIN, and all before it. */
+  ended = false
+  /** The sink takes no more; so many bytes wait for it. */
+  waiting = 0
+  /** The meter says that it moved enough for now. */
+  paced = false
+  meter: Meter | undefined
+  #kept: Uint8Array | undefined
+
+  constructor(joint: Joint, side: Side, from: JointEnd, to: JointEnd) {
+    this.#joint = joint
+    this.side = side
+    this.source = from.stream
+    this.#reader = from.reader
+    this.#sink = to.stream
+  }
+
+  start(): void {
+    const { source } = this
+    const reader = this.#reader
+    if (reader === undefined) source.on("data", (bytes: Buffer) => void this.#pass(bytes))
+    else reader.receive = (bytes) => this.#pass(bytes)
+    source.on("end", () => {
+      this.ended = true
+      this.#sink.end()
+    })
+    source.on("error", (error: NodeJS.ErrnoException) => this.#joint.fail(this.side, error.code ?? error.message))
+    source.on("close", () => {
+      reader?.release()
+      this.#joint.left(this)
+    })
+    source.resume()
+  }
+
+  /** After the meter said stop. */
+  resume(): void {
+    this.paced = false
+    if (this.waiting === 0) this.source.resume()
+  }
+
+  /** True when the sink still needs the memory. */
+  #pass(bytes: Uint8Array): boolean {
+    const sink = this.#sink
+    if (this.bytes === 0) this.#joint.began(this.side)
+    this.bytes += bytes.length
+    sink.write(bytes, this.#taken)
+    if (this.meter?.spend(bytes.length) === false) {
+      this.paced = true
+      this.source.pause()
+    }
+    if (sink.writableLength === 0) return false
+    this.waiting = bytes.length
+    this.#kept = bytes
+    this.source.pause()
+    return true
+  }
+
+  /** Behind each write; most are taken at once, and then nobody waits for it. */
+  readonly #taken = (): void => {
+    if (this.waiting === 0 || this.#sink.writableLength > 0) return
+    this.waiting = 0
+    const kept = this.#kept as Uint8Array
+    this.#kept = undefined
+    this.#reader?.recycle(kept)
+    if (!this.paced) this.source.resume()
+  }
+}
+
+/** Sends what waits, and then a reset; no FIN, because the peer must not take what it has for all there is. */
+function flushAndCut(stream: Duplex): void {
+  if (stream.destroyed) return
+  const deadline = performance.now() + flushMs
+  const look = () => {
+    if (stream.destroyed) return
+    if (performance.now() > deadline) cutEnd(stream)
+    else if (stream.writableLength > 0) setTimeout(look, pollMs)
+    else if (!(stream instanceof Socket)) cutEnd(stream)
+    else {
+      isSent(stream, (sent) => {
+        if (sent) cutEnd(stream)
+        else setTimeout(look, pollMs)
+      })
+    }
+  }
+  look()
+}
+
+const pollMs = 20
+
+function cutEnd(stream: Duplex): void {
+  if (stream instanceof Socket) cutSocket(stream)
+  else stream.destroy()
+}
