@@ -28,10 +28,6 @@ export class Tiers {
     this.#tiers = settings.map(tierOf)
   }
 
-  get isEmpty(): boolean {
-    return this.#tiers.length === 0
-  }
-
   /** Undefined: it is in none. */
   find(signs: TierSigns): TierSettings | undefined {
     let hash: string | undefined

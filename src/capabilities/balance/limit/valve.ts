@@ -99,10 +99,14 @@ export class Valve implements HeapItem {
   pass(claim: Claim, now: number): boolean {
     const { member } = claim
     this.#fill(now)
-    this.#count(claim, now)
-    if (member.heapIndex < 0) member.position = Math.max(member.position, this.#position)
+    const wasActive = this.#count(claim, now)
+    // What a silence leaves is not saved up, but who is active keeps what others were ahead of it while nobody waited.
+    const kept = wasActive
+      ? Math.max(claim.last, (this.#rate * roundMs) / 1000 / this.#claimsActive) / member.weight
+      : 0
+    if (member.heapIndex < 0) member.position = Math.max(member.position, this.#position - kept)
     if (this.#waiting.length === 0 && this.#level > 0) {
-      this.#position = member.position
+      this.#position = Math.max(this.#position, member.position)
       return true
     }
     member.waiting.append(claim.link)
@@ -144,21 +148,28 @@ export class Valve implements HeapItem {
 
   /** How much should be read at once: so little that everybody's turn comes about five times a second. */
   get piece(): number {
-    const claims = Math.max(1, this.#active, this.#activeBefore, this.#waiting.length)
-    const ms = Math.min(mostPieceMs, Math.max(leastPieceMs, roundMs / claims))
+    const ms = Math.min(mostPieceMs, Math.max(leastPieceMs, roundMs / this.#claimsActive))
     return Math.max(leastPiece, Math.min(mostPiece, Math.round((this.#rate * ms) / 1000)))
   }
 
-  #count(claim: Claim, now: number): void {
+  get #claimsActive(): number {
+    return Math.max(1, this.#active, this.#activeBefore, this.#waiting.length)
+  }
+
+  /** Whether its member was active in this round or in the one before. */
+  #count(claim: Claim, now: number): boolean {
     const round = Math.floor(now / roundMs)
     if (round !== this.#round) {
       this.#activeBefore = round === this.#round + 1 ? this.#active : 0
       this.#active = 0
       this.#round = round
     }
-    if (claim.round === round) return
+    const { member } = claim
+    const wasActive = member.round >= round - 1
+    member.round = round
+    if (claim.round !== round) this.#active++
     claim.round = round
-    this.#active++
+    return wasActive
   }
 
   #fill(now: number): void {
@@ -199,7 +210,7 @@ export class Claim {
   /** Bytes that it read last; 0 before the first time. */
   last = 0
   /** In which it was active last. */
-  round = -1
+  round: number = -Infinity
   readonly link: Link<Claim> = new Link<Claim>(this)
 
   constructor(claimant: Claimant, valve: Valve, member: Member) {
@@ -217,6 +228,8 @@ class Member implements HeapItem {
   position: number
   weight = 1
   claims = 0
+  /** In which it was active last. */
+  round: number = -Infinity
   readonly waiting: Chain<Claim> = new Chain<Claim>()
   readonly gone: Link<Member> = new Link<Member>(this)
 
