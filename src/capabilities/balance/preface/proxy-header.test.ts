@@ -119,6 +119,25 @@ test("a binary header tells client, destination and what else its sender knows",
   })
 })
 
+test("a header of HAProxy 2.6 is understood, its checksum too", () => {
+  const bytes = Buffer.from(
+    "0d0a0d0a000d0a515549540a211100577f0000017f0000018df47082030004077cc11c0100026832020006612e74657374050000" +
+      "2000300700000000210007544c5376312e33220005616c696365230016544c535f4145535f3235365f47434d5f534841333834",
+    "hex",
+  )
+  assert.deepEqual(headerOf(readProxyHeader(bytes)), {
+    version: 2,
+    isLocal: false,
+    source: { host: "127.0.0.1", port: 36340 },
+    destination: { host: "127.0.0.1", port: 28802 },
+    authority: "a.test",
+    alpn: "h2",
+    uniqueId: new Uint8Array(0),
+    tls: { version: "TLSv1.3", commonName: "alice" },
+    custom: undefined,
+  })
+})
+
 test("a certificate that the sender did not verify names nobody", () => {
   const named = (client: number, verify: number) =>
     headerOf(

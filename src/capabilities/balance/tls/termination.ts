@@ -7,16 +7,15 @@
 import { createHash, randomBytes } from "node:crypto"
 import type { X509Certificate } from "node:crypto"
 import type { Socket } from "node:net"
-import * as tls from "node:tls"
+import type * as tls from "node:tls"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import type { Log } from "../../../base/log.ts"
 import { readPair } from "../../../certificates/certificate-pair.ts"
-import type { CertificatePair } from "../../../certificates/certificate-pair.ts"
 import { PairWatch } from "../../../certificates/pair-watch.ts"
 import type { ListenerTls } from "../config/settings.ts"
-import { readClientHello } from "../preface/client-hello.ts"
 import { AuthorityFile } from "./authority-file.ts"
-import { certificatesByName } from "./certificate-names.ts"
+import { makeHandshakeServers } from "./handshake-servers.ts"
+import type { HandshakeServers } from "./handshake-servers.ts"
 import { tlsReason } from "./tls-reason.ts"
 
 export interface TerminationOptions {
@@ -51,7 +50,7 @@ export class Termination {
   #authority: AuthorityFile | undefined
   #ticketKeys: Buffer
   #ticketTimer: Timer | undefined
-  #servers: Servers
+  #servers: HandshakeServers
   /** Handshakes under way by their connection's addresses: what Node's TLS server tells has no other mark. */
   readonly #pending: Map<string, Handshake> = new Map()
   /** While its socket tells that it is closed. */
@@ -199,7 +198,7 @@ export class Termination {
   }
 
   /** TLS servers that listen nowhere: the part of Node that shakes hands. Replaced ones end what they have begun. */
-  #build(settings: ListenerTls, { watches, authority }: Files): Servers {
+  #build(settings: ListenerTls, { watches, authority }: Files): HandshakeServers {
     const { minVersion, alpn, clientCertificate } = settings
     const ca = authority?.pem
     // A ticket that was given under other rules for clients' certificates is worth nothing.
@@ -214,7 +213,7 @@ export class Termination {
       rejectUnauthorized: clientCertificate === "require",
       ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
     }
-    return makeServers(
+    return makeHandshakeServers(
       options,
       [...watches.values()].map((watch) => watch.pair),
       (server) => {
@@ -269,50 +268,6 @@ export class Termination {
 interface Handshake {
   /** The first call counts. */
   finish(result: Secured): void
-}
-
-interface Servers {
-  /** By the ClientHello, as far as it is in the first bytes. */
-  choose(first: Uint8Array): tls.Server
-}
-
-/** A server for each set of certificates, and one that finds out itself: Node gives a name one certificate at most. */
-function makeServers(
-  options: tls.TlsOptions,
-  all: readonly CertificatePair[],
-  open: (server: tls.Server) => void,
-): Servers {
-  const byName = certificatesByName(all)
-  const { groups, standard } = byName
-  const servers = new Map<readonly CertificatePair[], tls.Server>()
-  const contexts = new Map<readonly CertificatePair[], tls.SecureContext>()
-  for (const pairs of groups) {
-    const server = tls.createServer({ ...options, ...secretsOf(pairs) })
-    open(server)
-    servers.set(pairs, server)
-    const { minVersion, ca } = options
-    const basis = { ...(minVersion && { minVersion }), ...(ca !== undefined && { ca }) }
-    if (pairs !== standard) contexts.set(pairs, tls.createSecureContext({ ...basis, ...secretsOf(pairs.slice(0, 1)) }))
-  }
-  const [only] = servers.values()
-  if (servers.size === 1 && only !== undefined) return { choose: () => only }
-  const whole = tls.createServer({
-    ...options,
-    ...secretsOf(standard),
-    SNICallback: (name, done) => done(null, contexts.get(byName.find(name.toLowerCase()))),
-  })
-  open(whole)
-  return {
-    choose(first) {
-      const read = readClientHello(first)
-      if (read.kind !== "hello") return whole
-      return servers.get(read.hello.serverName === undefined ? standard : byName.find(read.hello.serverName)) ?? whole
-    },
-  }
-}
-
-function secretsOf(pairs: readonly CertificatePair[]): { cert: string[]; key: string[] } {
-  return { cert: pairs.map(({ cert }) => cert), key: pairs.map(({ key }) => key) }
 }
 
 interface Files {

@@ -3,16 +3,11 @@
 /** One clause, such as `it is not TLS`; `peer` is who is on the other side. */
 export function tlsReason(error: Error, peer: "client" | "target"): string {
   const { code = "", reason } = error as { code?: string; reason?: string }
-  const known = reasons[code.replace(/^ERR_SSL_/, "")] ?? certificateReason(code)
+  const known = reasons[code.replace(/^ERR_SSL_/, "")] ?? certificateReasons[code]
   if (known !== undefined) return known.replaceAll("PEER", `the ${peer}`)
   const alert = /ALERT_([A-Z_]+)$/.exec(code)?.[1]
   if (alert !== undefined) return `the ${peer} ended it: ${alert.toLowerCase().replaceAll("_", " ")}`
   return reason ?? error.message
-}
-
-/** What is wrong with a certificate; undefined for what has another reason. */
-export function certificateReason(code: string): string | undefined {
-  return certificateReasons[code]
 }
 
 const unknownAuthority = "the certificate of PEER is not from an authority that is trusted here"
