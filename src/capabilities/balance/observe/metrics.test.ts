@@ -1,6 +1,10 @@
 import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
 import { test } from "node:test"
 import { sampleApp, sampleSnapshot, sampleTarget } from "../../../../test/kit/balance-samples.ts"
+import { blameOf } from "../connection/blame.ts"
+import { endings } from "../connection/ending.ts"
+import type { Ending } from "../connection/ending.ts"
 import { metricsText } from "./metrics.ts"
 
 /** The format's grammar, as far as we use it: comments, or a name with labels and a number. */
@@ -87,4 +91,16 @@ test("no app, no limit: nothing is said of them", () => {
   const text = metricsText(sampleSnapshot({ apps: [], maxConnections: undefined }))
   read(text)
   assert.ok(!text.includes("max_connections") && !text.includes("server_"))
+})
+
+test("the reference lists every metric with its type, and every reason with its blame", () => {
+  const page = readFileSync(new URL("../../../../docs/reference/balance-metrics.md", import.meta.url), "utf8")
+  const documented = [...page.matchAll(/^\| `([a-z_]+)(?:\{[a-z,]+\})?` \| (counter|gauge|histogram) \|/gm)]
+  const app = sampleApp("web", { targets: [sampleTarget("a:1", { obstacle: "full" })] })
+  const told = [...metricsText(sampleSnapshot({ apps: [app] })).matchAll(/^# TYPE rdv_balance_(\w+) (\w+)$/gm)]
+  const pairs = (matches: RegExpExecArray[]) => matches.map(([, name, type]) => `${name} ${type}`).toSorted()
+  assert.deepEqual(pairs(documented), pairs(told))
+  for (const [reason, meaning] of Object.entries(endings)) {
+    assert.ok(page.includes(`| \`${reason}\` | ${blameOf(reason as Ending)} | ${meaning} |`), reason)
+  }
 })
