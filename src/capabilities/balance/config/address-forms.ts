@@ -1,10 +1,11 @@
 /** How addresses, networks and names are spelled. */
 
-import { isIP, isIPv4 } from "node:net"
+import { isIP } from "node:net"
 import { domainToASCII } from "node:url"
 import { hostPortText, readHost, readHostPort } from "../../../config/host-port.ts"
 import type { HostPort } from "../../../config/host-port.ts"
 import { wrong } from "../../../config/quantity.ts"
+import { NetworkList, networkMend } from "../limit/networks.ts"
 import { addressText } from "../target/target.ts"
 import type { Form } from "./form.ts"
 import type { TargetAddress } from "./settings.ts"
@@ -59,11 +60,9 @@ export const loopbackAddress: Form<HostPort> = readText(
 /** An address, or a range of them as CIDR. */
 export const network: Form<string> = readText(
   (text) => {
-    const [address = "", bits, ...more] = text.split("/")
-    const most = isIP(address) === 0 ? 0 : isIPv4(address) ? 32 : 128
-    const good = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
-    if (most > 0 && good && more.length === 0) return text
-    throw wrong(text, "is not a range of addresses", "write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")
+    const problem = new NetworkList().add(text)
+    if (problem === undefined) return text
+    throw wrong(text, `is not a network: ${problem}`, networkMend)
   },
   (value) => value,
   "CIDR",

@@ -12,6 +12,7 @@ import { readSettings } from "./read-settings.ts"
 const folder = mkdtempSync(join(tmpdir(), "rdv-cautions-"))
 after(() => rmSync(folder, { recursive: true }))
 writeFileSync(join(folder, "no.pem"), "none")
+writeFileSync(join(folder, "bad.txt"), "10.0.0.0/8\n10.0.0.0/40\n")
 
 const facts: HostFacts = {
   firstFreePort: 0,
@@ -24,7 +25,8 @@ const facts: HostFacts = {
 function told(text: string, more: Partial<HostFacts> = {}): readonly string[] {
   const settings = readSettings(readDocument(text, { file: join(folder, "b.yaml") }))
   return cautions(settings, { facts: { ...facts, ...more }, wall: Date.now() }).map(
-    ({ app, level, what }) => `${level} ${app ?? "-"}: ${what.replaceAll(`${folder}/`, "")}`,
+    ({ app, level, what }) =>
+      `${level} ${app ?? "-"}: ${what.replaceAll(`${folder}/`, "").replace(/ is not a network:.*/, " is not a network")}`,
   )
 }
 
@@ -52,7 +54,8 @@ test("what surprises is told once, with the app that it is about", () => {
       app("", "[{address: b:1, disabled: true}, {address: c:1, weight: 0}]"),
       "warning a: no target gets connections: each is disabled or has the weight 0",
     ],
-    [app("access: [{deny-file: gone.txt}]"), "warning a: the file of an access rule, gone.txt, cannot be read"],
+    [app("access: [{deny-file: gone.txt}]"), "warning a: gone.txt does not exist"],
+    [app("access: [{deny-file: bad.txt}]"), 'warning a: bad.txt:2:1: "10.0.0.0/40" is not a network'],
     [app("each-target: {zone: x}"), "warning a: targets have zones and the balancer has none, so no zone is preferred"],
     [app("timeouts: {dial: 1s}"), "warning a: timeouts: dial is shorter than connect, and ends the first attempt"],
   ]

@@ -5,8 +5,11 @@
 
 import { accessSync, constants, readFileSync } from "node:fs"
 import { X509Certificate } from "node:crypto"
+import { systemClock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
+import { silentLog } from "../../../base/log.ts"
 import { readPair } from "../../../certificates/certificate-pair.ts"
+import { Access } from "../limit/access.ts"
 import { addressText } from "../target/target.ts"
 import { listenAddressText } from "./address-forms.ts"
 import type { HostFacts } from "./host-facts.ts"
@@ -123,7 +126,11 @@ function aboutApp({ targets, access, timeouts, policy }: AppSettings, settings: 
   if (targets.every(({ disabled, weight }) => disabled || weight === 0)) {
     tell("no target gets connections: each is disabled or has the weight 0", "let at least one serve")
   }
-  for (const { file } of access.rules) if (file !== undefined) aboutFile("an access rule", file, tell)
+  for (const rule of access.rules) {
+    if (rule.file === undefined) continue
+    const settings = { rules: [rule], otherwise: access.otherwise }
+    attempt(() => new Access({ clock: systemClock, log: silentLog, settings }).stop(), tell)
+  }
   if (timeouts.dialMs < timeouts.connectMs) {
     tell("timeouts: dial is shorter than connect, and ends the first attempt", "make it a multiple of connect")
   }

@@ -176,7 +176,7 @@ test("each mistake is told with its line and its mend", () => {
     ],
     [
       lines("access: [{allow: 10.0.0.0/33}]"),
-      'b:5:20: "10.0.0.0/33" is not a range of addresses: write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32',
+      'b:5:20: "10.0.0.0/33" is not a network: the prefix of an IPv4 network is a number from 0 to 32: write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32',
     ],
     [
       lines("each-target: {wake: {command: sh -c 'a'}}"),

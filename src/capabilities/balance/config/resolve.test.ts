@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { defaultSettings } from "./defaults.ts"
-import { resolutionOf, withResolutions } from "./resolve.ts"
+import { lookupName, withResolutions } from "./resolve.ts"
 
 const resolved = (...flags: readonly string[]) => withResolutions(defaultSettings, flags).resolve
 
@@ -19,10 +19,10 @@ test("hosts get addresses, as this command and as curl spell it", () => {
 test("flags go before the file, and a port before all ports", () => {
   const settings = { ...defaultSettings, resolve: { a: ["::1"], b: ["::2"], "b:5": ["::3"] } }
   const { resolve } = withResolutions(settings, ["a=127.0.0.1"])
-  assert.deepEqual(resolutionOf(resolve, "A", 9), ["127.0.0.1"])
-  assert.deepEqual(resolutionOf(resolve, "b", 5), ["::3"])
-  assert.deepEqual(resolutionOf(resolve, "b", 6), ["::2"])
-  assert.equal(resolutionOf(resolve, "constructor"), undefined)
+  assert.deepEqual({ ...resolve }, { a: ["127.0.0.1"], b: ["::2"], "b:5": ["::3"] })
+  assert.equal(lookupName(resolve, { host: "B", port: 5 }), "b:5")
+  assert.equal(lookupName(resolve, { host: "b", port: 6 }), "b")
+  assert.equal(lookupName(resolve, { host: "c", port: 5 }), "c")
 })
 
 test("what is no host with addresses is told with the mend", () => {

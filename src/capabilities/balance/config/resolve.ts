@@ -2,6 +2,7 @@
 
 import { isIP } from "node:net"
 import { readHost } from "../../../config/host-port.ts"
+import type { HostPort } from "../../../config/host-port.ts"
 import { wrong } from "../../../config/quantity.ts"
 import type { Settings } from "./settings.ts"
 
@@ -39,9 +40,12 @@ export function withResolutions(settings: Settings, flags: readonly string[]): S
   return { ...settings, resolve: { ...settings.resolve, ...said } }
 }
 
-/** What stands in for the lookup of a host, undefined when nothing does. `host:port` goes before `host`. */
-export function resolutionOf(resolutions: Resolutions, host: string, port?: number): readonly string[] | undefined {
+/**
+ * The name by which a target's addresses are looked up: `host:port` where the settings have addresses for that, which then
+ * stand in for the lookup, or the host alone.
+ */
+export function lookupName(resolutions: Resolutions, { host, port }: HostPort): string {
   const name = host.toLowerCase()
-  const own = (key: string) => (Object.hasOwn(resolutions, key) ? resolutions[key] : undefined)
-  return (port === undefined ? undefined : own(`${name}:${port}`)) ?? own(name)
+  const own = `${name}:${port}`
+  return Object.hasOwn(resolutions, own) ? own : name
 }
