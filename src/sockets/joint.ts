@@ -21,7 +21,7 @@ export interface JointEnd {
 
 /** Bytes that have moved, for who limits their rate. */
 export interface Meter {
-  /** Counts them. False: stop reading, until `resume` of the lane. */
+  /** Counts them. False: stop reading, until `resume` of the lane. With 0 bytes it asks whether reading may begin. */
   spend(bytes: number): boolean
 }
 
@@ -138,7 +138,8 @@ export class Lane {
       reader?.release()
       this.#joint.left(this)
     })
-    source.resume()
+    if (this.meter?.spend(0) === false) this.paced = true
+    else source.resume()
   }
 
   /** After the meter said stop. */

@@ -8,7 +8,7 @@ import type { Stream } from "../../../base/stream.ts"
 import { isDeepStrictEqual } from "node:util"
 import { hostPortText } from "../../../config/host-port.ts"
 import type { HostPort } from "../../../config/host-port.ts"
-import { resolutionOf } from "../config/resolve.ts"
+import { lookupName } from "../config/resolve.ts"
 import type { AppSettings, Settings, TargetSettings } from "../config/settings.ts"
 import { Checker } from "../health/checker.ts"
 import type { Name, Names } from "../names/names.ts"
@@ -67,11 +67,7 @@ export class Upstream {
     this.#onChange = onChange
     this.#app = app
     const { address } = target.settings
-    if (address.kind === "tcp") {
-      const { host, port } = address
-      const pinned = resolutionOf(surroundings.resolve(), host, port) !== resolutionOf(surroundings.resolve(), host)
-      this.#name = surroundings.names.open(pinned ? `${host}:${port}` : host)
-    }
+    if (address.kind === "tcp") this.#name = surroundings.names.open(lookupName(surroundings.resolve(), address))
     this.update(app)
   }
 
