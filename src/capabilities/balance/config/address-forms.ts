@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net"
 import { domainToASCII } from "node:url"
-import { hostPortText, readHost, readHostPort } from "../../../config/host-port.ts"
+import { hostPortText, readHostPort } from "../../../config/host-port.ts"
 import type { HostPort } from "../../../config/host-port.ts"
 import { wrong } from "../../../config/quantity.ts"
 import { NetworkList, networkMend } from "../limit/networks.ts"
@@ -102,10 +102,4 @@ export const ipAddress: Form<string> = readText(
   },
   (value) => value,
   "ADDR",
-)
-
-export const hostName: Form<string> = readText(
-  (text) => readHost(text),
-  (value) => value,
-  "HOST",
 )

@@ -238,19 +238,3 @@ export function mapOf<Value>(
 function asIs(value: string): string {
   return value
 }
-
-/** Another shape of the same in the file. */
-export function converted<Value, Shape>(
-  form: Form<Shape>,
-  from: (shape: Shape, value: ConfigValue) => Value | undefined,
-  to: (value: Value) => Shape,
-): Form<Value> {
-  return {
-    ...form,
-    read(value, base) {
-      const shape = form.read(value, to(base))
-      return shape === undefined && form.optional !== true ? undefined : from(shape as Shape, value)
-    },
-    write: (value, base, all) => form.write(to(value), to(base), all),
-  }
-}
