@@ -17,6 +17,8 @@ export interface JointEnd {
   readonly stream: Duplex
   /** What it reads through, for sockets that have one. */
   readonly reader?: SocketReader | undefined
+  /** The connection below, for a reset, which TLS has none of. */
+  readonly below?: Socket | undefined
 }
 
 /** Bytes that have moved, for who limits their rate. */
@@ -71,8 +73,8 @@ export class Joint {
 
   /** Ends both at once, by reset; what waits is dropped. */
   cut(): void {
-    cutEnd(this.up.source)
-    cutEnd(this.down.source)
+    cutEnd(this.up.from)
+    cutEnd(this.down.from)
   }
 
   /** @internal Of a lane. */
@@ -93,7 +95,7 @@ export class Joint {
       this.#watcher.closed(this.#breach)
     } else if (!lane.ended || !lane.source.writableFinished) {
       this.#breach ??= { side: lane.side, detail: "closed" }
-      flushAndCut(other.source)
+      flushAndCut(other.from)
     }
   }
 }
@@ -102,8 +104,8 @@ export class Joint {
 export class Lane {
   readonly #joint: Joint
   readonly side: Side
+  readonly from: JointEnd
   readonly source: Duplex
-  readonly #reader: SocketReader | undefined
   readonly #sink: Duplex
   /** That went through; also what the sink has not taken yet. */
   bytes = 0
@@ -119,14 +121,14 @@ export class Lane {
   constructor(joint: Joint, side: Side, from: JointEnd, to: JointEnd) {
     this.#joint = joint
     this.side = side
+    this.from = from
     this.source = from.stream
-    this.#reader = from.reader
     this.#sink = to.stream
   }
 
   start(): void {
     const { source } = this
-    const reader = this.#reader
+    const { reader } = this.from
     if (reader === undefined) source.on("data", (bytes: Buffer) => void this.#pass(bytes))
     else reader.receive = (bytes) => this.#pass(bytes)
     source.on("end", () => {
@@ -171,23 +173,24 @@ export class Lane {
     this.waiting = 0
     const kept = this.#kept as Uint8Array
     this.#kept = undefined
-    this.#reader?.recycle(kept)
+    this.from.reader?.recycle(kept)
     if (!this.paced) this.source.resume()
   }
 }
 
 /** Sends what waits, and then a reset; no FIN, because the peer must not take what it has for all there is. */
-function flushAndCut(stream: Duplex): void {
+function flushAndCut(end: JointEnd): void {
+  const { stream, below = stream } = end
   if (stream.destroyed) return
   const deadline = performance.now() + flushMs
   const look = () => {
     if (stream.destroyed) return
-    if (performance.now() > deadline) cutEnd(stream)
+    if (performance.now() > deadline) cutEnd(end)
     else if (stream.writableLength > 0) setTimeout(look, pollMs)
-    else if (!(stream instanceof Socket)) cutEnd(stream)
+    else if (!(below instanceof Socket)) cutEnd(end)
     else {
-      isSent(stream, (sent) => {
-        if (sent) cutEnd(stream)
+      isSent(below, (sent) => {
+        if (sent) cutEnd(end)
         else setTimeout(look, pollMs)
       })
     }
@@ -197,7 +200,11 @@ function flushAndCut(stream: Duplex): void {
 
 const pollMs = 20
 
-function cutEnd(stream: Duplex): void {
-  if (stream instanceof Socket) cutSocket(stream)
+/** Ends it at once, by a reset where it has one; what waits is dropped. */
+export function cutEnd({ stream, below }: JointEnd): void {
+  if (below !== undefined && !stream.destroyed) {
+    cutSocket(below)
+    stream.destroy()
+  } else if (stream instanceof Socket) cutSocket(stream)
   else stream.destroy()
 }

@@ -44,6 +44,11 @@ export class SocketReader {
     },
   }
 
+  /** Reads no more than this at once from now on: a slow pace is kept by small steps. */
+  limitTo(bytes: number): void {
+    if (bytes < sharedBytes) this.#buffer = shared.subarray(0, Math.max(1, bytes))
+  }
+
   /** Gives the large buffer back; after the socket has closed. */
   release(): void {
     const buffer = this.#buffer
@@ -58,7 +63,7 @@ export class SocketReader {
 
   #take(length: number): void {
     const buffer = this.#buffer
-    if (buffer === shared) {
+    if (buffer.buffer === shared.buffer) {
       if (length === sharedBytes) {
         this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
         this.#quiet = 0

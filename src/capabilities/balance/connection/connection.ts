@@ -7,10 +7,7 @@
  * of them was sent. Deadlines are looked at from outside (`look`), all connections in one sweep, so that none has a timer.
  */
 
-import type { Duplex } from "node:stream"
-import { Socket } from "node:net"
-import { cutSocket } from "../../../sockets/cut.ts"
-import { Joint } from "../../../sockets/joint.ts"
+import { cutEnd, Joint } from "../../../sockets/joint.ts"
 import type { Breach, JointEnd, JointWatcher, Side } from "../../../sockets/joint.ts"
 import type { LiveConnection } from "../admin/control.ts"
 import type { App } from "../engine/app.ts"
@@ -98,7 +95,7 @@ export class Connection implements DialListener, JointWatcher {
     if (this.#joint !== undefined) this.#joint.cut()
     else {
       this.#dropDial("unknown")
-      cut(this.#client.stream)
+      cutEnd(this.#client)
       this.#over()
     }
   }
@@ -154,7 +151,7 @@ export class Connection implements DialListener, JointWatcher {
     this.#client.stream.removeListener("error", ignore)
     const joint = new Joint(this.#client, end, this)
     this.#joint = joint
-    this.#limit(joint)
+    this.#limit(joint, end)
     joint.start()
   }
 
@@ -346,7 +343,7 @@ export class Connection implements DialListener, JointWatcher {
     return this.#arrival.facts
   }
 
-  #limit(joint: Joint): void {
+  #limit(joint: Joint, target: JointEnd): void {
     const flows = this.#app.openFlows(this.#arrival, {
       up: () => joint.up.resume(),
       down: () => joint.down.resume(),
@@ -354,6 +351,7 @@ export class Connection implements DialListener, JointWatcher {
     if (flows === undefined) return
     joint.up.meter = flows.up
     joint.down.meter = flows.down
+    if (flows.down !== undefined) target.reader?.limitTo(flows.down.piece)
     this.#flows = [flows.up, flows.down].filter((flow) => flow !== undefined)
   }
 
@@ -475,9 +473,4 @@ const none: ReadonlySet<Target> = new Set()
 /** Before it is joined, nobody is interested in how a client failed: the joint finds it out. */
 function ignore(): void {
   // Without a listener the process would end.
-}
-
-function cut(stream: Duplex): void {
-  if (stream instanceof Socket) cutSocket(stream)
-  else stream.destroy()
 }

@@ -13,6 +13,7 @@ import { StreamDuplex } from "../../../sockets/stream-duplex.ts"
 import type { TargetSettings } from "../config/settings.ts"
 import { failureText } from "../health/failure-text.ts"
 import type { Name } from "../names/names.ts"
+import { tlsReason } from "../tls/tls-reason.ts"
 
 export interface DialListener {
   /** Connected, paused, and all that has to stand ahead of the client's bytes has been written. */
@@ -129,12 +130,12 @@ export class Dial {
     }
     const secured = secure(connection)
     this.#stream = secured
-    const onError = (error: Error) => this.#fail(failureText(error))
+    const onError = (error: Error) => this.#fail(`TLS: ${tlsReason(error, "target")}`)
     secured.on("error", onError)
     secured.once("secureConnect", () => {
       secured.removeListener("error", onError)
       secured.pause()
-      this.#succeed({ stream: secured })
+      this.#succeed({ stream: secured, below: connection instanceof net.Socket ? connection : undefined })
     })
   }
 

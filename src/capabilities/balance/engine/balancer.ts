@@ -173,41 +173,32 @@ export class Balancer {
     const before = this.#settings
     const made: App[] = []
     const apps = new Map<string, App>()
+    const ports = new Map<string, Port>()
     const plans = planPorts(settings)
     this.#settings = settings
     try {
       for (const app of settings.apps) apps.set(app.name, this.#apps.get(app.name) ?? this.#newApp(app, made))
-      const ports = new Map<string, Port>()
-      const opened: Port[] = []
-      try {
-        for (const [address, plan] of plans) {
-          const known = this.#ports.get(address)
-          const port = known ?? this.#newPort(plan)
-          if (known === undefined) opened.push(port)
-          ports.set(address, port)
-        }
-        for (const app of settings.apps) this.#apps.get(app.name)?.check(app)
-        for (const [address, plan] of plans) {
-          ports
-            .get(address)
-            ?.gate.update(plan.map(({ app, listener }) => ({ app: apps.get(app.name) as App, listener })))
-        }
-      } catch (error) {
-        for (const { gate } of opened) gate.stop()
-        // Those that were there get back what they had.
-        for (const port of this.#ports.values()) port.gate.update(port.gate.tenants)
-        throw error
+      for (const app of settings.apps) this.#apps.get(app.name)?.check(app)
+      for (const [address, plan] of plans) {
+        const port = this.#ports.get(address) ?? this.#newPort(plan)
+        port.gate.check(plan.map(({ listener }) => listener))
+        ports.set(address, port)
       }
-      this.#switch(settings, apps, ports)
     } catch (error) {
       this.#settings = before
       for (const app of made) void app.stop("stopped")
       throw error
     }
+    this.#switch(settings, apps, ports, plans)
   }
 
-  /** Nothing of this can fail. */
-  #switch(settings: Settings, apps: ReadonlyMap<string, App>, ports: ReadonlyMap<string, Port>): void {
+  /** Everything was checked. */
+  #switch(
+    settings: Settings,
+    apps: ReadonlyMap<string, App>,
+    ports: ReadonlyMap<string, Port>,
+    plans: ReadonlyMap<string, readonly PlannedTenant[]>,
+  ): void {
     for (const app of settings.apps) {
       const known = this.#apps.get(app.name)
       if (known !== undefined && !isDeepStrictEqual(known.settings, app)) known.update(app)
@@ -221,6 +212,9 @@ export class Balancer {
       if (ports.has(address)) continue
       door.close()
       gate.stop()
+    }
+    for (const [address, plan] of plans) {
+      ports.get(address)?.gate.update(plan.map(({ app, listener }) => ({ app: apps.get(app.name) as App, listener })))
     }
     this.#apps = apps
     this.#ports = ports

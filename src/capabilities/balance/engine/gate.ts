@@ -3,12 +3,14 @@
  * stands ahead, that is read first, within a time, and for a bounded number of strangers at once.
  */
 
-import { Socket } from "node:net"
+import type { Socket } from "node:net"
 import type { Clock } from "../../../base/clock.ts"
+import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
 import { hostPortText } from "../../../config/host-port.ts"
 import type { HostPort } from "../../../config/host-port.ts"
 import { cutSocket } from "../../../sockets/cut.ts"
+import { cutEnd } from "../../../sockets/joint.ts"
 import type { JointEnd } from "../../../sockets/joint.ts"
 import type { ListenerSettings } from "../config/settings.ts"
 import type { Arrival } from "../connection/arrival.ts"
@@ -48,7 +50,9 @@ export class Gate {
   readonly #address: string
   readonly #port: number
   #tenants: readonly Tenant[] = []
+  /** Everybody comes to it, whatever name they ask for. */
   #only: Tenant | undefined
+  #readsHello = false
   #names: ServerNames<Tenant> = new ServerNames([])
   #terminations: Map<App, Termination> = new Map()
   #proxyFrom: Networks | undefined
@@ -61,31 +65,36 @@ export class Gate {
     this.#port = port
   }
 
-  /** Connections that come from now on go by this. Throws `usage`, and then nothing has changed. */
+  /** Whether the files that these name can be used. Throws `usage`. */
+  check(listeners: readonly ListenerSettings[]): void {
+    const { clock } = this.#keeper
+    for (const { tls } of listeners) {
+      if (tls !== undefined) new Termination({ settings: tls, clock, log: silentLog }).stop()
+    }
+  }
+
+  /** Connections that come from now on go by this; it was checked. */
   update(tenants: readonly Tenant[]): void {
     const { clock, log } = this.#keeper
     const before = this.#terminations
-    const after = new Map<App, Termination>()
-    const fresh: Termination[] = []
-    try {
-      for (const { app, listener } of tenants) {
-        if (listener.tls === undefined) continue
-        const known = before.get(app)
-        const termination =
-          known ?? new Termination({ settings: listener.tls, clock, log: log.with({ app: app.settings.name }) })
-        if (known === undefined) fresh.push(termination)
-        else known.update(listener.tls)
-        after.set(app, termination)
-      }
-    } catch (error) {
-      for (const each of fresh) each.stop()
-      throw error
+    this.#terminations = new Map()
+    for (const { app, listener } of tenants) {
+      if (listener.tls === undefined) continue
+      const settings = listener.tls
+      const known = before.get(app)
+      known?.update(settings)
+      this.#terminations.set(
+        app,
+        known ?? new Termination({ settings, clock, log: log.with({ app: app.settings.name }) }),
+      )
     }
-    for (const [app, termination] of before) if (!after.has(app)) termination.stop()
-    this.#terminations = after
+    for (const [app, termination] of before) if (!this.#terminations.has(app)) termination.stop()
     this.#tenants = tenants
+    // Of two certificates for one name the hello tells which kind of key the client takes.
+    const several = tenants.some(({ listener }) => (listener.tls?.certificates.length ?? 0) > 1)
     const named = tenants.some(({ listener }) => listener.serverNames.length > 0)
     this.#only = named ? undefined : tenants[0]
+    this.#readsHello = named || several
     this.#names = new ServerNames(
       tenants.flatMap((tenant) => tenant.listener.serverNames.map((name) => [name, tenant] as const)),
       tenants.find(({ listener }) => listener.serverNames.length === 0),
@@ -129,7 +138,7 @@ export class Gate {
       return
     }
     const { proxyProtocol } = first.listener
-    const reads = proxyProtocol !== "off" || this.#only === undefined
+    const reads = proxyProtocol !== "off" || this.#readsHello
     if (reads || this.#terminations.size > 0) new Entrant(this, socket, now, reads).begin()
     else this.enter(first, this.#arrival(socket, now, first, plainFacts(socket), undefined), { stream: socket })
   }
@@ -140,7 +149,7 @@ export class Gate {
     const isTrusted = this.#proxyFrom === undefined || this.#proxyFrom.has(socket.remoteAddress ?? "")
     // Nobody else may say who they are.
     const wanted = isTrusted || proxyHeader === "require" ? proxyHeader : "off"
-    return { proxyHeader: wanted, hello: this.#only === undefined }
+    return { proxyHeader: wanted, hello: this.#readsHello }
   }
 
   /** @internal */
@@ -195,10 +204,9 @@ export class Gate {
   }
 
   /** @internal */
-  refuse(app: App, arrival: Arrival, { stream }: JointEnd, ending: Ending, detail: string): void {
-    stream.on("error", ignore)
-    if (stream instanceof Socket) cutSocket(stream)
-    else stream.destroy()
+  refuse(app: App, arrival: Arrival, client: JointEnd, ending: Ending, detail: string): void {
+    client.stream.on("error", ignore)
+    cutEnd(client)
     app.refused(refusalRecord(arrival, app, ending, this.#keeper.clock.now(), detail))
   }
 
@@ -310,7 +318,7 @@ class Entrant implements PrefaceListener {
     this.#over()
     this.socket.off("error", ignore)
     const arrival = this.#gate.arrive(this, tenant, facts, this.#told(facts.tls?.commonName))
-    this.#gate.enter(tenant, arrival, { stream })
+    this.#gate.enter(tenant, arrival, { stream, below: stream === this.socket ? undefined : this.socket })
   }
 
   #told(commonName: string | undefined): Told {
