@@ -26,7 +26,7 @@ export async function benchIdle(options: Options, children: Children): Promise<v
 }
 
 export async function measureIdle(children: Children, options: Options, figures: Figures): Promise<void> {
-  const collecting = ["--expose-gc", "--import", join(import.meta.dirname, "programs", "collect.ts")]
+  const collecting = ["--expose-gc", "--import", join(import.meta.dirname, "..", "test", "kit", "collect.ts")]
   const own: RdvOptions = { link: options.link, source: options.source, nodeFlags: () => collecting }
   await idleVisitors(children, own, options, figures)
   await idleSessions(children, own, options, figures)

@@ -39,9 +39,9 @@ export const reference: Proxy = proxy("haproxy", "mode tcp, one thread, buffers 
 )
 
 export const candidates: readonly Proxy[] = [
-  proxy("rdv balance", "one worker, defaults", rdvBalance),
+  proxy("rdv balance", "one worker, defaults", (children, routes) => rdvBalance(children, routes)),
   proxy("nginx stream", "one worker, buffers of 16 kB", (children, routes) => nginxStream(children, routes, "")),
-  proxy("node pipe", "two sockets and pipe", nodePipe),
+  proxy("node pipe", "two sockets and pipe", (children, routes) => nodePipe(children, routes)),
 ]
 
 /** Any other: a shell command in which `{routes}` is `FROM:TO`, ports of loopback, for each route. */
@@ -139,9 +139,13 @@ ${servers.join("")}}
   return children.start("nginx stream", programAt("nginx"), ["-p", folder, "-c", file, "-e", "stderr"])
 }
 
-export async function nodePipe(children: Children, routes: readonly Route[]): Promise<Child> {
+export async function nodePipe(
+  children: Children,
+  routes: readonly Route[],
+  nodeFlags: readonly string[] = [],
+): Promise<Child> {
   const program = join(import.meta.dirname, "..", "programs", "node-pipes.ts")
-  return children.node("node pipe", [program, ...routes.map(({ from, to }) => `${from}:${to}`)])
+  return children.node("node pipe", [...nodeFlags, program, ...routes.map(({ from, to }) => `${from}:${to}`)])
 }
 
 /** One process for each route; the first stands for all of them. */
@@ -157,21 +161,29 @@ export async function socat(children: Children, routes: readonly Route[]): Promi
 
 const commandLine = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts")
 
-export async function rdvBalance(children: Children, routes: readonly Route[]): Promise<Child> {
+export async function rdvBalance(
+  children: Children,
+  routes: readonly Route[],
+  nodeFlags: readonly string[] = [],
+): Promise<Child> {
   const apps = routes.map(({ from, to }) => ({
     name: `p${from}`,
     listen: [`127.0.0.1:${from}`],
     targets: [`127.0.0.1:${to}`],
   }))
-  return startRdvBalance(children, { apps, workers: 1 })
+  return startRdvBalance(children, { apps, workers: 1 }, nodeFlags)
 }
 
 /** `settings`: the document of the configuration file. Its connections are not logged. */
-export async function startRdvBalance(children: Children, settings: object): Promise<Child> {
+export async function startRdvBalance(
+  children: Children,
+  settings: object,
+  nodeFlags: readonly string[] = [],
+): Promise<Child> {
   const folder = children.folder()
   const file = join(folder, "config.json")
   writeFileSync(file, JSON.stringify({ log: { connections: "none" }, ...settings }))
-  return children.node("rdv balance", [commandLine, "balance", "--config", file], { env: homeIn(folder) })
+  return children.node("rdv balance", [...nodeFlags, commandLine, "balance", "--config", file], { env: homeIn(folder) })
 }
 
 /** Nothing of the user's configuration and data plays in. */

@@ -4,7 +4,6 @@
  */
 
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
 import * as net from "node:net"
 import { isSent } from "../../src/sockets/send-queue.ts"
 
@@ -15,8 +14,8 @@ export interface Stage {
   /** On loopback, leads to where nothing listens. */
   readonly deadPort: number
   readonly target: EventTarget
-  /** The proxy's, for what it holds. */
-  readonly pids: () => readonly number[]
+  /** That the proxy has in use, bytes; without what it is about to throw away, where that can be told. */
+  readonly memory: () => Promise<number>
 }
 
 export interface Outcome {
@@ -35,6 +34,7 @@ const patienceMs = 5_000
 const answerBytes = 500_000
 const restBytes = 2_000
 const resetBytes = 200_000
+const stuckCount = 8
 
 /** The side behind the proxy: takes connections and does nothing by itself. */
 export class EventTarget {
@@ -202,12 +202,17 @@ export const tcpEvents: readonly TcpEvent[] = [
     const text = `${megabytes.toFixed(1)} MB${isWhole ? "" : `, ${accepted - target.received} bytes lost`}`
     return { text, isGood: isWhole && megabytes < 16 }
   }),
-  event("the target reads nothing: what the proxy grows by", async ({ client, pids }) => {
-    const before = resident(pids())
-    await fill(client.socket)
-    const megabytes = Math.max(0, resident(pids()) - before) / 1e6
-    return { text: `${megabytes.toFixed(1)} MB`, isGood: megabytes < 4 }
-  }),
+  {
+    name: "the target reads nothing: what the proxy holds",
+    async play({ port, memory, target }) {
+      // What a process takes once, to work at all, is not what a connection costs: the second time counts.
+      await stuckClients(port, target, async () => 0)
+      const before = await memory()
+      const after = await stuckClients(port, target, memory)
+      const megabytes = Math.max(0, after - before) / 1e6 / stuckCount
+      return { text: `${megabytes.toFixed(1)} MB each`, isGood: megabytes < 1 }
+    },
+  },
   {
     name: "the target refuses",
     async play({ deadPort }) {
@@ -250,7 +255,6 @@ const atOnceMs = 500
 interface Ends {
   readonly client: End
   readonly target: End
-  readonly pids: () => readonly number[]
 }
 
 /** On a connection that has reached the target. */
@@ -262,7 +266,7 @@ function event(name: string, play: (ends: Ends) => Promise<Outcome>): TcpEvent {
       const target = await stage.target.next()
       try {
         if (target === undefined) return { text: "no connection", isGood: false }
-        return await play({ client, target, pids: stage.pids })
+        return await play({ client, target })
       } finally {
         client.socket.destroy()
         target?.socket.destroy()
@@ -294,6 +298,19 @@ function delivered(end: End, bytes: number): Outcome {
   return { text: lost === 0 ? "delivered" : `${lost === bytes ? "all" : `${lost} bytes`} lost`, isGood: lost === 0 }
 }
 
+/** Clients that wrote until nothing was taken any more, while `look` looks. */
+async function stuckClients(port: number, target: EventTarget, look: () => Promise<number>): Promise<number> {
+  const clients = await Promise.all(Array.from({ length: stuckCount }, () => connect(port)))
+  await Promise.all(clients.map(({ socket }) => fill(socket)))
+  const seen = await look()
+  for (const { socket } of clients) {
+    socket.destroy()
+    const end = await target.next()
+    end?.socket.destroy()
+  }
+  return seen
+}
+
 /** Writes until nothing is taken for half a second; says how much was. */
 async function fill(socket: net.Socket): Promise<number> {
   const piece = Buffer.alloc(65_536)
@@ -307,15 +324,6 @@ async function fill(socket: net.Socket): Promise<number> {
 }
 
 const mostBytes = 100e6
-
-/** Bytes; 0 where the kernel does not tell. */
-function resident(pids: readonly number[]): number {
-  if (process.platform !== "linux") return 0
-  return pids.reduce((sum, pid) => {
-    const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))
-    return sum + Number(match?.[1] ?? 0) * 1024
-  }, 0)
-}
 
 async function connect(port: number): Promise<End> {
   const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true })
