@@ -29,14 +29,14 @@ export const defaultSettings: Settings = {
   resolveMs: 30 * seconds,
   resolve: {},
   admin: { socket: true, listen: undefined, tokenFile: undefined, metrics: undefined },
-  log: { connections: "all" },
+  log: { connections: "failed" },
   tracing: undefined,
 }
 
 export type AppDefaults = Omit<AppSettings, "name" | "listeners" | "targets">
 
 export const defaultApp: AppDefaults = {
-  policy: { kind: "round-robin", bound: 1.25, spillBelow: 0.7, locality: "zone" },
+  policy: { kind: "round-robin", bound: undefined, spillBelow: 0.7, locality: "zone" },
   slowStartMs: 0,
   health: undefined,
   // Resets are as easily provoked by a client as made by a target that is ill: they count when the file says so.
