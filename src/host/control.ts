@@ -75,8 +75,11 @@ function readExposure(json: unknown): Exposure {
       if (port > 65535) throw wrong("port")
       return { kind: "tcp", port, ...seed }
     }
-    case "private":
-      return { kind: "private", name: text(json, "name", 100) }
+    case "private": {
+      const { shared } = json
+      if (shared !== undefined && typeof shared !== "boolean") throw wrong("shared")
+      return { kind: "private", name: text(json, "name", 100), ...(shared === true && { shared }) }
+    }
     default:
       throw wrong("kind")
   }

@@ -32,6 +32,8 @@ export type Exposure =
       readonly kind: "private"
       /** Spelled as a service name. */
       readonly name: string
+      /** Other sessions may offer the same name beside this one, and calls are spread over them; else the newest has it. */
+      readonly shared?: boolean
     }
 
 /** What became of an exposure. */

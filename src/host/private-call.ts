@@ -7,6 +7,7 @@ import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Stream } from "../base/stream.ts"
+import { isServiceName } from "../wire/encode.ts"
 import type { Host } from "./host.ts"
 
 /** What the relay offers to each session. */
@@ -32,6 +33,12 @@ export interface PrivateCaller {
  */
 export function dialPrivate(host: Host, name: string, header: JsonObject = {}): Stream {
   return host.dial(callService, { header: { name, header } })
+}
+
+/** Throws `usage` for a name that no relay takes. */
+export function checkPrivateName(name: string): void {
+  if (isServiceName(name)) return
+  throw new RdvError("usage", `"${name}" is no private name`, { mend: 'use a-z, 0-9, ".", "_", "-" and "/"' })
 }
 
 /** Reads the header of a call at the relay. Throws `protocol`. */

@@ -11,13 +11,14 @@ import type { Stream } from "../base/stream.ts"
 import { passingRefusals, readAgentMessage } from "../host/control.ts"
 import type { Announce } from "../host/control.ts"
 import type { Exposed, Exposure } from "../host/host.ts"
+import { checkPrivateName } from "../host/private-call.ts"
 import type { Store } from "../store/store.ts"
 import { allowsName, allowsPort, allowsService } from "../store/token-scopes.ts"
-import { checkServiceName, isServiceName } from "../wire/encode.ts"
+import { checkServiceName } from "../wire/encode.ts"
 import type { Owner } from "./admission.ts"
 import type { TcpIngress } from "./ingress/tcp.ts"
 import { checkName, pickName } from "./names.ts"
-import type { PublicKind, Registry, Route, RouteKind, RouteSession } from "./registry.ts"
+import type { PublicKind, Registry, Route, RouteSession } from "./registry.ts"
 
 export interface AnnouncementsOptions {
   readonly clock: Clock
@@ -163,7 +164,7 @@ export class Announcements {
         bound.abandon?.()
         throw new RdvError("cancelled", `"${bound.name}" was taken back before it was bound`)
       }
-      this.#add(bound, service, expose.kind, id)
+      this.#add(bound, service, expose, id)
       return { url: bound.url, name: bound.name }
     } catch (error) {
       // Whatever it was, nobody waits for it any more.
@@ -182,23 +183,24 @@ export class Announcements {
         return this.#bindTcp(expose.port, expose.seed)
       case "private": {
         const { name } = expose
-        if (isServiceName(name)) return { name, url: `private:${name}` }
-        throw new RdvError("usage", `"${name}" is no private name`, { mend: 'use a-z, 0-9, ".", "_", "-" and "/"' })
+        checkPrivateName(name)
+        return { name, url: `private:${name}` }
       }
     }
   }
 
-  #add(bound: Bound, service: string, kind: RouteKind, id: number): void {
+  #add(bound: Bound, service: string, expose: Exposure, id: number): void {
     const { registry, log } = this.#options
     const withdrawn = (error: RdvError) => {
       this.#routes.delete(id)
       this.#say({ do: "withdrawn", id, code: codeNumber(error.code), reason: error.message })
     }
     const route: Route = {
-      kind,
+      kind: expose.kind,
       name: bound.name,
       service,
       id,
+      ...(expose.kind === "private" && expose.shared === true && { shared: true }),
       session: this.#session,
       onReplaced: (by) => {
         withdrawn(new RdvError("replaced", `A newer session of the same owner serves "${bound.name}"`))

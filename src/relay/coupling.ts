@@ -11,12 +11,31 @@ import type { Stream, StreamSink } from "../base/stream.ts"
 /** Characters of metadata that may come while the other side is full. */
 const metaBound = 256 * 1024
 
-/** Takes over both; each ends with the other. */
-export function couple(one: Stream, other: Stream): void {
+/** How `other` ended. */
+export interface CouplingEnd {
+  /** None: in good order. */
+  readonly error: RdvError | undefined
+  /** Something has passed, one way or the other. */
+  readonly moved: boolean
+  /** `one` was over before. */
+  readonly left: boolean
+}
+
+/**
+ * Takes over both; each ends with the other. `onOver` is called once, when `other` is over: true keeps that from `one`,
+ * which is the caller's again, and may only be said when nothing has moved and `one` has not left.
+ */
+export function couple(one: Stream, other: Stream, onOver?: (end: CouplingEnd) => boolean): void {
   const forth = new Lane(one, other)
   const back = new Lane(other, one)
+  const sink = sinkOf(back, forth)
+  const closed = (error: RdvError | undefined) => {
+    const end = { error, moved: forth.moved || back.moved, left: back.over }
+    if (onOver?.(end) === true) forth.over = true
+    else sink.closed(error)
+  }
   // A stream that was refused closes in `attach`, and nothing of `one` has moved then.
-  other.attach(sinkOf(back, forth))
+  other.attach({ ...sink, closed })
   if (!forth.over) one.attach(sinkOf(forth, back))
 }
 
@@ -38,6 +57,8 @@ function sinkOf(lane: Lane, opposite: Lane): StreamSink {
 class Lane {
   /** Where it leads to takes nothing any more. */
   over = false
+  /** Something came. */
+  moved = false
   readonly #from: Stream
   readonly #to: Stream
   #full = false
@@ -51,6 +72,7 @@ class Lane {
   }
 
   data(chunk: Uint8Array): void {
+    this.moved = true
     if (!this.over && !this.#to.write(chunk)) this.#full = true
     // Written is copied: what waits is the credit.
     if (this.#full) this.#owed += chunk.length
@@ -58,6 +80,7 @@ class Lane {
   }
 
   meta(block: JsonObject): void {
+    this.moved = true
     if (this.over) return
     if (!this.#to.meta(block)) this.#full = true
     if (!this.#full) return
@@ -67,6 +90,7 @@ class Lane {
   }
 
   end(): void {
+    this.moved = true
     if (!this.over) this.#to.end()
   }
 

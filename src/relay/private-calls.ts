@@ -1,9 +1,17 @@
-/** A call from one session to a private service of another one of the same owner: finds it, and couples the two streams. */
+/**
+ * A call from one session to a private service of others of the same owner: finds who takes it, and couples the two
+ * streams. Where several share the name, a call that one of them refused goes on to the next, as long as nobody has said
+ * anything yet.
+ */
 
+import type { Clock } from "../base/clock.ts"
 import { asRdvError, RdvError } from "../base/error.ts"
+import type { ErrorCode } from "../base/error.ts"
 import type { Stream } from "../base/stream.ts"
 import { readPrivateCall } from "../host/private-call.ts"
+import type { PrivateCall } from "../host/private-call.ts"
 import { couple } from "./coupling.ts"
+import type { Offer } from "./private-routes.ts"
 import type { Registry } from "./registry.ts"
 
 export interface CallingSession {
@@ -13,14 +21,68 @@ export interface CallingSession {
 }
 
 /** Never throws: what cannot be passed on is reset with the reason. */
-export function passCall(stream: Stream, { ownerId, from }: CallingSession, registry: Registry): void {
+export function passCall(stream: Stream, caller: CallingSession, registry: Registry, clock: Clock): void {
   try {
-    const { name, header } = readPrivateCall(stream.header)
-    const route = registry.findPrivate(ownerId, name)
-    if (route === undefined) throw new RdvError("no_service", `No session of this owner offers "${name}"`)
-    couple(stream, route.session.open(route.service, { from, header }))
+    const call = readPrivateCall(stream.header)
+    if (new PassedCall(stream, call, caller, registry, clock).next()) return
+    throw new RdvError("no_service", `No session of this owner offers "${call.name}"`)
   } catch (thrown) {
     const { code, message } = asRdvError(thrown)
     stream.reset(code, message)
   }
 }
+
+class PassedCall {
+  readonly #stream: Stream
+  readonly #call: PrivateCall
+  readonly #caller: CallingSession
+  readonly #registry: Registry
+  readonly #clock: Clock
+  readonly #tried: Set<Offer> = new Set()
+
+  constructor(stream: Stream, call: PrivateCall, caller: CallingSession, registry: Registry, clock: Clock) {
+    this.#stream = stream
+    this.#call = call
+    this.#caller = caller
+    this.#registry = registry
+    this.#clock = clock
+  }
+
+  /** Passes it to the next one; false when nobody is left. */
+  next(): boolean {
+    const { name, header } = this.#call
+    const { ownerId, from } = this.#caller
+    const since = this.#clock.now()
+    const offer = this.#registry.nextPrivate(ownerId, name, this.#tried, since)
+    if (offer === undefined) return false
+    this.#tried.add(offer)
+    const { session, service } = offer.route
+    const stream = session.open(service, { from, header })
+    offer.calls++
+    couple(this.#stream, stream, ({ error, moved, left }) => {
+      offer.calls--
+      if (error === undefined || moved) return false
+      // Callers leave as they like; one who was kept waiting so long did not.
+      const failed = left ? this.#clock.now() - since >= patienceMs : othersMayTake.has(error.code)
+      if (failed) offer.doubtUntil = this.#clock.now() + doubtMs
+      return failed && !left && this.next()
+    })
+    return true
+  }
+}
+
+/** How one refuses what another one may take. A limit of the owner holds for all its sessions. */
+const othersMayTake: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "unreachable",
+  "timeout",
+  "no_service",
+  "draining",
+  "closed",
+  "expired",
+  "replaced",
+])
+
+/** Who failed a call is asked behind the others for so long, ms. */
+const doubtMs = 5_000
+/** Who has not answered a call after this is as good as gone, ms. */
+const patienceMs = 2_000

@@ -8,6 +8,8 @@ import type { JsonObject } from "../base/json.ts"
 import type { Stream } from "../base/stream.ts"
 import type { SessionState } from "../mux/session-options.ts"
 import type { Store } from "../store/store.ts"
+import { PrivateRoutes } from "./private-routes.ts"
+import type { Offer } from "./private-routes.ts"
 
 /** What visitors reach. Its names are one space for all owners. */
 export type PublicKind = "http" | "tcp"
@@ -34,6 +36,8 @@ export interface Route {
   /** The host label, the port in decimal, or the private name. */
   readonly name: string
   readonly service: string
+  /** Private ones: other sessions of the owner may offer the same name beside it. */
+  readonly shared?: boolean
   readonly session: RouteSession
   /** The agent's number for the announcement. */
   readonly id: number
@@ -47,13 +51,15 @@ export interface Route {
 
 export class Registry {
   readonly #routes: Map<string, Route> = new Map()
+  readonly #private: PrivateRoutes = new PrivateRoutes()
 
   find(kind: PublicKind, name: string): Route | undefined {
     return this.#routes.get(`${kind}:${name}`)
   }
 
-  findPrivate(ownerId: string, name: string): Route | undefined {
-    return this.#routes.get(privateKey(ownerId, name))
+  /** Who gets the next call of a private name, of those who were not tried yet. */
+  nextPrivate(ownerId: string, name: string, tried: ReadonlySet<Offer>, now: number): Offer | undefined {
+    return this.#private.next(ownerId, name, tried, now)
   }
 
   /** The quick way for requests. */
@@ -70,7 +76,11 @@ export class Registry {
 
   /** Binds the route; the same owner's older route of that name is withdrawn. Throws `claimed`. */
   add(route: Route): void {
-    if (route.kind !== "private") this.check(route.kind, route.name, route.session.ownerId)
+    if (route.kind === "private") {
+      this.#private.add(route)
+      return
+    }
+    this.check(route.kind, route.name, route.session.ownerId)
     const key = keyOf(route)
     const old = this.#routes.get(key)
     this.#routes.set(key, route)
@@ -81,6 +91,10 @@ export class Registry {
 
   /** Takes a route back; a newer one of the same name stays. */
   remove(route: Route): void {
+    if (route.kind === "private") {
+      this.#private.remove(route)
+      return
+    }
     const key = keyOf(route)
     if (this.#routes.get(key) !== route) return
     this.#routes.delete(key)
@@ -101,21 +115,16 @@ export class Registry {
   }
 
   removeSession(sessionId: string): void {
-    for (const route of this.#routes.values()) if (route.session.id === sessionId) this.remove(route)
+    for (const route of this.list()) if (route.session.id === sessionId) this.remove(route)
   }
 
   list(): Route[] {
-    return [...this.#routes.values()]
+    return [...this.#routes.values(), ...this.#private.list()]
   }
 }
 
-function keyOf({ kind, name, session }: Route): string {
-  return kind === "private" ? privateKey(session.ownerId, name) : `${kind}:${name}`
-}
-
-/** No name has a colon. */
-function privateKey(ownerId: string, name: string): string {
-  return `private:${name}:${ownerId}`
+function keyOf({ kind, name }: Route): string {
+  return `${kind}:${name}`
 }
 
 /** Why the session may not serve the name any longer; undefined while it may. */

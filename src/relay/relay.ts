@@ -207,7 +207,8 @@ export class Relay implements Host {
       runtime: this.#options.runtime,
       onStream: (stream) => {
         if (stream.service === controlService) announcements.serve(stream)
-        else if (stream.service === callService) passCall(stream, { ownerId: owner.id, from }, this.#registry)
+        else if (stream.service === callService)
+          passCall(stream, { ownerId: owner.id, from }, this.#registry, this.clock)
         else this.#services.serve(stream, caller)
       },
       onSuspended: () => endSuperseded(),
