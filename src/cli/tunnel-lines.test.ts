@@ -13,3 +13,9 @@ test("the frame names the program as it can be called from where it was started"
   assert.equal(look({ npm_lifecycle_event: "start", npm_package_name: "rdv" }), "look    ./bin/rdv status")
   assert.equal(look({ npm_lifecycle_event: "start", npm_package_name: "blog" }), "look    rdv status")
 })
+
+test("a private name is shown as a balancer's file has it", () => {
+  const output = { interactive: false } as Output
+  const [first] = frame(output, { url: "private:web", target: "localhost:3000", relay: "tcp://127.0.0.1:1", env: {} })
+  assert.equal(first, "private rdv:web")
+})

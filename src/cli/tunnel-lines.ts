@@ -13,8 +13,10 @@ export interface Shown {
 
 /** A framed block on a terminal, plain lines elsewhere. */
 export function frame(output: Output, { url, target, relay, env }: Shown): string[] {
+  const name = /^private:(.*)$/.exec(url)?.[1]
   const rows: [string, string][] = [
-    ["public", url],
+    // As targets of a balancer are written.
+    name === undefined ? ["public", url] : ["private", `rdv:${name}`],
     ["target", target],
     ...(relay === undefined ? [] : [["relay", relay] as [string, string]]),
     ["look", `${programText(env)} status`],

@@ -1,9 +1,13 @@
-/** Tunnels: a local service behind a public name or port. Each is one service of the host, each visitor one stream. */
+/**
+ * Tunnels: a local service behind a public name or port, or behind a private name that only sessions of the same owner
+ * reach. Each is one service of the host, each visitor one stream.
+ */
 
 import { RdvError } from "../../base/error.ts"
 import { isJsonObject } from "../../base/json.ts"
 import type { Capability } from "../../host/capability.ts"
 import type { Exposed, Host } from "../../host/host.ts"
+import { checkPrivateName } from "../../host/private-call.ts"
 import { splice } from "../../sockets/splice.ts"
 import { connectLocal } from "./connect.ts"
 import { ConnectionPool } from "./connection-pool.ts"
@@ -21,6 +25,8 @@ export interface TunnelSettings {
   readonly name?: string
   /** tcp: the public port; 0 lets the relay choose. */
   readonly port?: number
+  /** tcp: no public port; sessions of the same owner call it by this name, which other agents may offer as well. */
+  readonly private?: string
   /** http: replaces the visitor's Host. */
   readonly hostHeader?: string
   /** A local https service may show any certificate. */
@@ -37,7 +43,7 @@ export interface TunnelEvents {
   readonly onExchange?: (method: string, target: string, status: number, ms: number) => void
 }
 
-const keys: ReadonlySet<string> = new Set(["kind", "target", "name", "port", "hostHeader", "insecure"])
+const keys: ReadonlySet<string> = new Set(["kind", "target", "name", "port", "private", "hostHeader", "insecure"])
 
 export const tunnel: Capability<TunnelSettings> = {
   name: "tunnel",
@@ -90,7 +96,8 @@ function startTcp(host: Host, settings: TunnelSettings, events: TunnelEvents): v
   const endpoint = readTcpTarget(settings.target)
   const text = endpointText(endpoint)
   let connections = 0
-  const service = `tcp/${settings.port === undefined || settings.port === 0 ? serviceLabel(text) : settings.port}`
+  const { port = 0, private: name } = settings
+  const service = `tcp/${port === 0 ? serviceLabel(text) : port}`
   host.accept(
     service,
     ({ stream }) => {
@@ -101,6 +108,7 @@ function startTcp(host: Host, settings: TunnelSettings, events: TunnelEvents): v
         {},
         ({ socket, reader }) => {
           connections++
+          if (name !== undefined) stream.meta({ connected: true })
           splice(held, socket, reader, () => {
             connections--
             reader.release()
@@ -110,7 +118,10 @@ function startTcp(host: Host, settings: TunnelSettings, events: TunnelEvents): v
       )
     },
     {
-      expose: { kind: "tcp", port: settings.port ?? 0, seed: `tcp ${settings.target}` },
+      expose:
+        name === undefined
+          ? { kind: "tcp", port, seed: `tcp ${settings.target}` }
+          : { kind: "private", name, shared: true },
       ...(events.onExposed !== undefined && { onExposed: events.onExposed }),
       ...(events.onDelayed !== undefined && { onDelayed: events.onDelayed }),
       ...(events.onRefused !== undefined && { onRefused: events.onRefused }),
@@ -136,12 +147,19 @@ function readTunnelSettings(raw: unknown, at: string): TunnelSettings {
   if (unknown !== undefined) {
     throw new RdvError("usage", `${at}.${unknown} is not a setting`, { mend: `known are ${[...keys].join(", ")}` })
   }
-  const { kind, target, name, port, hostHeader, insecure } = raw
+  const { kind, target, name, port, private: privateName, hostHeader, insecure } = raw
   if (kind !== "http" && kind !== "tcp") throw new RdvError("usage", `${at}.kind must be "http" or "tcp"`)
   if (typeof target !== "string") throw new RdvError("usage", `${at}.target must be text, such as "3000"`)
   if (name !== undefined && typeof name !== "string") throw new RdvError("usage", `${at}.name must be text`)
   if (port !== undefined && !(typeof port === "number" && Number.isInteger(port) && port >= 0 && port <= 65535)) {
     throw new RdvError("usage", `${at}.port must be a whole number from 0 to 65535`)
+  }
+  if (privateName !== undefined) {
+    if (kind !== "tcp") throw new RdvError("usage", `${at}.private is for kind "tcp"`)
+    if (port !== undefined)
+      throw new RdvError("usage", `${at} has a port and a private name`, { mend: "leave one out" })
+    if (typeof privateName !== "string") throw new RdvError("usage", `${at}.private must be text`)
+    checkPrivateName(privateName)
   }
   if (hostHeader !== undefined && typeof hostHeader !== "string") {
     throw new RdvError("usage", `${at}.hostHeader must be text`)
@@ -156,6 +174,7 @@ function readTunnelSettings(raw: unknown, at: string): TunnelSettings {
     target,
     ...(name !== undefined && { name }),
     ...(port !== undefined && { port: port as number }),
+    ...(privateName !== undefined && { private: privateName as string }),
     ...(hostHeader !== undefined && { hostHeader }),
     ...(insecure !== undefined && { insecure }),
   }

@@ -23,6 +23,7 @@ import { tellStatus } from "../../cli/process-status.ts"
 import { exchangeLine, frame } from "../../cli/tunnel-lines.ts"
 import { UplinkLines } from "../../cli/uplink-lines.ts"
 import type { Exposed } from "../../host/host.ts"
+import { checkPrivateName } from "../../host/private-call.ts"
 import { isLoopback, startAgent, startTunnel } from "../../node.ts"
 import type { TunnelEvents, TunnelSettings } from "../../node.ts"
 import { checkName } from "../../relay/names.ts"
@@ -94,14 +95,38 @@ export const tcpCommand: Command = {
   words: [1, 1],
   flags: {
     port: { kind: "text", value: "PORT", summary: "The public port; without it the relay chooses one, and it stays" },
+    private: {
+      kind: "text",
+      value: "NAME",
+      summary:
+        "No public port: a target rdv:NAME for rdv balance with the same token; other agents may offer it as well",
+    },
     ...sharedFlags,
   },
   notes: ["TARGET is a port (22), host:port or unix:/path."],
   examples: [
     ["rdv tcp 5432", "a database on a free port of this machine"],
     ["rdv tcp 22 --port 2222 --relay tls://example.test:443 --token-file ~/.rdv.token", "ssh to a machine behind NAT"],
+    [
+      "rdv tcp 3000 --private web --relay tls://example.test:443 --token-file ~/.rdv.token",
+      "one of those behind rdv:web",
+    ],
   ],
-  run: (call) => run(call, { kind: "tcp", target: call.words[0], port: call.flags.whole("port", 1, 65_535) }),
+  run: (call) => {
+    const { flags } = call
+    const name = flags.text("private")
+    if (name !== undefined) checkPrivate(call, name)
+    return run(call, { kind: "tcp", target: call.words[0], port: flags.whole("port", 1, 65_535), private: name })
+  },
+}
+
+function checkPrivate({ flags }: CommandCall, name: string): void {
+  checkPrivateName(name)
+  if (flags.has("port")) {
+    throw new RdvError("usage", "--port is public, and --private is not", { mend: "leave one out" })
+  }
+  if (flags.text("relay") !== undefined) return
+  throw new RdvError("usage", "--private needs a relay where others come for it", { mend: "add --relay ADDRESS" })
 }
 
 async function run(call: CommandCall, raw: { readonly [key: string]: unknown }): Promise<number> {
@@ -251,6 +276,9 @@ function warnOfDeadTarget({ output }: CommandCall, settings: TunnelSettings): vo
       socket.on("error", () => undefined)
       socket.destroy()
     },
-    (error) => output.warn(`${error.message} yet: visitors get an error page until it does`),
+    (error) =>
+      output.warn(
+        `${error.message} yet: visitors ${settings.kind === "http" ? "get an error page" : "are turned away"} until it does`,
+      ),
   )
 }
