@@ -7,6 +7,7 @@
  * of them was sent. Deadlines are looked at from outside (`look`), all connections in one sweep, so that none has a timer.
  */
 
+import { Socket } from "node:net"
 import { cutEnd, Joint } from "../../../sockets/joint.ts"
 import type { Breach, JointEnd, JointWatcher, Side } from "../../../sockets/joint.ts"
 import type { LiveConnection } from "../admin/control.ts"
@@ -63,6 +64,7 @@ export class Connection implements DialListener, JointWatcher {
   #upAt = 0
   #downAt = 0
   #wasHalfClosed = false
+  #keepsAlive = false
 
   /** It is the app's from now on. `client` is paused. */
   constructor(app: App, arrival: Arrival, client: JointEnd) {
@@ -367,6 +369,7 @@ export class Connection implements DialListener, JointWatcher {
       this.#wasHalfClosed = true
       this.#upAt = this.#downAt = now
     }
+    if (!this.#keepsAlive && now - this.#joinedAt >= youngMs) this.#keepAlive(joint)
     const quietMs = now - Math.max(this.#upAt, this.#downAt)
     const { idleMs, halfClosedMs, lifetimeMs, firstByteMs, answerMs, slowReaderMs } = timeouts
     const sinceJoined = now - this.#joinedAt
@@ -379,6 +382,15 @@ export class Connection implements DialListener, JointWatcher {
     else if (slowReaderMs !== undefined) {
       if (down.waiting > 0 && now - this.#downAt >= slowReaderMs) this.end("slow-client")
       else if (up.waiting > 0 && now - this.#upAt >= slowReaderMs) this.end("slow-target")
+    }
+  }
+
+  #keepAlive({ up, down }: Joint): void {
+    this.#keepsAlive = true
+    const { keepAlive } = this.#app.settings
+    if (keepAlive === undefined) return
+    for (const { stream } of [up.from, down.from]) {
+      if (stream instanceof Socket) stream.setKeepAlive(true, keepAlive.idleMs)
     }
   }
 
@@ -464,6 +476,9 @@ export class Connection implements DialListener, JointWatcher {
     }
   }
 }
+
+/** Probes cost eight system calls to set up, which most connections do not live to need, ms. */
+const youngMs = 5_000
 
 /** In a record. */
 const mostDials = 16

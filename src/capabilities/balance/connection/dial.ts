@@ -32,7 +32,6 @@ export interface DialOptions {
   readonly name: Name | undefined
   /** Reaches private services of agents; undefined: no relay is configured. */
   readonly callAgents: ((name: string) => Stream) | undefined
-  readonly keepAliveMs: number | undefined
   readonly noDelay: boolean
   /** The PROXY header. */
   readonly preamble: Uint8Array | undefined
@@ -92,7 +91,7 @@ export class Dial {
   }
 
   #connect(to: { readonly host: string; readonly port: number } | { readonly path: string }, address?: string): void {
-    const { keepAliveMs, noDelay, name } = this.#options
+    const { noDelay, name } = this.#options
     const reader = this.#options.withEvents ? undefined : new SocketReader()
     const socket = net.connect({
       ...to,
@@ -101,7 +100,6 @@ export class Dial {
       noDelay,
       // The address is known; Node's race between families would make a timer per connection.
       autoSelectFamily: false,
-      ...(keepAliveMs !== undefined && { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
     })
     this.#stream = socket
     const onError = (error: Error) => {

@@ -43,7 +43,8 @@ export interface UpstreamOptions {
 /** What is told to a target of its client. */
 export interface ClientFacts {
   readonly source: HostPort | undefined
-  readonly destination: HostPort | undefined
+  /** Asked for when it is needed: it costs a system call. */
+  readonly destination: () => HostPort | undefined
   readonly serverName: string | undefined
   /** What was agreed on with the client; undefined without TLS at our side. */
   readonly alpn: string | undefined
@@ -165,14 +166,13 @@ export class Upstream {
 
   #newDial(facts: ClientFacts, listener: DialListener, way: Pick<DialOptions, "port" | "withEvents">): Dial {
     const { settings } = this.target
-    const { keepAlive, noDelay } = this.#app
+    const { noDelay } = this.#app
     const security = this.#security?.security
     return new Dial({
       settings,
       ...way,
       name: this.#name,
       callAgents: this.#around.callAgents,
-      keepAliveMs: keepAlive?.idleMs,
       noDelay,
       preamble: settings.proxyProtocol === "off" ? undefined : preambleOf(settings.proxyProtocol, facts),
       secure: security && ((socket) => security.secure(socket, facts.alpn)),
@@ -212,12 +212,12 @@ export class Upstream {
 /** Checks speak for themselves. */
 const nobody: ClientFacts = {
   source: undefined,
-  destination: undefined,
+  destination: () => undefined,
   serverName: undefined,
   alpn: undefined,
   tls: undefined,
 }
 
 function preambleOf(version: "v1" | "v2", { source, destination, serverName, alpn, tls }: ClientFacts): Uint8Array {
-  return writeProxyHeader(version, { source, destination, authority: serverName, alpn, tls })
+  return writeProxyHeader(version, { source, destination: destination(), authority: serverName, alpn, tls })
 }

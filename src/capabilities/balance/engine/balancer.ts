@@ -251,7 +251,6 @@ export class Balancer {
       clock,
       log,
       noDelay: app.noDelay,
-      keepAliveMs: app.keepAlive?.idleMs,
       shared,
       onSocket: gate.take,
     })

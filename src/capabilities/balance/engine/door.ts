@@ -18,7 +18,6 @@ export interface DoorOptions {
   readonly clock: Clock
   readonly log: Log
   readonly noDelay: boolean
-  readonly keepAliveMs: number | undefined
   /** Event loops share the port. */
   readonly shared: boolean
   /** Paused. */
@@ -82,13 +81,8 @@ export class Door {
   }
 
   #listen(): void {
-    const { host, port, noDelay, keepAliveMs, shared, log, onSocket } = this.#options
-    const server = createServer({
-      allowHalfOpen: true,
-      pauseOnConnect: true,
-      noDelay,
-      ...(keepAliveMs !== undefined && { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
-    })
+    const { host, port, noDelay, shared, log, onSocket } = this.#options
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay })
     this.#server = server
     server.on("connection", onSocket)
     server.on("error", (error: NodeJS.ErrnoException) => {

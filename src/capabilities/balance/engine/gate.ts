@@ -331,7 +331,7 @@ class Entrant implements PrefaceListener {
     const header = this.#header
     return {
       source: header?.source ?? own.source,
-      destination: header?.destination ?? own.destination,
+      destination: header?.destination === undefined ? own.destination : () => header.destination,
       serverName,
       alpn: undefined,
       tls: undefined,
@@ -348,7 +348,7 @@ class Entrant implements PrefaceListener {
 function plainFacts(socket: Socket): ClientFacts {
   return {
     source: endOf(socket.remoteAddress, socket.remotePort),
-    destination: endOf(socket.localAddress, socket.localPort),
+    destination: () => endOf(socket.localAddress, socket.localPort),
     serverName: undefined,
     alpn: undefined,
     tls: undefined,
