@@ -111,6 +111,7 @@ export class Agent implements Host {
   dial(service: ServiceName, options: DialOptions = {}): Stream {
     const session = this.#uplink.session
     if (session === undefined) throw new RdvError("unreachable", "There is no session to the relay yet")
+    if (session.state === "closed") throw new RdvError("unreachable", "There is no session to the relay any more")
     return session.open(service, options.header ?? {})
   }
 

@@ -5,6 +5,7 @@ import { test } from "node:test"
 import { localAgent, localRelay } from "../../test/kit/local-sessions.ts"
 import { eventually } from "../../test/kit/raw-http.ts"
 import { RdvError } from "../base/error.ts"
+import type { Stream } from "../base/stream.ts"
 import { dialPrivate, readPrivateCaller } from "../host/private-call.ts"
 import type { Exposed } from "../host/host.ts"
 import type { RunningAgent, RunningRelay } from "../node.ts"
@@ -134,6 +135,134 @@ test("a call or a name that is none costs its stream and not the session", async
   await eventually("nothing is left", () =>
     (relay.relay.status()["sessions"] as unknown as { streams: number }[]).every(({ streams }) => streams === 1),
   )
+})
+
+/** Offers a service beside others; `take` gets each call. */
+function share({ agent }: RunningAgent, name: string, take: (stream: Stream) => void): Promise<Exposed> {
+  return new Promise((resolve, reject) =>
+    agent.accept(name, ({ stream }) => take(stream), {
+      expose: { kind: "private", name, shared: true },
+      onExposed: resolve,
+      onRefused: reject,
+    }),
+  )
+}
+
+/** Reads nothing, says its word and ends. */
+function saying(word: string): (stream: Stream) => void {
+  return (stream) => {
+    const none = () => undefined
+    stream.attach({ data: none, meta: none, end: none, drain: none, closed: none })
+    stream.write(Buffer.from(word))
+    stream.end()
+  }
+}
+
+/** What calls hear that say nothing themselves. */
+async function heard({ agent }: RunningAgent, times: number): Promise<string> {
+  let text = ""
+  for (let time = 0; time < times; time++) {
+    await new Promise<void>((resolve, reject) => {
+      const none = () => undefined
+      const stream = dialPrivate(agent, "box")
+      stream.attach({
+        data(chunk) {
+          text += Buffer.from(chunk).toString()
+          stream.consumed(chunk.length)
+        },
+        meta: none,
+        end: () => stream.end(),
+        drain: none,
+        closed: (error) => (error === undefined ? resolve() : reject(error)),
+      })
+    })
+  }
+  return text
+}
+
+test("calls are spread over the sessions that share a name, and who leaves takes it from nobody", async (t) => {
+  const relay = await localRelay(t)
+  const mine = token(relay, "mine")
+  const [one, two, caller] = [
+    await localAgent(t, relay, { token: mine, instance: "same" }),
+    await localAgent(t, relay, { token: mine, instance: "same" }),
+    await localAgent(t, relay, { token: mine }),
+  ]
+  await share(one, "box", saying("1"))
+  await share(two, "box", saying("2"))
+  assert.equal(await heard(caller, 6), "121212")
+  await one.stop()
+  assert.equal(await heard(caller, 3), "222")
+  await two.stop()
+  await assert.rejects(ask(caller, "box"), noService)
+})
+
+test("what one cannot take another one does, and is asked first for a while", async (t) => {
+  const relay = await localRelay(t)
+  const identity = { instance: "home" }
+  let refused = 0
+  const dead = await localAgent(t, relay, identity)
+  await share(dead, "box", (stream) => {
+    refused++
+    stream.reset("unreachable", "nothing listens")
+  })
+  const caller = await localAgent(t, relay, identity)
+  await assert.rejects(heard(caller, 1), /nothing listens/)
+  await share(await localAgent(t, relay, identity), "box", saying("2"))
+  assert.equal(await heard(caller, 4), "2222")
+  assert.equal(refused, 1)
+})
+
+test("a call is passed on once, when the first one did not take it, and never when it spoke", async (t) => {
+  const relay = await localRelay(t)
+  const identity = { instance: "home" }
+  const takes: string[] = []
+  const refusing = (name: string, spoken: boolean) => (stream: Stream) => {
+    takes.push(name)
+    if (spoken) stream.meta({ connected: true })
+    // Behind the metadata.
+    setImmediate(() => stream.reset("unreachable", `refused by ${name}`))
+  }
+  await share(await localAgent(t, relay, identity), "box", refusing("a", false))
+  await share(await localAgent(t, relay, identity), "box", refusing("b", true))
+  await share(await localAgent(t, relay, identity), "box", refusing("c", false))
+  const caller = await localAgent(t, relay, identity)
+  await assert.rejects(heard(caller, 1), /refused by b/)
+  assert.deepEqual(takes, ["a", "b"])
+  await assert.rejects(heard(caller, 1), /refused by b/)
+  assert.deepEqual(takes, ["a", "b", "c", "b"])
+})
+
+test("who does not share a name takes it from all who do, and the other way round", async (t) => {
+  const relay = await localRelay(t)
+  const identity = { instance: "home" }
+  const lost: string[] = []
+  const agents = await Promise.all([1, 2, 3].map(() => localAgent(t, relay, identity)))
+  const [one, two, three] = agents as [RunningAgent, RunningAgent, RunningAgent]
+  for (const [name, { agent }] of [["one", one] as const, ["two", two] as const]) {
+    const bound = Promise.withResolvers<Exposed>()
+    agent.accept("box", ({ stream }) => saying("x")(stream), {
+      expose: { kind: "private", name: "box", shared: true },
+      onExposed: bound.resolve,
+      onRefused: () => lost.push(name),
+    })
+    await bound.promise
+  }
+  await offer(three, "box", "three")
+  await eventually("both have lost it", () => lost.length === 2)
+  assert.equal(await ask(two, "box"), "three me asks")
+  await share(await localAgent(t, relay, identity), "box", saying("4"))
+  assert.equal(await heard(two, 2), "44")
+})
+
+test("a limit of the owner holds for all who share a name", async (t) => {
+  const relay = await localRelay(t)
+  const slow = { token: token(relay, "slow", { limits: { requestsPerSecond: 1 } }) }
+  await share(await localAgent(t, relay, slow), "box", saying("1"))
+  await share(await localAgent(t, relay, slow), "box", saying("2"))
+  const caller = await localAgent(t, relay, slow)
+  await heard(caller, 1)
+  await assert.rejects(heard(caller, 1), /takes 1 requests a second/)
 })
 
 function refusal({ agent }: RunningAgent): Promise<never> {
