@@ -20,6 +20,8 @@ export interface CommandOptions {
   readonly patienceMs?: number
   /** In place of the command line from source. */
   readonly script?: string
+  /** A command that becomes the given one, such as `prlimit --nofile=64`. */
+  readonly through?: readonly string[]
 }
 
 /** One JSON line of the command's standard output. */
@@ -48,7 +50,8 @@ export class RunningCommand implements AsyncDisposable {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(RDV_|NODE_TEST)|_proxy$/i.test(name)),
     )
-    this.#child = spawn(process.execPath, [options.script ?? main, ...args], {
+    const words = [...(options.through ?? []), process.execPath, options.script ?? main, ...args]
+    this.#child = spawn(words[0] as string, words.slice(1), {
       cwd: options.cwd ?? options.data,
       env: { ...env, NO_COLOR: "1", RDV_DATA: options.data, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],

@@ -193,15 +193,22 @@ export class Connection implements DialListener, JointWatcher {
   }
 
   #choose(): Choice {
-    const { pool, breaker } = this.#app
+    const app = this.#app
+    const { pool, breaker } = app
     let tried: ReadonlySet<Target> = this.#tried ?? none
+    let unresolved: Choice | undefined
     for (;;) {
       const choice = pool.choose({ client: this.#arrival.clientKey, tried })
       if (choice.target === undefined) {
+        if (unresolved !== undefined) return unresolved
         // Targets that only have too many dials under way will take more soon.
         return tried.size > (this.#tried?.size ?? 0) ? { target: undefined, obstacle: "full" } : choice
       }
-      if (breaker.admits(choice.target)) return choice
+      if (breaker.admits(choice.target)) {
+        if (app.upstream(choice.target).isResolved) return choice
+        // Nobody waits for a resolver while another target can be dialled.
+        unresolved ??= choice
+      }
       tried = new Set(tried).add(choice.target)
     }
   }

@@ -77,6 +77,12 @@ export class Upstream {
     return this.#waker
   }
 
+  /** False: its name was not answered yet, neither well nor badly; a dial would wait for that. */
+  get isResolved(): boolean {
+    const name = this.#name
+    return name === undefined || name.addresses.length > 0 || name.error !== undefined
+  }
+
   /** The app or the target's own settings have changed. Throws `usage` when files of its TLS cannot be used. */
   update(app: AppSettings): void {
     this.#app = app
