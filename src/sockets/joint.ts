@@ -82,6 +82,13 @@ export class Joint {
     this.#watcher.began(side)
   }
 
+  /** @internal The other side of this one has sent its FIN. */
+  pass(sink: Duplex): void {
+    // When both have, there is nothing more to wait for: closing sends the FIN, and saves a system call of some twenty.
+    if (this.up.ended && this.down.ended && sink.constructor === Socket && sink.writableLength === 0) sink.destroy()
+    else sink.end()
+  }
+
   /** @internal The first that fails tells how the whole ends. */
   fail(side: Side, detail: string): void {
     this.#breach ??= { side, detail }
@@ -93,7 +100,7 @@ export class Joint {
     this.#open--
     if (this.#open === 0) {
       this.#watcher.closed(this.#breach)
-    } else if (!lane.ended || !lane.source.writableFinished) {
+    } else if (this.#breach !== undefined || !(lane.ended && (lane.source.writableFinished || other.ended))) {
       this.#breach ??= { side: lane.side, detail: "closed" }
       flushAndCut(other.from)
     }
@@ -133,7 +140,7 @@ export class Lane {
     else reader.receive = (bytes) => this.#pass(bytes)
     source.on("end", () => {
       this.ended = true
-      this.#sink.end()
+      this.#joint.pass(this.#sink)
     })
     source.on("error", (error: NodeJS.ErrnoException) => this.#joint.fail(this.side, error.code ?? error.message))
     source.on("close", () => {
