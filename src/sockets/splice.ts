@@ -6,14 +6,9 @@
 import type { Socket } from "node:net"
 import type { RdvError } from "../base/error.ts"
 import type { Stream } from "../base/stream.ts"
-import { cutSocket } from "./cut.ts"
+import { cutWhenSent } from "./cut-when-sent.ts"
 import { SocketOutlet } from "./outlet.ts"
 import type { SocketReader } from "./socket-reader.ts"
-
-const nothing = Buffer.alloc(0)
-
-/** How long bytes that are on their way may keep a reset waiting, ms. */
-const flushMs = 5_000
 
 /**
  * Takes over both. The socket's `allowHalfOpen` is set, and it reads through `reader`. `onClosed` is called once, when
@@ -54,17 +49,7 @@ export function splice(stream: Stream, socket: Socket, reader: SocketReader, onC
     drain: () => void socket.resume(),
     closed(error: RdvError | undefined) {
       over = true
-      if (error === undefined) return
-      if (outlet.owed === 0 || socket.destroyed || socket.writableEnded) cutSocket(socket)
-      else {
-        const timer = setTimeout(() => cutSocket(socket), flushMs)
-        // Without a FIN: the peer must not take what it has for all there is.
-        socket.write(nothing, () => {
-          clearTimeout(timer)
-          cutSocket(socket)
-        })
-        socket.on("close", () => clearTimeout(timer))
-      }
+      if (error !== undefined) cutWhenSent(socket)
     },
   })
   socket.resume()
