@@ -57,7 +57,8 @@ export class StreamDuplex extends Duplex {
 
   #closed(error: RdvError | undefined): void {
     this.#isOver = true
-    if (error !== undefined) this.destroy(error)
+    // Whoever reads a `code` of a Duplex's error takes it for one of the system.
+    if (error !== undefined) this.destroy(new Error(error.message, { cause: error }))
     else this.#drained()
   }
 }
