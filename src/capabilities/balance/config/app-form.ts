@@ -108,7 +108,7 @@ const retryMap = mapForm<RetrySettings>(
     attempts: { key: "attempts", form: whole(0, 100), summary: "Further targets that are tried when a dial fails" },
     budget: {
       key: "budget",
-      form: share,
+      form: optional(share),
       summary: "Retries may be at most this share of all dials; 10 per second are always allowed",
     },
   },

@@ -45,7 +45,7 @@ export const defaultApp: AppDefaults = {
     earlyResets: 0,
     ejectMs: 5 * seconds,
     maxEjectMs: 5 * minutes,
-    maxEjected: 0.5,
+    maxEjected: 0.8,
     panicBelow: 0,
   },
   breaker: {
@@ -55,7 +55,8 @@ export const defaultApp: AppDefaults = {
     windowMs: 10 * seconds,
     openMs: 10 * seconds,
   },
-  retry: { attempts: 3, budget: 0.5 },
+  // A client fails only when there is nobody who could serve it.
+  retry: { attempts: 10, budget: undefined },
   limits: {
     connections: undefined,
     perClient: undefined,

@@ -190,8 +190,8 @@ export interface BreakerSettings {
 export interface RetrySettings {
   /** Further targets that are tried when a dial fails; each target is tried at most once per round. */
   readonly attempts: number
-  /** Retries may be at most this share of the dials (10 per second are always allowed); 0 to 1. */
-  readonly budget: number
+  /** Retries may be at most this share of the dials (10 per second are always allowed), 0 to 1; undefined: any. */
+  readonly budget: number | undefined
 }
 
 export interface LimitSettings {

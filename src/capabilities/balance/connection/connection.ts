@@ -31,7 +31,7 @@ const holdMs = 250
 export class Connection implements DialListener, JointWatcher {
   readonly #app: App
   readonly #arrival: Arrival
-  readonly #client: JointEnd
+  #client: JointEnd
   #phase: Phase = "queued"
   /** It has a place in the app: it is dialled for, or joined. */
   #hasPlace = false
@@ -138,7 +138,13 @@ export class Connection implements DialListener, JointWatcher {
   }
 
   dialled(end: JointEnd): void {
+    if (this.#client.stream.destroyed) {
+      cutEnd(end)
+      this.end("client-gone")
+      return
+    }
     const target = this.#target as Target
+    const wasReady = this.#dial?.isReady === true
     const now = this.#app.clock.now()
     this.#connectMs = now - this.#attemptAt
     this.#noteDial(now, undefined)
@@ -147,7 +153,7 @@ export class Connection implements DialListener, JointWatcher {
     target.active++
     target.totals.connections++
     this.#settle("good")
-    this.#app.connected(target, this.#connectMs)
+    this.#app.connected(target, wasReady ? undefined : this.#connectMs)
     this.#phase = "open"
     this.#joinedAt = this.#upAt = this.#downAt = now
     this.#client.stream.removeListener("error", ignore)
@@ -166,6 +172,22 @@ export class Connection implements DialListener, JointWatcher {
     if (side === "client") return
     this.#firstByteAt = this.#app.clock.now()
     this.#app.good(this.#target as Target)
+  }
+
+  stale(unsent: Uint8Array | undefined): void {
+    const target = this.#target as Target
+    this.#joint = undefined
+    this.#closeFlows()
+    this.#keepsAlive = false
+    target.active--
+    target.pending++
+    this.#app.upstream(target).left()
+    this.#client = { ...this.#client, first: unsent }
+    this.#client.stream.on("error", ignore)
+    this.#phase = "dialling"
+    this.#dialSince = this.#app.clock.now()
+    this.#attempts++
+    this.#begin(target, { anew: true })
   }
 
   closed(breach: Breach | undefined): void {
@@ -187,9 +209,12 @@ export class Connection implements DialListener, JointWatcher {
     const choice = this.#choose()
     if (choice.target !== undefined) this.#take(choice.target, choice.why)
     else if (choice.obstacle === "full" && this.#tried === undefined) this.#enqueue("queue-full")
-    else if (this.#tried !== undefined && app.settings.whenDown !== "hold") this.end("connect-failed", this.#detail)
-    else if (app.settings.whenDown === "hold") this.#hold()
-    else this.end("no-target", this.#detail)
+    else {
+      const last = app.pool.lastResort({ tried: this.#tried ?? none })
+      if (last !== undefined) this.#take(last, "last-resort")
+      else if (app.settings.whenDown === "hold") this.#hold()
+      else this.end(this.#tried === undefined ? "no-target" : "connect-failed", this.#detail)
+    }
   }
 
   #choose(): Choice {
@@ -256,11 +281,11 @@ export class Connection implements DialListener, JointWatcher {
     )
   }
 
-  #begin(target: Target): void {
+  #begin(target: Target, how?: { readonly anew: boolean }): void {
     const app = this.#app
     this.#attemptAt = app.clock.now()
     this.#ticket = app.breaker.began(target)
-    this.#dial = app.upstream(target).dial(this.#facts(), this)
+    this.#dial = app.upstream(target).dial(this.#facts(), this, how)
     this.#dial.start()
   }
 
@@ -442,10 +467,15 @@ export class Connection implements DialListener, JointWatcher {
     this.#settle(result)
   }
 
+  #closeFlows(): void {
+    for (const flow of this.#flows ?? []) flow.close()
+    this.#flows = undefined
+  }
+
   #over(): void {
     const wasOpen = this.#phase === "open"
     this.#phase = "over"
-    for (const flow of this.#flows ?? []) flow.close()
+    this.#closeFlows()
     if (wasOpen) {
       const target = this.#target as Target
       target.active--

@@ -35,6 +35,8 @@ export interface DialOptions {
   readonly noDelay: boolean
   /** The PROXY header. */
   readonly preamble: Uint8Array | undefined
+  /** One that stood ready, instead of a new one; when it fails before it is joined, a new one is made all the same. */
+  readonly ready?: JointEnd | undefined
   /** Begins TLS; undefined: without. */
   readonly secure: ((connection: Duplex) => TLSSocket) | undefined
   readonly listener: DialListener
@@ -44,6 +46,8 @@ export class Dial {
   readonly #options: DialOptions
   #stream: Duplex | undefined
   #addressesLeft = 1
+  /** What is dialled stood ready: how long it takes tells nothing about the target's distance. */
+  isReady = false
   #isOver = false
 
   constructor(options: DialOptions) {
@@ -52,6 +56,24 @@ export class Dial {
 
   /** The outcome may be told before this returns. */
   start(): void {
+    const { ready } = this.#options
+    if (ready === undefined) this.#dialAnew()
+    else {
+      this.isReady = true
+      this.#stream = ready.stream
+      // What came with TLS needs nothing any more.
+      if (ready.below === undefined) this.#connected(ready)
+      else this.#succeed(ready)
+    }
+  }
+
+  /** Gives up; the listener hears nothing more. */
+  cancel(): void {
+    this.#isOver = true
+    this.#stream?.destroy()
+  }
+
+  #dialAnew(): void {
     const { settings, name, callAgents } = this.#options
     switch (settings.address.kind) {
       case "tcp":
@@ -69,12 +91,6 @@ export class Dial {
         if (callAgents === undefined) this.#fail("no relay is configured")
         else this.#call(settings.address.name, callAgents)
     }
-  }
-
-  /** Gives up; the listener hears nothing more. */
-  cancel(): void {
-    this.#isOver = true
-    this.#stream?.destroy()
   }
 
   #dialAddress(): void {
@@ -111,7 +127,7 @@ export class Dial {
     }
     const onConnect = () => {
       socket.removeListener("error", onError)
-      this.#connected(socket, reader)
+      this.#connected({ stream: socket, reader })
     }
     // Also what comes after it was cancelled is heard, by `onError`.
     socket.on("error", onError)
@@ -119,16 +135,24 @@ export class Dial {
     socket.pause()
   }
 
-  #connected(connection: Duplex, reader: SocketReader | undefined): void {
+  #connected(end: JointEnd): void {
     const { preamble, secure } = this.#options
+    const connection = end.stream
     if (preamble !== undefined) connection.write(preamble)
     if (secure === undefined) {
-      this.#succeed({ stream: connection, reader })
+      this.#succeed(end)
       return
     }
     const secured = secure(connection)
     this.#stream = secured
-    const onError = (error: Error) => this.#fail(`TLS: ${tlsReason(error, "target")}`)
+    const onError = (error: Error) => {
+      if (this.isReady && !this.#isOver) {
+        this.isReady = false
+        this.#stream = undefined
+        secured.destroy()
+        this.#dialAnew()
+      } else this.#fail(`TLS: ${tlsReason(error, "target")}`)
+    }
     secured.on("error", onError)
     secured.once("secureConnect", () => {
       secured.removeListener("error", onError)
@@ -146,7 +170,7 @@ export class Dial {
       duplex = new StreamDuplex(stream, ({ connected }) => {
         if (connected !== true || this.#isOver) return
         duplex.removeListener("error", onError)
-        this.#connected(duplex, undefined)
+        this.#connected({ stream: duplex })
       })
     } catch (thrown) {
       this.#fail(failureText(thrown))

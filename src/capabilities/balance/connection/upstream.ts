@@ -16,6 +16,7 @@ import { writeProxyHeader } from "../preface/write-proxy-header.ts"
 import type { Target } from "../target/target.ts"
 import { TargetSecurity } from "../tls/target-tls.ts"
 import { Waker } from "../wake/waker.ts"
+import { WarmPool } from "../warm/warm-pool.ts"
 import { probeOver } from "../wake/readiness.ts"
 import { Dial } from "./dial.ts"
 import type { DialListener, DialOptions } from "./dial.ts"
@@ -38,6 +39,9 @@ export interface UpstreamOptions {
   readonly surroundings: Surroundings
   /** Its health or its wake state has changed. */
   readonly onChange: () => void
+  /** A connection that stands ready was made, or could not be made. */
+  readonly onWarmed: (ms: number) => void
+  readonly onWarmFailed: () => void
 }
 
 /** What is told to a target of its client. */
@@ -55,14 +59,18 @@ export class Upstream {
   readonly target: Target
   readonly #around: Surroundings
   readonly #onChange: () => void
+  readonly #options: UpstreamOptions
   #app: AppSettings
   readonly #name: Name | undefined
   #checker: Checker | undefined
   #waker: Waker | undefined
+  #warm: WarmPool | undefined
   #security: { readonly of: TargetSettings["tls"]; readonly security: TargetSecurity } | undefined
 
   /** Throws `usage` when files of its TLS cannot be used. */
-  constructor({ target, app, surroundings, onChange }: UpstreamOptions) {
+  constructor(options: UpstreamOptions) {
+    const { target, app, surroundings, onChange } = options
+    this.#options = options
     this.target = target
     this.#around = surroundings
     this.#onChange = onChange
@@ -83,8 +91,14 @@ export class Upstream {
     return name === undefined || name.addresses.length > 0 || name.error !== undefined
   }
 
+  /** How many connections stand ready. */
+  get warm(): number {
+    return this.#warm?.length ?? 0
+  }
+
   /** The app or the target's own settings have changed. Throws `usage` when files of its TLS cannot be used. */
   update(app: AppSettings): void {
+    const isReload = app !== this.#app
     this.#app = app
     this.#follow(this.target.settings)
     const { wake } = this.target.settings
@@ -108,6 +122,18 @@ export class Upstream {
         onVerdict: () => this.#onChange(),
       })
     } else this.#checker.update(health)
+    this.#followWarm(isReload)
+  }
+
+  /** What is known of the target, or whether it may be used, has changed. */
+  refresh(): void {
+    this.#warm?.refresh()
+  }
+
+  /** Nothing more will come: nothing has to stand ready. */
+  cool(): void {
+    this.#warm?.stop()
+    this.#warm = undefined
   }
 
   /** A client was joined to it. */
@@ -118,6 +144,7 @@ export class Upstream {
   /** That client has gone. */
   left(): void {
     this.#waker?.idle()
+    if (this.target.settings.maxConnections !== undefined) this.#warm?.refresh()
   }
 
   /** It did not take a connection. True: it may have been stopped by somebody else, and can be started. */
@@ -126,13 +153,16 @@ export class Upstream {
     return this.#waker?.state === "asleep"
   }
 
-  /** Begins with `start` of what it returns. */
-  dial(facts: ClientFacts, listener: DialListener): Dial {
-    return this.#newDial(facts, listener, { port: undefined, withEvents: false })
+  /** Begins with `start` of what it returns. With `anew` nothing that stands ready is taken. */
+  dial(facts: ClientFacts, listener: DialListener, { anew = false }: { readonly anew?: boolean } = {}): Dial {
+    const mayHaveSpoken = this.#security === undefined || this.#warmsSecured
+    const ready = anew ? undefined : this.#warm?.take({ mayHaveSpoken })
+    return this.#newDial(facts, listener, { port: undefined, withEvents: false, ready })
   }
 
   /** Takes no further part; what was started is ended. */
   async stop(): Promise<void> {
+    this.cool()
     this.#security?.security.stop()
     this.#checker?.stop()
     this.#name?.close()
@@ -170,17 +200,54 @@ export class Upstream {
     })
   }
 
-  #newDial(facts: ClientFacts, listener: DialListener, way: Pick<DialOptions, "port" | "withEvents">): Dial {
+  /** TLS can be made before the client is known: neither a header stands ahead of it, nor does the client choose protocols. */
+  get #warmsSecured(): boolean {
+    const { tls, proxyProtocol } = this.target.settings
+    if (tls === undefined || proxyProtocol !== "off") return false
+    return tls.alpn !== undefined || this.#app.listeners.every((listener) => (listener.tls?.alpn ?? []).length === 0)
+  }
+
+  #followWarm(isReload: boolean): void {
+    const { warm, address } = this.target.settings
+    // Calls through an agent stand on a link of its own, which is open already.
+    if (warm === 0 || address.kind === "rdv") {
+      this.cool()
+      return
+    }
+    if (this.#warm !== undefined) {
+      if (isReload) this.#warm.clear()
+      this.#warm.refresh()
+      return
+    }
+    const { clock, random } = this.#around
+    this.#warm = new WarmPool({
+      target: this.target,
+      clock,
+      random,
+      dial: (listener) => this.#warmDial(listener),
+      mayDial: () => this.#waker === undefined || this.#waker.state === "ready",
+      connectMs: () => this.#app.timeouts.connectMs,
+      onDialled: this.#options.onWarmed,
+      onDialFailed: this.#options.onWarmFailed,
+    })
+  }
+
+  #warmDial(listener: DialListener): Dial {
+    return this.#newDial(nobody, listener, { port: undefined, withEvents: false, isBare: !this.#warmsSecured })
+  }
+
+  #newDial(facts: ClientFacts, listener: DialListener, { isBare = false, ...way }: Way): Dial {
     const { settings } = this.target
     const { noDelay } = this.#app
-    const security = this.#security?.security
+    const security = isBare ? undefined : this.#security?.security
+    const version = isBare ? "off" : settings.proxyProtocol
     return new Dial({
       settings,
       ...way,
       name: this.#name,
       callAgents: this.#around.callAgents,
       noDelay,
-      preamble: settings.proxyProtocol === "off" ? undefined : preambleOf(settings.proxyProtocol, facts),
+      preamble: version === "off" ? undefined : preambleOf(version, facts),
       secure: security && ((socket) => security.secure(socket, facts.alpn)),
       listener,
     })
@@ -213,6 +280,11 @@ export class Upstream {
       dial.start()
     })
   }
+}
+
+type Way = Pick<DialOptions, "port" | "withEvents" | "ready"> & {
+  /** Nothing is sent ahead, TLS neither. */
+  readonly isBare?: boolean
 }
 
 /** Checks speak for themselves. */

@@ -19,7 +19,7 @@ export function appSnapshot(app: App, listeners: readonly ListenerSnapshot[], no
 
 function targetSnapshot(app: App, target: Target, now: number): TargetSnapshot {
   const { name, orders, healthy, healthReason, settings, active, pending, latency, ejectedUntil, totals } = target
-  const { waker } = app.upstream(target)
+  const { waker, warm } = app.upstream(target)
   return {
     name,
     orders,
@@ -31,7 +31,7 @@ function targetSnapshot(app: App, target: Target, now: number): TargetSnapshot {
     zone: settings.zone,
     active,
     pending,
-    warm: 0,
+    warm,
     latencyMs: latency.value,
     ejectedForMs: Math.max(0, ejectedUntil - now),
     wake: waker?.state,

@@ -150,10 +150,9 @@ export class App {
     if (this.queue.length > 0) this.queue.serve()
   }
 
-  connected(target: Target, ms: number): void {
-    target.latency.add(ms)
-    target.distanceMs = target.distanceMs === undefined ? ms : Math.min(ms, target.distanceMs * 1.05)
-    this.#outlier.connected(target)
+  /** A client was joined to it. `ms`: how long connecting took; undefined when the connection stood ready. */
+  connected(target: Target, ms: number | undefined): void {
+    if (ms !== undefined) this.#reached(target, ms)
     this.upstream(target).joined()
   }
 
@@ -225,6 +224,11 @@ export class App {
     this.#changed()
   }
 
+  /** Nobody new comes any more. */
+  cool(): void {
+    for (const upstream of this.#upstreams.values()) upstream.cool()
+  }
+
   /** Cuts what runs, and ends what was started. */
   async stop(ending: Ending): Promise<void> {
     this.queue.clear()
@@ -244,7 +248,19 @@ export class App {
 
   #add(target: Target): void {
     const options = { target, app: this.#settings, surroundings: this.#options.surroundings }
-    this.#upstreams.set(target, new Upstream({ ...options, onChange: () => this.#healthChanged(target) }))
+    const upstream = new Upstream({
+      ...options,
+      onChange: () => this.#healthChanged(target),
+      onWarmed: (ms) => this.#reached(target, ms),
+      onWarmFailed: () => this.connectFailed(target),
+    })
+    this.#upstreams.set(target, upstream)
+  }
+
+  #reached(target: Target, ms: number): void {
+    target.latency.add(ms)
+    target.distanceMs = target.distanceMs === undefined ? ms : Math.min(ms, target.distanceMs * 1.05)
+    this.#outlier.connected(target)
   }
 
   #remove(target: Target): void {
@@ -278,6 +294,7 @@ export class App {
 
   #changed(): void {
     this.pool.changed()
+    for (const upstream of this.#upstreams.values()) upstream.refresh()
     if (this.queue.length > 0) this.queue.serve()
     this.#options.onUsable(this)
   }

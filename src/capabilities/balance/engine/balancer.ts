@@ -157,6 +157,7 @@ export class Balancer {
       door.close()
       gate.stop()
     }
+    for (const app of this.#everyApp()) app.cool()
     if (this.#connections > 0 && graceMs > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve

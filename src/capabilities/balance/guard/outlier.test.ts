@@ -119,13 +119,24 @@ test("of two targets one may go at a small share, and none at the share 0", () =
 })
 
 test("one that fails on while others use up the share goes as soon as there is room", () => {
-  const { clock, targets, fail, isOut } = setUp(3)
+  const { clock, targets, fail, isOut } = setUp(3, { maxEjected: 0.3 })
   fail(targets[0], 3)
   fail(targets[1], 5)
   assert.equal(isOut(targets[1]), false)
   clock.advance(5000)
   fail(targets[1])
   assert.deepEqual(targets.map(isOut), [false, true, false])
+})
+
+test("an ejected target that takes a connection all the same is back at once", () => {
+  const { clock, targets, outlier, events, fail, isOut } = setUp(2)
+  fail(targets[0], 3)
+  clock.advance(1000)
+  outlier.connected(targets[0])
+  assert.equal(isOut(targets[0]), false)
+  assert.deepEqual(events, ["10.0.0.1:80 ejected", "10.0.0.1:80 returned"])
+  clock.advance(60_000)
+  assert.equal(events.length, 2)
 })
 
 test("targets that operators took out, or the file, do not count", () => {

@@ -46,9 +46,15 @@ export class Outlier {
     if (most > 0 && conduct.connectFailures >= most) this.#eject(target, conduct)
   }
 
+  /** A dial went well; that of an ejected target, as a last resort, ends its ejection. */
   connected(target: Target): void {
     const conduct = this.#conduct.get(target)
-    if (conduct !== undefined) conduct.connectFailures = 0
+    if (conduct === undefined) return
+    if (this.#ejected.has(target)) {
+      this.#ejected.get(target)?.cancel()
+      this.#return(target, conduct)
+    }
+    conduct.connectFailures = 0
   }
 
   /** It took the connection and reset it before its first byte, and the client had not gone. */
@@ -126,8 +132,8 @@ export class Outlier {
       all++
       if (this.#ejected.has(target)) ejected++
     }
-    // Half of three is one; of two, one may go at any share but 0.
-    const most = maxEjected > 0 && all > 1 ? Math.max(1, Math.floor(all * maxEjected)) : Math.floor(all * maxEjected)
+    // Half of three is two, and of two one may go at any share but 0; the last one never goes, unless all may.
+    const most = maxEjected === 1 ? all : Math.min(all - 1, Math.ceil(all * maxEjected))
     return ejected < most
   }
 }

@@ -37,6 +37,7 @@ export class RetryBudget {
   /** Takes one retry, or says that there is none. How often one connection retries is the caller's to count. */
   take(): boolean {
     const { budget } = this.#options.settings()
+    if (budget === undefined) return true
     const withinShare = this.#count.some + 1 <= budget * this.#count.all
     // The share uses up what is always allowed too: the two are not added.
     if (!this.#always.take(1) && !withinShare) return false

@@ -155,6 +155,17 @@ export class Pool {
     return { target: member.target, why: this.#why(level, request) }
   }
 
+  /** When nobody else is left: of the ejected targets the one that comes back first. It may be better than its reputation. */
+  lastResort({ tried }: Pick<PolicyRequest, "tried">): Target | undefined {
+    const now = this.#clock.now()
+    let found: Target | undefined
+    for (const target of this.#targets) {
+      if (tried.has(target) || target.obstacle(now) !== "ejected" || target.settings.weight === 0) continue
+      if (!target.isFull && (found === undefined || target.ejectedUntil < found.ejectedUntil)) found = target
+    }
+    return found
+  }
+
   #draw(levels: readonly Level[], request: PolicyRequest): Level | undefined {
     const [first] = levels
     if (first === undefined || first.share >= 1) return first
