@@ -19,6 +19,10 @@ export interface JointEnd {
   readonly reader?: SocketReader | undefined
   /** The connection below, for a reset, which TLS has none of. */
   readonly below?: Socket | undefined
+  /** Was read from it already, and goes on before anything else. */
+  readonly first?: Uint8Array | undefined
+  /** Of a target: it stood ready for a while, and may turn out to be dead; the watcher is told by `stale`. */
+  readonly untried?: boolean | undefined
 }
 
 /** Bytes that have moved, for who limits their rate. */
@@ -41,6 +45,11 @@ export interface JointWatcher {
   began(side: Side): void
   /** Both connections are gone; without a breach, both ended in good order. Called once. */
   closed(breach: Breach | undefined): void
+  /**
+   * An untried target was gone before a byte or a FIN was passed on, and has been dropped. The joint is over without a
+   * `closed`; the client is as it was, paused, but for `unsent`, which was read from it.
+   */
+  stale(unsent: Uint8Array | undefined): void
 }
 
 /** How long bytes that are on their way may keep a reset waiting, ms. */
@@ -53,9 +62,12 @@ export class Joint {
   readonly #watcher: JointWatcher
   #open = 2
   #breach: Breach | undefined
+  /** Nothing has gone to the target or come from it yet, and it may be dead. */
+  isUntried: boolean
 
   constructor(client: JointEnd, target: JointEnd, watcher: JointWatcher) {
     this.#watcher = watcher
+    this.isUntried = target.untried === true
     this.up = new Lane(this, "client", client, target)
     this.down = new Lane(this, "target", target, client)
   }
@@ -73,6 +85,7 @@ export class Joint {
 
   /** Ends both at once, by reset; what waits is dropped. */
   cut(): void {
+    this.isUntried = false
     cutEnd(this.up.from)
     cutEnd(this.down.from)
   }
@@ -85,7 +98,7 @@ export class Joint {
   /** @internal The other side of this one has sent its FIN. */
   pass(sink: Duplex): void {
     // When both have, there is nothing more to wait for: closing sends the FIN, and saves a system call of some twenty.
-    if (this.up.ended && this.down.ended && sink.constructor === Socket && sink.writableLength === 0) sink.destroy()
+    if (this.up.ended && this.down.ended && isPlain(sink) && sink.writableLength === 0) sink.destroy()
     else sink.end()
   }
 
@@ -94,9 +107,27 @@ export class Joint {
     this.#breach ??= { side, detail }
   }
 
+  /** @internal True when it was an untried target that ended or broke, which is nobody's loss. */
+  isStale({ side }: Lane): boolean {
+    return side === "target" && this.isUntried && !this.up.source.destroyed && this.giveUp(this.up.held)
+  }
+
+  /** @internal Lets go of a target that took nothing. */
+  giveUp(unsent: Uint8Array | undefined): true {
+    const { up, down } = this
+    this.isUntried = false
+    up.dismiss()
+    down.dismiss()
+    up.source.pause()
+    down.source.destroy()
+    this.#watcher.stale(unsent)
+    return true
+  }
+
   /** @internal A side is gone. */
   left(lane: Lane): void {
     const other = lane === this.up ? this.down : this.up
+    this.isUntried = false
     this.#open--
     if (this.#open === 0) {
       this.#watcher.closed(this.#breach)
@@ -105,6 +136,11 @@ export class Joint {
       flushAndCut(other.from)
     }
   }
+}
+
+/** A socket without TLS, whose `end` is no more than a FIN. */
+function isPlain(stream: Duplex): boolean {
+  return Object.getPrototypeOf(stream) === Socket.prototype
 }
 
 /** One direction. */
@@ -123,7 +159,10 @@ export class Lane {
   /** The meter says that it moved enough for now. */
   paced = false
   meter: Meter | undefined
+  /** The first bytes, until we know as much of an untried target as the kernel does. */
+  held: Uint8Array | undefined
   #kept: Uint8Array | undefined
+  #isDismissed = false
 
   constructor(joint: Joint, side: Side, from: JointEnd, to: JointEnd) {
     this.#joint = joint
@@ -135,32 +174,54 @@ export class Lane {
 
   start(): void {
     const { source } = this
-    const { reader } = this.from
-    if (reader === undefined) source.on("data", (bytes: Buffer) => void this.#pass(bytes))
-    else reader.receive = (bytes) => this.#pass(bytes)
+    const { reader, first } = this.from
+    const joint = this.#joint
+    if (reader !== undefined) reader.receive = (bytes) => this.#pass(bytes)
+    else {
+      source.on("data", (bytes: Buffer) => {
+        if (!this.#isDismissed) this.#pass(bytes)
+      })
+    }
     source.on("end", () => {
+      if (this.#isDismissed || joint.isStale(this)) return
+      joint.isUntried = false
       this.ended = true
       this.#joint.pass(this.#sink)
     })
-    source.on("error", (error: NodeJS.ErrnoException) => this.#joint.fail(this.side, error.code ?? error.message))
+    source.on("error", (error: NodeJS.ErrnoException) => {
+      if (!this.#isDismissed && !joint.isStale(this)) joint.fail(this.side, error.code ?? error.message)
+    })
     source.on("close", () => {
-      reader?.release()
-      this.#joint.left(this)
+      if (!this.#isDismissed && !joint.isStale(this)) {
+        this.#passHeld()
+        joint.left(this)
+      }
+      if (!this.#isDismissed || this.side === "target") reader?.release()
     })
     if (this.meter?.spend(0) === false) this.paced = true
-    else source.resume()
+    if (first !== undefined) {
+      if (joint.isUntried) this.#hold(first)
+      else this.#pass(first)
+    }
+    if (!this.paced && this.waiting === 0) source.resume()
+  }
+
+  /** It passes nothing and tells nothing from now on. */
+  dismiss(): void {
+    this.#isDismissed = true
+    this.held = undefined
   }
 
   /** After the meter said stop. */
   resume(): void {
     this.paced = false
-    if (this.waiting === 0) this.source.resume()
+    if (this.waiting === 0 && this.held === undefined) this.source.resume()
   }
 
   /** True when the sink still needs the memory. */
   #pass(bytes: Uint8Array): boolean {
     const sink = this.#sink
-    if (this.bytes === 0) this.#joint.began(this.side)
+    if (this.bytes === 0 && this.#begin(bytes)) return true
     this.bytes += bytes.length
     sink.write(bytes, this.#taken)
     if (this.meter?.spend(bytes.length) === false) {
@@ -172,6 +233,44 @@ export class Lane {
     this.#kept = bytes
     this.source.pause()
     return true
+  }
+
+  /** True: these bytes have to wait. */
+  #begin(bytes: Uint8Array): boolean {
+    const joint = this.#joint
+    if (joint.isUntried) {
+      if (this.side === "client") {
+        this.source.pause()
+        this.#hold(bytes)
+        return true
+      }
+      // It lives.
+      joint.isUntried = false
+    }
+    if (this.held !== undefined) this.#passHeld()
+    else joint.began(this.side)
+    return false
+  }
+
+  /** For one turn of the loop: an end or a reset of the target that has arrived already is heard first. */
+  #hold(bytes: Uint8Array): void {
+    this.held = bytes
+    setImmediate(() => {
+      if (this.held === undefined) return
+      const mayFail = this.#joint.isUntried && this.side === "client"
+      this.#passHeld()
+      // It failed at once, so the kernel took none of it.
+      if (mayFail && this.#sink.errored !== null && !this.source.destroyed) this.#joint.giveUp(bytes)
+      else if (!this.paced && this.waiting === 0) this.source.resume()
+    })
+  }
+
+  #passHeld(): void {
+    const { held } = this
+    if (held === undefined) return
+    this.held = undefined
+    this.#joint.isUntried = false
+    this.#pass(held)
   }
 
   /** Behind each write; most are taken at once, and then nobody waits for it. */
