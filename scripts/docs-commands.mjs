@@ -128,7 +128,7 @@ async function openSession() {
       running.push({ launched, code })
       const speaks = /\b(rdv|npm start)\b/.test(code)
       const ready = async () => {
-        if (speaks) return /^\W*(public |listens |\S+ waits )/m.test(launched.output())
+        if (speaks) return /^\W*(public |private |listens |look +rdv top|\S+ waits )/m.test(launched.output())
         for (const port of closed) if (await isOpen(port)) return true
         return false
       }

@@ -21,7 +21,7 @@ export function readTargetAddress(text: string): TargetAddress {
   }
   if (/^rdv:/i.test(text)) {
     const name = text.slice(4)
-    if (name.length <= 255 && /^[a-z0-9][a-z0-9._/-]*$/.test(name)) return { kind: "rdv", name }
+    if (name.length <= 100 && /^[a-z0-9][a-z0-9._/-]*$/.test(name)) return { kind: "rdv", name }
     const letters = 'use a-z, 0-9, ".", "_", "-", "/", beginning with a letter or digit'
     throw wrong(text, "is not the name of a service", letters)
   }
