@@ -65,11 +65,12 @@ export class Joint {
   /** Nothing has gone to the target or come from it yet, and it may be dead. */
   isUntried: boolean
 
-  constructor(client: JointEnd, target: JointEnd, watcher: JointWatcher) {
+  /** With `noDelay` small writes are sent at once (TCP_NODELAY); it is set only where a second one follows the first. */
+  constructor(client: JointEnd, target: JointEnd, watcher: JointWatcher, noDelay: boolean) {
     this.#watcher = watcher
     this.isUntried = target.untried === true
-    this.up = new Lane(this, "client", client, target)
-    this.down = new Lane(this, "target", target, client)
+    this.up = new Lane(this, "client", client, target, noDelay)
+    this.down = new Lane(this, "target", target, client, noDelay)
   }
 
   /** Begins to read both. */
@@ -138,6 +139,9 @@ export class Joint {
   }
 }
 
+/** The first write of a connection goes out at once in any case, as long as it is one segment. */
+const segmentBytes = 500
+
 /** A socket without TLS, whose `end` is no more than a FIN. */
 function isPlain(stream: Duplex): boolean {
   return Object.getPrototypeOf(stream) === Socket.prototype
@@ -159,17 +163,20 @@ export class Lane {
   /** The meter says that it moved enough for now. */
   paced = false
   meter: Meter | undefined
+  /** Nagle's algorithm is off at the sink, or shall stay. */
+  #isPrompt: boolean
   /** The first bytes, until we know as much of an untried target as the kernel does. */
   held: Uint8Array | undefined
   #kept: Uint8Array | undefined
   #isDismissed = false
 
-  constructor(joint: Joint, side: Side, from: JointEnd, to: JointEnd) {
+  constructor(joint: Joint, side: Side, from: JointEnd, to: JointEnd, noDelay: boolean) {
     this.#joint = joint
     this.side = side
     this.from = from
     this.source = from.stream
     this.#sink = to.stream
+    this.#isPrompt = !(noDelay && isPlain(to.stream))
   }
 
   start(): void {
@@ -222,6 +229,7 @@ export class Lane {
   #pass(bytes: Uint8Array): boolean {
     const sink = this.#sink
     if (this.bytes === 0 && this.#begin(bytes)) return true
+    if (!this.#isPrompt && (this.bytes > 0 || bytes.length > segmentBytes)) this.#makePrompt()
     this.bytes += bytes.length
     sink.write(bytes, this.#taken)
     if (this.meter?.spend(bytes.length) === false) {
@@ -271,6 +279,11 @@ export class Lane {
     this.held = undefined
     this.#joint.isUntried = false
     this.#pass(held)
+  }
+
+  #makePrompt(): void {
+    this.#isPrompt = true
+    if (this.#sink instanceof Socket) this.#sink.setNoDelay(true)
   }
 
   /** Behind each write; most are taken at once, and then nobody waits for it. */

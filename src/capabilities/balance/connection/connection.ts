@@ -18,7 +18,7 @@ import type { Waiting } from "../limit/wait-queue.ts"
 import type { Choice } from "../pool/pool.ts"
 import type { Target } from "../target/target.ts"
 import type { Arrival } from "./arrival.ts"
-import type { Dial, DialListener } from "./dial.ts"
+import type { Dial, DialFault, DialListener } from "./dial.ts"
 import type { Ending } from "./ending.ts"
 import type { ConnectionRecord, DialRecord } from "./record.ts"
 import type { ClientFacts } from "./upstream.ts"
@@ -52,6 +52,8 @@ export class Connection implements DialListener, JointWatcher {
   #tried: Set<Target> | undefined
   #wokenAgain = false
   #attempts = 0
+  /** How it ends when nobody else can be tried: as the last attempt did. */
+  #failure: Ending = "connect-failed"
   #dials: DialRecord[] | undefined
   #joint: Joint | undefined
   #flows: Flow[] | undefined
@@ -157,15 +159,15 @@ export class Connection implements DialListener, JointWatcher {
     this.#phase = "open"
     this.#joinedAt = this.#upAt = this.#downAt = now
     this.#client.stream.removeListener("error", ignore)
-    const joint = new Joint(this.#client, end, this)
+    const joint = new Joint(this.#client, end, this, this.#app.settings.noDelay)
     this.#joint = joint
     this.#limit(joint, end)
     joint.start()
   }
 
-  dialFailed(detail: string): void {
+  dialFailed(detail: string, fault: DialFault): void {
     this.#dial = undefined
-    this.#attemptFailed(detail)
+    this.#attemptFailed(detail, fault === "us" ? "failed" : "connect-failed")
   }
 
   began(side: Side): void {
@@ -213,7 +215,7 @@ export class Connection implements DialListener, JointWatcher {
       const last = app.pool.lastResort({ tried: this.#tried ?? none })
       if (last !== undefined) this.#take(last, "last-resort")
       else if (app.settings.whenDown === "hold") this.#hold()
-      else this.end(this.#tried === undefined ? "no-target" : "connect-failed", this.#detail)
+      else this.end(this.#tried === undefined ? "no-target" : this.#failure, this.#detail)
     }
   }
 
@@ -295,11 +297,12 @@ export class Connection implements DialListener, JointWatcher {
     const now = app.clock.now()
     this.#noteDial(now, detail)
     target.pending--
-    this.#settle("failed")
+    this.#settle(ending === "failed" ? "unknown" : "failed")
+    this.#failure = ending
     this.#detail = `${target.name}: ${detail}`
     this.#target = undefined
     this.#tried ??= new Set()
-    if (ending === "wake-failed") this.#tried.add(target)
+    if (ending !== "connect-failed") this.#tried.add(target)
     else {
       app.connectFailed(target)
       // What was ready and is no longer can be started again, once.
@@ -325,13 +328,13 @@ export class Connection implements DialListener, JointWatcher {
     this.#holdUntil = now + holdMs
     this.#tried = undefined
     if (now - this.#dialSince >= this.#app.settings.timeouts.dialMs) {
-      this.end(this.#attempts > 0 ? "connect-failed" : "no-target", this.#detail)
+      this.end(this.#attempts > 0 ? this.#failure : "no-target", this.#detail)
     }
   }
 
   #lookAtHold(now: number): void {
     if (now - this.#dialSince >= this.#app.settings.timeouts.dialMs) {
-      this.end(this.#attempts > 0 ? "connect-failed" : "no-target", this.#detail)
+      this.end(this.#attempts > 0 ? this.#failure : "no-target", this.#detail)
     } else if (now >= this.#holdUntil) this.retry()
   }
 

@@ -19,8 +19,11 @@ export interface DialListener {
   /** Connected, paused, and all that has to stand ahead of the client's bytes has been written. */
   dialled(end: JointEnd): void
   /** `detail` is for people: `connection refused`. */
-  dialFailed(detail: string): void
+  dialFailed(detail: string, fault: DialFault): void
 }
+
+/** `us`: we had no descriptor or no local port, which says nothing of the target. */
+export type DialFault = "target" | "us"
 
 export interface DialOptions {
   readonly settings: TargetSettings
@@ -107,13 +110,14 @@ export class Dial {
   }
 
   #connect(to: { readonly host: string; readonly port: number } | { readonly path: string }, address?: string): void {
-    const { noDelay, name } = this.#options
+    const { noDelay, name, preamble, secure } = this.#options
     const reader = this.#options.withEvents ? undefined : new SocketReader()
     const socket = net.connect({
       ...to,
       allowHalfOpen: true,
       ...(reader !== undefined && { onread: reader.onread }),
-      noDelay,
+      // Without a write ahead of the client's bytes the joint sees to it.
+      noDelay: noDelay && (preamble !== undefined || secure !== undefined),
       // The address is known; Node's race between families would make a timer per connection.
       autoSelectFamily: false,
     })
@@ -121,9 +125,10 @@ export class Dial {
     const onError = (error: Error) => {
       socket.removeListener("connect", onConnect)
       if (this.#isOver) return
-      if (address !== undefined) name?.failed(address)
+      const isOurs = ours.has((error as NodeJS.ErrnoException).code ?? "")
+      if (address !== undefined && !isOurs) name?.failed(address)
       if (this.#addressesLeft > 0 && address !== undefined) this.#dialAddress()
-      else this.#fail(failureText(error))
+      else this.#fail(failureText(error), isOurs ? "us" : "target")
     }
     const onConnect = () => {
       socket.removeListener("error", onError)
@@ -190,10 +195,12 @@ export class Dial {
     this.#options.listener.dialled(end)
   }
 
-  #fail(detail: string): void {
+  #fail(detail: string, fault: DialFault = "target"): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#stream?.destroy()
-    this.#options.listener.dialFailed(detail)
+    this.#options.listener.dialFailed(detail, fault)
   }
 }
+
+const ours: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"])

@@ -251,7 +251,8 @@ export class Balancer {
       port,
       clock,
       log,
-      noDelay: app.noDelay,
+      // Without TLS of ours the joint sees to it.
+      noDelay: app.noDelay && plan.some((each) => each.listener.tls !== undefined),
       shared,
       onSocket: gate.take,
     })
