@@ -21,22 +21,33 @@ export interface CouplingEnd {
   readonly left: boolean
 }
 
+export interface Coupling {
+  /** Something has passed, one way or the other. */
+  readonly moved: boolean
+}
+
 /**
  * Takes over both; each ends with the other. `onOver` is called once, when `other` is over: true keeps that from `one`,
  * which is the caller's again, and may only be said when nothing has moved and `one` has not left.
  */
-export function couple(one: Stream, other: Stream, onOver?: (end: CouplingEnd) => boolean): void {
+export function couple(one: Stream, other: Stream, onOver?: (end: CouplingEnd) => boolean): Coupling {
   const forth = new Lane(one, other)
   const back = new Lane(other, one)
+  const coupling = {
+    get moved() {
+      return forth.moved || back.moved
+    },
+  }
   const sink = sinkOf(back, forth)
   const closed = (error: RdvError | undefined) => {
-    const end = { error, moved: forth.moved || back.moved, left: back.over }
+    const end = { error, moved: coupling.moved, left: back.over }
     if (onOver?.(end) === true) forth.over = true
     else sink.closed(error)
   }
   // A stream that was refused closes in `attach`, and nothing of `one` has moved then.
   other.attach({ ...sink, closed })
   if (!forth.over) one.attach(sinkOf(forth, back))
+  return coupling
 }
 
 /** For what comes in by `lane`; room for what goes out by it is told to the sink of the lane back, and the other way round. */

@@ -1,17 +1,17 @@
 /**
  * A call from one session to a private service of others of the same owner: finds who takes it, and couples the two
- * streams. Where several share the name, a call that one of them refused goes on to the next, as long as nobody has said
- * anything yet.
+ * streams. Where several share the name, a call that one of them refuses or leaves unanswered goes on to the next, as long
+ * as nobody has said anything yet.
  */
 
-import type { Clock } from "../base/clock.ts"
+import type { Clock, Timer } from "../base/clock.ts"
 import { asRdvError, RdvError } from "../base/error.ts"
 import type { ErrorCode } from "../base/error.ts"
 import type { Stream } from "../base/stream.ts"
 import { readPrivateCall } from "../host/private-call.ts"
 import type { PrivateCall } from "../host/private-call.ts"
 import { couple } from "./coupling.ts"
-import type { Offer } from "./private-routes.ts"
+import type { Offer, PrivateRoutes } from "./private-routes.ts"
 import type { Registry } from "./registry.ts"
 
 export interface CallingSession {
@@ -21,10 +21,10 @@ export interface CallingSession {
 }
 
 /** Never throws: what cannot be passed on is reset with the reason. */
-export function passCall(stream: Stream, caller: CallingSession, registry: Registry, clock: Clock): void {
+export function passCall(stream: Stream, caller: CallingSession, { private: routes }: Registry, clock: Clock): void {
   try {
     const call = readPrivateCall(stream.header)
-    if (new PassedCall(stream, call, caller, registry, clock).next()) return
+    if (new PassedCall(stream, call, caller, routes, clock).next()) return
     throw new RdvError("no_service", `No session of this owner offers "${call.name}"`)
   } catch (thrown) {
     const { code, message } = asRdvError(thrown)
@@ -36,15 +36,15 @@ class PassedCall {
   readonly #stream: Stream
   readonly #call: PrivateCall
   readonly #caller: CallingSession
-  readonly #registry: Registry
+  readonly #routes: PrivateRoutes
   readonly #clock: Clock
   readonly #tried: Set<Offer> = new Set()
 
-  constructor(stream: Stream, call: PrivateCall, caller: CallingSession, registry: Registry, clock: Clock) {
+  constructor(stream: Stream, call: PrivateCall, caller: CallingSession, routes: PrivateRoutes, clock: Clock) {
     this.#stream = stream
     this.#call = call
     this.#caller = caller
-    this.#registry = registry
+    this.#routes = routes
     this.#clock = clock
   }
 
@@ -53,19 +53,29 @@ class PassedCall {
     const { name, header } = this.#call
     const { ownerId, from } = this.#caller
     const since = this.#clock.now()
-    const offer = this.#registry.nextPrivate(ownerId, name, this.#tried, since)
+    const offer = this.#routes.next(ownerId, name, this.#tried, since)
     if (offer === undefined) return false
     this.#tried.add(offer)
     const { session, service } = offer.route
     const stream = session.open(service, { from, header })
     offer.calls++
-    couple(this.#stream, stream, ({ error, moved, left }) => {
+    let isOver = false
+    let patience: Timer | undefined
+    const coupling = couple(this.#stream, stream, ({ error, moved, left }) => {
+      patience?.cancel()
+      isOver = true
       offer.calls--
       if (error === undefined || moved) return false
       // Callers leave as they like; one who was kept waiting so long did not.
       const failed = left ? this.#clock.now() - since >= patienceMs : othersMayTake.has(error.code)
       if (failed) offer.doubtUntil = this.#clock.now() + doubtMs
       return failed && !left && this.next()
+    })
+    if (isOver || offer.route.shared !== true) return true
+    // A link that is dead and not known to be.
+    patience = this.#clock.after(patienceMs, () => {
+      if (coupling.moved || !this.#routes.hasReady(ownerId, name, this.#tried, this.#clock.now())) return
+      stream.reset("timeout", "It has not answered, and another one is asked")
     })
     return true
   }

@@ -57,6 +57,12 @@ export class PrivateRoutes {
     return best
   }
 
+  /** Somebody who was not tried is there and in no doubt. */
+  hasReady(ownerId: string, name: string, tried: ReadonlySet<Offer>, now: number): boolean {
+    const offers = this.#names.get(keyText(ownerId, name)) ?? []
+    return offers.some((offer) => !tried.has(offer) && rankOf(offer, now) === 0)
+  }
+
   list(): Route[] {
     return [...this.#names.values()].flatMap((offers) => offers.map(({ route }) => route))
   }

@@ -9,7 +9,6 @@ import type { Stream } from "../base/stream.ts"
 import type { SessionState } from "../mux/session-options.ts"
 import type { Store } from "../store/store.ts"
 import { PrivateRoutes } from "./private-routes.ts"
-import type { Offer } from "./private-routes.ts"
 
 /** What visitors reach. Its names are one space for all owners. */
 export type PublicKind = "http" | "tcp"
@@ -51,15 +50,11 @@ export interface Route {
 
 export class Registry {
   readonly #routes: Map<string, Route> = new Map()
-  readonly #private: PrivateRoutes = new PrivateRoutes()
+  /** Each owner has names of its own. */
+  readonly private: PrivateRoutes = new PrivateRoutes()
 
   find(kind: PublicKind, name: string): Route | undefined {
     return this.#routes.get(`${kind}:${name}`)
-  }
-
-  /** Who gets the next call of a private name, of those who were not tried yet. */
-  nextPrivate(ownerId: string, name: string, tried: ReadonlySet<Offer>, now: number): Offer | undefined {
-    return this.#private.next(ownerId, name, tried, now)
   }
 
   /** The quick way for requests. */
@@ -77,7 +72,7 @@ export class Registry {
   /** Binds the route; the same owner's older route of that name is withdrawn. Throws `claimed`. */
   add(route: Route): void {
     if (route.kind === "private") {
-      this.#private.add(route)
+      this.private.add(route)
       return
     }
     this.check(route.kind, route.name, route.session.ownerId)
@@ -92,7 +87,7 @@ export class Registry {
   /** Takes a route back; a newer one of the same name stays. */
   remove(route: Route): void {
     if (route.kind === "private") {
-      this.#private.remove(route)
+      this.private.remove(route)
       return
     }
     const key = keyOf(route)
@@ -119,7 +114,7 @@ export class Registry {
   }
 
   list(): Route[] {
-    return [...this.#routes.values(), ...this.#private.list()]
+    return [...this.#routes.values(), ...this.private.list()]
   }
 }
 
