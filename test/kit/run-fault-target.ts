@@ -5,6 +5,7 @@
 
 import { createServer } from "node:net"
 import type { AddressInfo, Socket } from "node:net"
+import { isSent } from "../../src/sockets/send-queue.ts"
 
 export interface FaultTargetSettings {
   /**
@@ -53,10 +54,18 @@ function behave(socket: Socket, { behaviour, delayMs = 0, bytes = 0 }: FaultTarg
       socket.resetAndDestroy()
       return
     case "answer-reset":
-      socket.once("data", () => socket.write(Buffer.alloc(bytes, "x"), () => socket.resetAndDestroy()))
+      socket.once("data", () => socket.write(Buffer.alloc(bytes, "x"), () => resetBehind(socket)))
       return
     case "flood":
       socket.resume()
       socket.end(Buffer.alloc(bytes, "x"))
   }
+}
+
+/** A reset throws away what the kernel has not sent yet. */
+function resetBehind(socket: Socket): void {
+  isSent(socket, (sent) => {
+    if (sent) socket.resetAndDestroy()
+    else setTimeout(() => resetBehind(socket), 10)
+  })
 }

@@ -123,8 +123,13 @@ export class RunningBalancer implements AsyncDisposable {
     return (Number(fields[11]) + Number(fields[12])) / 100
   }
 
+  /** Waits for no connection that the test has left. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.command.kill("SIGTERM")
+    // Not the same once more: that could be the terminal's and npm's one.
+    const again = setTimeout(() => this.command.kill("SIGINT"), 300)
     await this.command[Symbol.asyncDispose]()
+    clearTimeout(again)
     this.#folder[Symbol.dispose]()
   }
 }

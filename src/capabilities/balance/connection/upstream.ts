@@ -269,9 +269,9 @@ export class Upstream {
             done()
             resolve(stream)
           },
-          dialFailed: (detail) => {
+          dialFailed: (detail, fault) => {
             done()
-            reject(new RdvError("unreachable", detail))
+            reject(new RdvError(fault === "us" ? "limit" : "unreachable", detail))
           },
         },
         { port, withEvents: true },

@@ -15,7 +15,8 @@ import { probe } from "./probe.ts"
 
 /**
  * Dials the target as a client's connection would be, with its TLS and its PROXY header, to `port` instead of its own where
- * given. Rejects when the signal fires; a connection that is there by then is destroyed by its maker or here.
+ * given. Rejects when the signal fires; a connection that is there by then is destroyed by its maker or here. Rejects with
+ * `limit` when we lack what a connection needs.
  */
 export type ProbeConnect = (target: Target, port: number | undefined, signal: AbortSignal) => Promise<Duplex>
 
@@ -91,16 +92,18 @@ export class Checker {
     const cancel = new AbortController()
     this.#running = cancel
     target.totals.checks++
-    const end = (isGood: boolean, reason: string) => {
+    const end = (isGood: boolean | undefined, reason: string) => {
       // Another check took its place, or none shall come.
       if (this.#running !== cancel) return
       this.#running = undefined
-      this.#judge(isGood, reason)
+      if (isGood !== undefined) this.#judge(isGood, reason)
       if (!this.#stopped) this.#next(startedAt)
     }
     this.#ask(cancel).then(
       (found) => end(true, found),
-      (error: unknown) => end(false, failureText(error)),
+      // What we have too little of says nothing of the target.
+      (error: unknown) =>
+        end(error instanceof RdvError && error.code === "limit" ? undefined : false, failureText(error)),
     )
   }
 
