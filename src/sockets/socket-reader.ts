@@ -32,19 +32,21 @@ export class SocketReader {
   receive: (bytes: Uint8Array) => boolean = () => true
   /** True promises that `receive` never keeps what it gets: then small reads need no copy either. */
   borrows = false
+  /** For the next read that is begun, and for the one that is under way: the system has it already. */
   #buffer: Buffer = shared
+  #lent: Buffer = shared
   #quiet = 0
 
   /** The option of that name for `net.connect` and `new net.Socket`. */
   readonly onread: net.OnReadOpts = {
-    buffer: () => this.#buffer,
+    buffer: () => (this.#lent = this.#buffer),
     callback: (length) => {
       this.#take(length)
       return true
     },
   }
 
-  /** Reads no more than this at once from now on: a slow pace is kept by small steps. */
+  /** Reads no more than this at once, after the next read: a slow pace is kept by small steps. */
   limitTo(bytes: number): void {
     if (bytes < sharedBytes) this.#buffer = shared.subarray(0, Math.max(1, bytes))
   }
@@ -62,9 +64,9 @@ export class SocketReader {
   }
 
   #take(length: number): void {
-    const buffer = this.#buffer
+    const buffer = this.#lent
     if (buffer.buffer === shared.buffer) {
-      if (length === sharedBytes) {
+      if (length === sharedBytes && this.#buffer === buffer) {
         this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
         this.#quiet = 0
       }
