@@ -64,6 +64,9 @@ export class Dial {
     else {
       this.isReady = true
       this.#stream = ready.stream
+      const { noDelay, preamble, secure } = this.#options
+      const writesAhead = ready.below === undefined && (preamble !== undefined || secure !== undefined)
+      if (noDelay && writesAhead && ready.stream instanceof net.Socket) ready.stream.setNoDelay(true)
       // What came with TLS needs nothing any more.
       if (ready.below === undefined) this.#connected(ready)
       else this.#succeed(ready)

@@ -12,7 +12,7 @@ import { Backoff } from "../../../base/backoff.ts"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { cutEnd } from "../../../sockets/joint.ts"
 import type { JointEnd } from "../../../sockets/joint.ts"
-import type { DialListener } from "../connection/dial.ts"
+import type { DialFault, DialListener } from "../connection/dial.ts"
 import type { Target } from "../target/target.ts"
 import { ReadyConnection } from "./ready-connection.ts"
 import type { Loss } from "./ready-connection.ts"
@@ -164,8 +164,8 @@ export class WarmPool {
         this.#add(end)
         this.#fill()
       },
-      dialFailed: () => {
-        if (this.#dials.delete(dialling)) this.#failed(dialling)
+      dialFailed: (_detail, fault) => {
+        if (this.#dials.delete(dialling)) this.#failed(dialling, fault)
       },
     })
     const dialling: Dialling = { startedAt, cancel: () => attempt.cancel() }
@@ -185,12 +185,11 @@ export class WarmPool {
     this.#ready.push(ready)
   }
 
-  #failed({ startedAt }: Dialling): void {
+  #failed({ startedAt }: Dialling, fault: DialFault): void {
     // Of those that were under way together only the first one is news.
-    const isNews = startedAt >= this.#quietUntil
-    if (!isNews) return
+    if (startedAt < this.#quietUntil) return
     this.#beQuiet()
-    this.#options.onDialFailed()
+    if (fault === "target") this.#options.onDialFailed()
   }
 
   #beQuiet(): void {
@@ -248,7 +247,7 @@ export class WarmPool {
       if (now - dialling.startedAt < latest) continue
       dialling.cancel()
       this.#dials.delete(dialling)
-      this.#failed(dialling)
+      this.#failed(dialling, "target")
     }
     this.#fill()
   }
