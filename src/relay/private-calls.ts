@@ -39,6 +39,8 @@ class PassedCall {
   readonly #routes: PrivateRoutes
   readonly #clock: Clock
   readonly #tried: Set<Offer> = new Set()
+  /** For the one who has it now. */
+  #patience: Timer | undefined
 
   constructor(stream: Stream, call: PrivateCall, caller: CallingSession, routes: PrivateRoutes, clock: Clock) {
     this.#stream = stream
@@ -60,10 +62,9 @@ class PassedCall {
     const stream = session.open(service, { from, header })
     offer.calls++
     let isOver = false
-    let patience: Timer | undefined
     const coupling = couple(this.#stream, stream, ({ error, moved, left }) => {
-      patience?.cancel()
       isOver = true
+      this.#patience?.cancel()
       offer.calls--
       if (error === undefined || moved) return false
       // Callers leave as they like; one who was kept waiting so long did not.
@@ -73,7 +74,7 @@ class PassedCall {
     })
     if (isOver || offer.route.shared !== true) return true
     // A link that is dead and not known to be.
-    patience = this.#clock.after(patienceMs, () => {
+    this.#patience = this.#clock.after(patienceMs, () => {
       if (coupling.moved || !this.#routes.hasReady(ownerId, name, this.#tried, this.#clock.now())) return
       stream.reset("timeout", "It has not answered, and another one is asked")
     })
