@@ -9,7 +9,7 @@
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { cutSocket } from "./cut.ts"
-import { isSent } from "./send-queue.ts"
+import { whenSent } from "./cut-when-sent.ts"
 import type { SocketReader } from "./socket-reader.ts"
 
 /** One of the two connections. Its `allowHalfOpen` is set, it is paused, and nobody else listens to its events. */
@@ -51,9 +51,6 @@ export interface JointWatcher {
    */
   stale(unsent: Uint8Array | undefined): void
 }
-
-/** How long bytes that are on their way may keep a reset waiting, ms. */
-const flushMs = 5_000
 
 export class Joint {
   /** From client to target, and back. */
@@ -134,6 +131,7 @@ export class Joint {
       this.#watcher.closed(this.#breach)
     } else if (this.#breach !== undefined || !(lane.ended && (lane.source.writableFinished || other.ended))) {
       this.#breach ??= { side: lane.side, detail: "closed" }
+      other.halt()
       flushAndCut(other.from)
     }
   }
@@ -141,6 +139,17 @@ export class Joint {
 
 /** The first write of a connection goes out at once in any case, as long as it is one segment. */
 const segmentBytes = 500
+
+/** Smaller ones are left to the garbage collector. */
+const largeBytes = 16_384
+
+/**
+ * Gives the memory of a chunk back at once, when it is the chunk's alone. Node allocates 64 KiB for each read of a socket;
+ * left to the garbage collector, these make it walk through the whole heap tens of times a second.
+ */
+function freeMemory({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength >= largeBytes && buffer.byteLength === byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
 
 /** A socket without TLS, whose `end` is no more than a FIN. */
 function isPlain(stream: Duplex): boolean {
@@ -169,6 +178,9 @@ export class Lane {
   held: Uint8Array | undefined
   #kept: Uint8Array | undefined
   #isDismissed = false
+  #isHalted = false
+  /** It has ended behind the bytes that are held. */
+  #endWaits = false
 
   constructor(joint: Joint, side: Side, from: JointEnd, to: JointEnd, noDelay: boolean) {
     this.#joint = joint
@@ -186,31 +198,23 @@ export class Lane {
     if (reader !== undefined) reader.receive = (bytes) => this.#pass(bytes)
     else {
       source.on("data", (bytes: Buffer) => {
-        if (!this.#isDismissed) this.#pass(bytes)
+        if (!this.#isDismissed && !this.#pass(bytes)) freeMemory(bytes)
       })
     }
-    source.on("end", () => {
-      if (this.#isDismissed || joint.isStale(this)) return
-      joint.isUntried = false
-      this.ended = true
-      this.#joint.pass(this.#sink)
-    })
+    source.on("end", this.#hearEnd)
     source.on("error", (error: NodeJS.ErrnoException) => {
       if (!this.#isDismissed && !joint.isStale(this)) joint.fail(this.side, error.code ?? error.message)
     })
-    source.on("close", () => {
-      if (!this.#isDismissed && !joint.isStale(this)) {
-        this.#passHeld()
-        joint.left(this)
-      }
-      if (!this.#isDismissed || this.side === "target") reader?.release()
-    })
+    source.on("close", this.#hearClose)
     if (this.meter?.spend(0) === false) this.paced = true
     if (first !== undefined) {
       if (joint.isUntried) this.#hold(first)
       else this.#pass(first)
     }
-    if (!this.paced && this.waiting === 0) source.resume()
+    // What a stream says of its end it says once, paused too: who comes later looks.
+    if (source.closed) process.nextTick(this.#hearClose)
+    else if (source.readableEnded) process.nextTick(this.#hearEnd)
+    else this.#goOn()
   }
 
   /** It passes nothing and tells nothing from now on. */
@@ -219,10 +223,40 @@ export class Lane {
     this.held = undefined
   }
 
+  /** What it would pass would reach nobody. */
+  halt(): void {
+    this.#isHalted = true
+    this.source.pause()
+  }
+
   /** After the meter said stop. */
   resume(): void {
     this.paced = false
-    if (this.waiting === 0 && this.held === undefined) this.source.resume()
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    const waits = this.paced || this.waiting > 0 || this.held !== undefined
+    if (!waits && !this.#isHalted && !this.#isDismissed) this.source.resume()
+  }
+
+  readonly #hearEnd = (): void => {
+    const joint = this.#joint
+    if (this.#isDismissed || this.source.destroyed || joint.isStale(this)) return
+    this.#endWaits = this.held !== undefined
+    if (this.#endWaits) return
+    joint.isUntried = false
+    this.ended = true
+    joint.pass(this.#sink)
+  }
+
+  readonly #hearClose = (): void => {
+    const joint = this.#joint
+    if (!this.#isDismissed && !joint.isStale(this)) {
+      this.#passHeld()
+      joint.left(this)
+    }
+    if (!this.#isDismissed || this.side === "target") this.from.reader?.release()
   }
 
   /** True when the sink still needs the memory. */
@@ -269,7 +303,8 @@ export class Lane {
       this.#passHeld()
       // It failed at once, so the kernel took none of it.
       if (mayFail && this.#sink.errored !== null && !this.source.destroyed) this.#joint.giveUp(bytes)
-      else if (!this.paced && this.waiting === 0) this.source.resume()
+      else if (this.#endWaits) this.#hearEnd()
+      else this.#goOn()
     })
   }
 
@@ -292,32 +327,18 @@ export class Lane {
     this.waiting = 0
     const kept = this.#kept as Uint8Array
     this.#kept = undefined
-    this.from.reader?.recycle(kept)
-    if (!this.paced) this.source.resume()
+    const { reader } = this.from
+    if (reader === undefined) freeMemory(kept)
+    else reader.recycle(kept)
+    this.#goOn()
   }
 }
 
 /** Sends what waits, and then a reset; no FIN, because the peer must not take what it has for all there is. */
 function flushAndCut(end: JointEnd): void {
   const { stream, below = stream } = end
-  if (stream.destroyed) return
-  const deadline = performance.now() + flushMs
-  const look = () => {
-    if (stream.destroyed) return
-    if (performance.now() > deadline) cutEnd(end)
-    else if (stream.writableLength > 0) setTimeout(look, pollMs)
-    else if (!(below instanceof Socket)) cutEnd(end)
-    else {
-      isSent(below, (sent) => {
-        if (sent) cutEnd(end)
-        else setTimeout(look, pollMs)
-      })
-    }
-  }
-  look()
+  whenSent(stream, below instanceof Socket ? below : undefined, () => cutEnd(end))
 }
-
-const pollMs = 20
 
 /** Ends it at once, by a reset where it has one; what waits is dropped. */
 export function cutEnd({ stream, below }: JointEnd): void {
