@@ -192,7 +192,7 @@ test("while all targets are down clients are reset at once", async (t) => {
 
 test("with hold a client waits for a target, its bytes wait too, and nobody waits for ever", async (t) => {
   const [free] = (await freePorts(1)) as [number]
-  const more = { "when-down": "hold", timeouts: { dial: "4s" } }
+  const more = { "when-down": "hold", timeouts: { dial: "2s" } }
   const { balancer, port } = await balance(t, [`127.0.0.1:${free}`], more)
   const waiting = Array.from({ length: 20 }, () => new Visitor(port))
   t.after(() => waiting.forEach((each) => each.socket.destroy()))
@@ -207,7 +207,7 @@ test("with hold a client waits for a target, its bytes wait too, and nobody wait
   await back.kill()
   using last = new Visitor(port)
   assert.equal(await last.end(), "RST")
-  assert.ok(last.endedMs >= 3_900 && last.endedMs < 8_000, `${last.endedMs} ms`)
+  assert.ok(last.endedMs >= 1_900 && last.endedMs < 6_000, `${last.endedMs} ms`)
 })
 
 test("with refuse the port is closed while no target is up, and open again when one is", async (t) => {
