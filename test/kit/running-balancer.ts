@@ -1,5 +1,6 @@
 /** `rdv balance` as a process of its own, on a file that the test writes and writes again. */
 
+import { execFileSync } from "node:child_process"
 import { readFileSync, readdirSync, readlinkSync, renameSync, writeFileSync } from "node:fs"
 import { once } from "node:events"
 import { createServer } from "node:net"
@@ -107,6 +108,14 @@ export class RunningBalancer implements AsyncDisposable {
       }
     }
     return { sockets, all: all.length }
+  }
+
+  /** So that only so many more can be opened, by Linux's command for it. It gives the lowest free number, which has gaps. */
+  limitDescriptors(more: number): void {
+    const used = new Set(readdirSync(`/proc/${this.pid}/fd`).map(Number))
+    let limit = 0
+    for (let free = 0; free < more; limit++) if (!used.has(limit)) free++
+    execFileSync("prlimit", [`--pid=${this.pid}`, `--nofile=${limit}:`])
   }
 
   /** After a collection: what is resident, and what JavaScript holds, bytes. */
