@@ -143,9 +143,9 @@ test("one that its target ended or reset is never given away", deadline, async (
   accepted[1]?.resetAndDestroy()
   await until(() => accepted.length === 4, "two new ones")
   await until(() => pool.length === 2, "two ready")
-  const taken = pool.take({ mayHaveSpoken: true })
-  assert.equal((taken?.stream as net.Socket).localPort, accepted[3]?.remotePort, "the newest")
-  taken?.stream.destroy()
+  const { stream } = pool.take({ mayHaveSpoken: true }) as JointEnd
+  assert.equal((stream as net.Socket).localPort, accepted[3]?.remotePort, "the newest")
+  stream.destroy()
 })
 
 test("a target that ends them after a time has them replaced before that time from then on", deadline, async (t) => {

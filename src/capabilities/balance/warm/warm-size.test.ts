@@ -34,9 +34,9 @@ test("another setting counts at once, and what was learnt stays as far as it fit
   const size = new WarmSize(2, 0)
   for (let client = 0; client < 6; client++) size.missed()
   size.least = 3
-  assert.equal(size.wanted, 8)
+  assert.equal(size.wanted, 9)
   size.least = 1
   assert.equal(size.wanted, 4)
   size.least = 10
-  assert.equal(size.wanted, 10)
+  assert.equal(size.wanted, 13)
 })

@@ -28,8 +28,9 @@ export class WarmSize {
 
   /** Another setting; what was learnt stays as far as it fits. */
   set least(least: number) {
+    const learnt = this.#wanted - this.#least
     this.#least = least
-    this.#wanted = Math.min(Math.max(this.#wanted, least), least * mostTimes)
+    this.#wanted = Math.min(least + learnt, least * mostTimes)
   }
 
   /** A client has taken one, and so many are left. */
