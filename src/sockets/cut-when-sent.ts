@@ -1,6 +1,7 @@
 /** A reset that drops nothing of what was written before it. */
 
 import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { cutSocket } from "./cut.ts"
 import { isSent } from "./send-queue.ts"
 
@@ -14,25 +15,33 @@ const firstLookMs = 20
  * because the peer must not take what it has for all there is.
  */
 export function cutWhenSent(socket: Socket): void {
-  if (socket.destroyed) return
+  whenSent(socket, socket, () => cutSocket(socket))
+}
+
+/**
+ * Calls `cut` once all that was written has gone, or late; not at all when the stream is gone before. `below` is the
+ * socket that carries it; undefined: there is none of ours.
+ */
+export function whenSent(stream: Duplex, below: Socket | undefined, cut: () => void): void {
+  if (stream.destroyed) return
   const startedAt = performance.now()
-  const look = () => {
-    if (socket.destroyed) return
-    if (performance.now() - startedAt > flushMs) cutSocket(socket)
-    else if (socket.writableLength > 0) again()
-    else if (socket.bytesWritten === 0 || socket.remoteFamily === undefined) cutSocket(socket)
-    else {
-      isSent(socket, (sent) => {
-        if (sent) cutSocket(socket)
-        else again()
-      })
-    }
-  }
   let waitMs = firstLookMs
   const again = () => {
     // While the socket is there, it keeps the process; without it there is nothing to wait for.
     setTimeout(look, waitMs).unref()
     waitMs *= 2
+  }
+  const look = () => {
+    if (stream.destroyed) return
+    if (performance.now() - startedAt > flushMs) cut()
+    else if (stream.writableLength > 0) again()
+    else if (below === undefined || below.bytesWritten === 0 || below.remoteFamily === undefined) cut()
+    else {
+      isSent(below, (sent) => {
+        if (sent) cut()
+        else again()
+      })
+    }
   }
   look()
 }

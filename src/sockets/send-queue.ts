@@ -1,7 +1,7 @@
 /**
  * Whether the peer's kernel has all that was written to a socket. A reset drops what the own kernel still has to send, and
  * Node does not tell how much that is; Linux does, in a table of all connections (proc_pid_net(5), `tx_queue`: bytes that
- * are not acknowledged). One reading of it serves all who ask meanwhile.
+ * are not acknowledged). One reading of it serves all who have asked before it began.
  */
 
 import { readFile } from "node:fs/promises"
@@ -16,9 +16,15 @@ let isReading = false
 /** Where the system has no such table, a moment has to do; then, and of a socket that is not in it, the answer is yes. */
 export function isSent(socket: Socket, tell: (sent: boolean) => void): void {
   waiting.push({ socket, tell })
-  if (isReading) return
+  if (!isReading) read()
+}
+
+/** Who asks while it goes on waits for the next one: what it wrote may not be in this one. */
+function read(): void {
   isReading = true
-  void readTables().then(answer)
+  const asked = waiting
+  waiting = []
+  void readTables().then((tables) => answer(tables, asked))
 }
 
 /** What a connection on a fast network takes to deliver, where nothing better is known, ms. */
@@ -35,23 +41,52 @@ async function readTables(): Promise<string> {
   return tables.join("")
 }
 
-function answer(tables: string): void {
+function answer(tables: string, asked: readonly Ask[]): void {
   isReading = false
-  const asked = waiting
-  waiting = []
-  for (const { socket, tell } of asked) tell(unsentBytes(tables, socket) === 0)
+  if (waiting.length > 0) read()
+  const unsent = unsentBytes(
+    tables,
+    asked.map(({ socket }) => socket),
+  )
+  for (const { socket, tell } of asked) tell((unsent.get(socket) ?? 0) === 0)
 }
 
-/** `  12: 0100007F:1F90 0100007F:C350 01 00000000:00000000 …`: local, remote, state, tx_queue:rx_queue, all in hex. */
-function unsentBytes(tables: string, socket: Socket): number {
-  const { localAddress, localPort, remoteAddress, remotePort } = socket
-  if (localAddress === undefined || localPort === undefined) return 0
-  if (remoteAddress === undefined || remotePort === undefined) return 0
-  const needle = `${endText(localAddress, localPort)} ${endText(remoteAddress, remotePort)} `
-  const at = tables.indexOf(needle)
-  if (at < 0) return 0
-  const queue = at + needle.length + "01 ".length
-  return Number.parseInt(tables.slice(queue, queue + 8), 16)
+/** Where a connection begins and ends. */
+export interface Ends {
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+  readonly remoteAddress?: string | undefined
+  readonly remotePort?: number | undefined
+}
+
+/**
+ * Of those that are in the tables, in one pass over them: many may ask at once, of many.
+ *
+ * `  12: 0100007F:1F90 0100007F:C350 01 00000000:00000000 …`: local, remote, state, tx_queue:rx_queue, all in hex.
+ *
+ * @internal For tests.
+ */
+export function unsentBytes<Of extends Ends>(tables: string, sockets: readonly Of[]): Map<Of, number> {
+  const wanted = new Map<string, Of>()
+  for (const socket of sockets) {
+    const { localAddress, localPort, remoteAddress, remotePort } = socket
+    if (localAddress === undefined || localPort === undefined) continue
+    if (remoteAddress === undefined || remotePort === undefined) continue
+    wanted.set(`${endText(localAddress, localPort)} ${endText(remoteAddress, remotePort)}`, socket)
+  }
+  const found = new Map<Of, number>()
+  for (let from = 0, to; from < tables.length && found.size < wanted.size; from = to + 1) {
+    to = tables.indexOf("\n", from)
+    if (to < 0) to = tables.length
+    const begin = tables.indexOf(": ", from) + 2
+    // Behind the two ends with their colons and ports: IPv4 has 8 digits, IPv6 32.
+    const length = tables[begin + 8] === ":" ? 2 * 13 + 1 : 2 * 37 + 1
+    const socket = wanted.get(tables.slice(begin, begin + length))
+    if (socket === undefined) continue
+    const queue = begin + length + " 01 ".length
+    found.set(socket, Number.parseInt(tables.slice(queue, queue + 8), 16))
+  }
+  return found
 }
 
 function endText(address: string, port: number): string {

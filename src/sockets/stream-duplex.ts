@@ -11,6 +11,9 @@ export class StreamDuplex extends Duplex {
   #owed = 0
   #goOn: (() => void) | undefined
   #isOver = false
+  /** The peer has ended its direction, we ours. */
+  #hasEnd = false
+  #isEnding = false
 
   /** Takes the stream over. `onMeta` hears its metadata blocks. */
   constructor(stream: Stream, onMeta: (block: JsonObject) => void = () => undefined) {
@@ -22,7 +25,10 @@ export class StreamDuplex extends Duplex {
         else this.#owed += chunk.length
       },
       meta: onMeta,
-      end: () => void this.push(null),
+      end: () => {
+        this.#hasEnd = true
+        this.push(null)
+      },
       drain: () => this.#drained(),
       closed: (error) => this.#closed(error),
     })
@@ -40,12 +46,15 @@ export class StreamDuplex extends Duplex {
   }
 
   override _final(done: () => void): void {
+    this.#isEnding = true
     this.#stream.end()
     done()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    if (!this.#isOver) this.#stream.reset(error === null ? "cancelled" : "connection_reset")
+    // After both ends the stream closes by itself, when what it has queued is delivered.
+    const isEnding = error === null && this.#hasEnd && this.#isEnding
+    if (!this.#isOver && !isEnding) this.#stream.reset(error === null ? "cancelled" : "connection_reset")
     done(error)
   }
 
