@@ -197,7 +197,7 @@ for (const loss of ["ended", "reset"] as const) {
     async (t) => {
       const target = await new Target(t).listen()
       const rig = await start(t, [{ address: target.address, warm: 1 }])
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < 5; round++) {
         await rig.warm(1)
         using visitor = rig.visit()
         await until(() => rig.target.active === 1, "a join")
