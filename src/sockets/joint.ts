@@ -236,7 +236,8 @@ export class Lane {
   }
 
   #goOn(): void {
-    const waits = this.paced || this.waiting > 0 || this.held !== undefined
+    // A target is read all the same while its first bytes are held: that is how we hear that it has gone.
+    const waits = this.paced || this.waiting > 0 || (this.held !== undefined && this.side === "client")
     if (!waits && !this.#isHalted && !this.#isDismissed) this.source.resume()
   }
 
@@ -323,7 +324,8 @@ export class Lane {
 
   /** Behind each write; most are taken at once, and then nobody waits for it. */
   readonly #taken = (): void => {
-    if (this.waiting === 0 || this.#sink.writableLength > 0) return
+    // After a write that failed, the bytes are somebody else's, who sends them again.
+    if (this.waiting === 0 || this.#sink.writableLength > 0 || this.#isDismissed) return
     this.waiting = 0
     const kept = this.#kept as Uint8Array
     this.#kept = undefined

@@ -220,6 +220,23 @@ for (const loss of ["ended", "reset"] as const) {
   )
 }
 
+test("a greeting comes from a target that is still there", deadline, async (t) => {
+  const target = await new Target(t, (guest, index) => {
+    guest.socket.write(`220 greeting ${index}\n`)
+    guest.socket.on("data", (bytes) => guest.socket.write(bytes))
+  }).listen()
+  const rig = await start(t, [{ address: target.address, warm: 1 }])
+  for (let round = 0; round < 3; round++) {
+    await rig.warm(1)
+    const waiting = target.guests.length - 1
+    using visitor = rig.visit()
+    // Both reach the balancer's kernel before it looks.
+    target.guests[waiting]?.socket.end()
+    assert.notEqual(await visitor.greeting(), `220 greeting ${waiting}`)
+    await visitor.echoes("hello")
+  }
+})
+
 test("nothing is sent twice: once its bytes are on their way, a client hears of a reset", deadline, async (t) => {
   const target = await new Target(t, ({ socket }) => void socket.once("data", () => socket.resetAndDestroy())).listen()
   const rig = await start(t, [{ address: target.address, warm: 1 }])
