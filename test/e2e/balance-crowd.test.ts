@@ -93,7 +93,6 @@ test(
     const cpuBefore = balancer.cpuSeconds()
     const from = performance.now()
     let visits = 0
-    let lateMs = 0
     const kinds = { visit: 0, silent: 0, reset: 0 }
     const one = async (at: number) => {
       if (at % 10 === 1) {
@@ -120,7 +119,6 @@ test(
         running.add(visit)
         void visit.finally(() => running.delete(visit))
       }
-      lateMs = Math.max(lateMs, ((due - visits) / perSecond) * 1_000)
       await sleep(5)
     }
     await Promise.all(running)

@@ -55,6 +55,8 @@ export class Balancer {
   #lastId = 0
   #sweep: Timer | undefined
   #idle: (() => void) | undefined
+  /** Its ports are closed for good, whatever becomes of targets. */
+  #isStopping = false
 
   /** Listens at once. Throws `usage` when a file that the settings name cannot be used. */
   constructor(options: BalancerOptions) {
@@ -153,21 +155,28 @@ export class Balancer {
 
   /** Listens no more; waits for what runs, then cuts it. Never rejects. */
   async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true
     for (const { door, gate } of this.#ports.values()) {
       door.close()
       gate.stop()
     }
     for (const app of this.#everyApp()) app.cool()
-    if (this.#connections > 0 && graceMs > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve
-        this.#options.clock.after(graceMs, resolve)
-      })
-    }
+    await this.#untilIdle(graceMs)
     await Promise.all([...this.#everyApp()].map((app) => app.stop("stopped")))
+    // What was cut is told of when its sockets are closed.
+    await this.#untilIdle(mostClosingMs)
     this.#sweep?.cancel()
     this.#names.stop()
     this.#shaper.stop()
+  }
+
+  async #untilIdle(mostMs: number): Promise<void> {
+    if (this.#connections === 0 || mostMs <= 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = this.#options.clock.after(mostMs, resolve)
+    this.#idle = resolve
+    await promise
+    timer.cancel()
   }
 
   #apply(settings: Settings): void {
@@ -261,6 +270,7 @@ export class Balancer {
 
   #usableChanged(app: App): void {
     for (const { door, gate } of this.#ports.values()) {
+      if (this.#isStopping) break
       if (gate.tenants.some((tenant) => tenant.app === app)) this.#openOrRefuse(door, gate)
     }
     for (const connection of app.connections) connection.retry()
@@ -329,6 +339,9 @@ function planPorts({ apps }: Settings): ReadonlyMap<string, readonly PlannedTena
   }
   return ports
 }
+
+/** Sockets that were destroyed are closed within a turn of the event loop or two. */
+const mostClosingMs = 1_000
 
 const mostSweepMs = 1_000
 const leastSweepMs = 20
