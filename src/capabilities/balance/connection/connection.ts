@@ -7,7 +7,6 @@
  * of them was sent. Deadlines are looked at from outside (`look`), all connections in one sweep, so that none has a timer.
  */
 
-import { Socket } from "node:net"
 import { cutEnd, Joint } from "../../../sockets/joint.ts"
 import type { Breach, JointEnd, JointWatcher, Side } from "../../../sockets/joint.ts"
 import type { LiveConnection } from "../admin/control.ts"
@@ -20,6 +19,7 @@ import type { Target } from "../target/target.ts"
 import type { Arrival } from "./arrival.ts"
 import type { Dial, DialFault, DialListener } from "./dial.ts"
 import type { Ending } from "./ending.ts"
+import { JointWatch } from "./joint-watch.ts"
 import type { ConnectionRecord, DialRecord } from "./record.ts"
 import type { ClientFacts } from "./upstream.ts"
 
@@ -56,17 +56,11 @@ export class Connection implements DialListener, JointWatcher {
   #failure: Ending = "connect-failed"
   #dials: DialRecord[] | undefined
   #joint: Joint | undefined
+  #watch: JointWatch | undefined
   #flows: Flow[] | undefined
   /** What we decided ourselves, before the joint is gone. */
   #ending: Ending | undefined
   #detail = ""
-  /** At the last sweep. */
-  #seenUp = 0
-  #seenDown = 0
-  #upAt = 0
-  #downAt = 0
-  #wasHalfClosed = false
-  #keepsAlive = false
 
   /** It is the app's from now on. `client` is paused. */
   constructor(app: App, arrival: Arrival, client: JointEnd) {
@@ -157,10 +151,16 @@ export class Connection implements DialListener, JointWatcher {
     this.#settle("good")
     this.#app.connected(target, wasReady ? undefined : this.#connectMs)
     this.#phase = "open"
-    this.#joinedAt = this.#upAt = this.#downAt = now
+    this.#joinedAt = now
     this.#client.stream.removeListener("error", ignore)
     const joint = new Joint(this.#client, end, this, this.#app.settings.noDelay)
     this.#joint = joint
+    this.#watch = new JointWatch({
+      joint,
+      startedAt: this.#arrival.startedAt,
+      joinedAt: now,
+      moved: (up, down) => this.#app.moved(target, up, down),
+    })
     this.#limit(joint, end)
     joint.start()
   }
@@ -180,7 +180,7 @@ export class Connection implements DialListener, JointWatcher {
     const target = this.#target as Target
     this.#joint = undefined
     this.#closeFlows()
-    this.#keepsAlive = false
+    this.#watch = undefined
     target.active--
     target.pending++
     this.#app.upstream(target).left()
@@ -194,7 +194,7 @@ export class Connection implements DialListener, JointWatcher {
 
   closed(breach: Breach | undefined): void {
     const joint = this.#joint as Joint
-    this.#count(joint)
+    this.#watch?.count()
     if (this.#ending === undefined) {
       this.#ending = breach === undefined ? "done" : breach.side === "client" ? "client-reset" : "target-reset"
       this.#detail = breach?.detail ?? ""
@@ -393,50 +393,8 @@ export class Connection implements DialListener, JointWatcher {
   }
 
   #lookAtJoint(now: number): void {
-    const joint = this.#joint as Joint
-    const { up, down } = joint
-    const { timeouts } = this.#app.settings
-    if (up.bytes !== this.#seenUp || up.paced) this.#upAt = now
-    if (down.bytes !== this.#seenDown || down.paced) this.#downAt = now
-    this.#count(joint)
-    const isHalfClosed = joint.isHalfClosed
-    if (isHalfClosed && !this.#wasHalfClosed) {
-      this.#wasHalfClosed = true
-      this.#upAt = this.#downAt = now
-    }
-    if (!this.#keepsAlive && now - this.#joinedAt >= youngMs) this.#keepAlive(joint)
-    const quietMs = now - Math.max(this.#upAt, this.#downAt)
-    const { idleMs, halfClosedMs, lifetimeMs, firstByteMs, answerMs, slowReaderMs } = timeouts
-    const sinceJoined = now - this.#joinedAt
-    if (lifetimeMs !== undefined && now - this.#arrival.startedAt >= lifetimeMs) this.end("lifetime")
-    else if (isHalfClosed && quietMs >= halfClosedMs) this.end("half-closed-timeout")
-    else if (idleMs !== undefined && quietMs >= idleMs) this.end("idle-timeout")
-    else if (firstByteMs !== undefined && up.bytes === 0 && !up.ended && sinceJoined >= firstByteMs) {
-      this.end("first-byte-timeout")
-    } else if (answerMs !== undefined && down.bytes === 0 && sinceJoined >= answerMs) this.end("answer-timeout")
-    else if (slowReaderMs !== undefined) {
-      if (down.waiting > 0 && now - this.#downAt >= slowReaderMs) this.end("slow-client")
-      else if (up.waiting > 0 && now - this.#upAt >= slowReaderMs) this.end("slow-target")
-    }
-  }
-
-  #keepAlive({ up, down }: Joint): void {
-    this.#keepsAlive = true
-    const { keepAlive } = this.#app.settings
-    if (keepAlive === undefined) return
-    for (const { stream } of [up.from, down.from]) {
-      if (stream instanceof Socket) stream.setKeepAlive(true, keepAlive.idleMs)
-    }
-  }
-
-  /** Adds what has moved since the last time. */
-  #count({ up, down }: Joint): void {
-    const moreUp = up.bytes - this.#seenUp
-    const moreDown = down.bytes - this.#seenDown
-    if (moreUp === 0 && moreDown === 0) return
-    this.#seenUp = up.bytes
-    this.#seenDown = down.bytes
-    this.#app.moved(this.#target as Target, moreUp, moreDown)
+    const ending = this.#watch?.look(now, this.#app.settings)
+    if (ending !== undefined) this.end(ending)
   }
 
   #noteDial(now: number, error: string | undefined): void {
@@ -516,9 +474,6 @@ export class Connection implements DialListener, JointWatcher {
     }
   }
 }
-
-/** Probes cost eight system calls to set up, which most connections do not live to need, ms. */
-const youngMs = 5_000
 
 /** In a record. */
 const mostDials = 16
