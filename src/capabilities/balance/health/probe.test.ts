@@ -53,6 +53,8 @@ function check(
       connect: (_, __, signal) =>
         new Promise((connected, reject) => {
           const socket = net.connect({ host: "127.0.0.1", port, signal })
+          // As the balancer's own dials hand them over.
+          socket.pause()
           socket.once("connect", () => connected(socket)).once("error", reject)
         }),
       onVerdict: (healthy, reason) => {

@@ -140,6 +140,8 @@ function exchange(
       tell()
     }
     connection.on("data", hear).on("end", ended).on("close", ended).on("error", fail)
+    // It comes paused from a dial, and a listener alone does not change that.
+    connection.resume()
     const sent = () => {
       if (whenSent !== undefined) settle(() => resolve(whenSent))
     }
