@@ -79,13 +79,13 @@ export const balanceCommand: Command = {
 async function run(call: CommandCall): Promise<number> {
   const { flags, output } = call
   const file = call.words[0] ?? flags.text("c") ?? (flags.text("config") as string)
-  const read = () => withLimits(withResolutions(readSettings(readDocumentFile(file)), flags.list("resolve")))
+  const read = () => withResolutions(readSettings(readDocumentFile(file)), flags.list("resolve"))
   const settings = read()
   const log = logOf(call, "info")
   const agent = startUplink(call, settings, log)
   const ended = new Endings(log, () => balancer.settings)
   const balancer: Balancer = new Balancer({
-    settings,
+    settings: withLimits(settings),
     clock: systemClock,
     random: new SeededRandom(Math.floor(Math.random() * 2 ** 48)),
     log,
@@ -100,7 +100,16 @@ async function run(call: CommandCall): Promise<number> {
       await admin?.apply(next.admin)
       ended.follow(next)
     }
-    control = new BalanceControl({ balancer, clock: systemClock, log, file, read, settings, follow })
+    control = new BalanceControl({
+      balancer,
+      clock: systemClock,
+      log,
+      file,
+      read,
+      settings,
+      complete: withLimits,
+      follow,
+    })
     admin = new AdminServer({ control, log })
     await follow(settings)
     const handle = settings.admin.socket ? admin.handle : undefined

@@ -50,5 +50,19 @@ function listChanges<Item>(
 function changedKeys<Of extends object>(before: Of, after: Of, without: readonly (keyof Of)[]): string[] {
   return (Object.keys(after) as (keyof Of)[])
     .filter((key) => !without.includes(key) && !isDeepStrictEqual(before[key], after[key]))
-    .map((key) => String(key).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
+    .map((key) => spellings.get(String(key)) ?? hyphened(String(key)))
+}
+
+/** Where the file has another word. */
+const spellings: ReadonlyMap<string, string> = new Map([
+  ["resolveMs", "resolve-every"],
+  ["removedDrainMs", "drain"],
+  ["onRemoved", "removed"],
+  ["onDown", "down"],
+  ["retry", "retries"],
+])
+
+/** `slowStartMs` is `slow-start`. */
+function hyphened(key: string): string {
+  return key.replace(/Ms$/, "").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }

@@ -28,6 +28,8 @@ export interface BalanceControlOptions {
   readonly read: () => Settings
   /** As it was read at the start. */
   readonly settings: Settings
+  /** With what the file leaves to the machine. */
+  readonly complete: (settings: Settings) => Settings
   /** What is outside of the balancer: admin doors, tracing. Rejects with `usage` or `in_use`, and then all is as before. */
   readonly follow: (settings: Settings) => Promise<void>
 }
@@ -180,8 +182,9 @@ export class BalanceControl implements Control {
   }
 
   #withOverlays(settings: Settings): Settings {
-    if (this.#overlays.size === 0) return settings
-    return { ...settings, apps: settings.apps.map((app) => withOverlay(app, this.#overlays.get(app.name))) }
+    const { complete } = this.#options
+    if (this.#overlays.size === 0) return complete(settings)
+    return complete({ ...settings, apps: settings.apps.map((app) => withOverlay(app, this.#overlays.get(app.name))) })
   }
 
   #overlay(app: string): Overlay {
