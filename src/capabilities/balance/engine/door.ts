@@ -24,6 +24,8 @@ export interface DoorOptions {
   readonly onSocket: (socket: Socket) => void
 }
 
+/** Between two lines on connections that could not be taken, ms. */
+const quietMs = 1_000
 const retryMs = { firstMs: 100, maxMs: 10_000 }
 
 export class Door {
@@ -34,6 +36,9 @@ export class Door {
   #state: ListenerSnapshot["state"] = "closed"
   #error: string | undefined
   #retry: Timer | undefined
+  #isClosed = false
+  /** Until then nothing more is told of connections that could not be taken. */
+  #quietUntil = 0
   #backlog = 511
   readonly #up: PromiseWithResolvers<boolean> = Promise.withResolvers()
 
@@ -51,23 +56,24 @@ export class Door {
     return this.#up.promise
   }
 
-  /** Begins to listen, unless it does or tries to. */
+  /** Begins to listen, unless it does or tries to, or is closed. */
   open({ backlog }: Pick<ListenerSettings, "backlog">): void {
-    if (this.#state === "listening" || this.#state === "retrying") return
+    if (this.#isClosed || this.#server !== undefined || this.#state === "retrying") return
     this.#backlog = backlog
     this.#listen()
   }
 
   /** Listens no more until `open`: clients are refused by the kernel. */
   refuse(): void {
-    if (this.#state === "refusing") return
+    if (this.#isClosed || (this.#state === "refusing" && this.#server === undefined)) return
     this.#shut()
     this.#state = "refusing"
     this.#up.resolve(true)
   }
 
-  /** Connections that it has brought stay. */
+  /** For good. Connections that it has brought stay. */
   close(): void {
+    this.#isClosed = true
     this.#shut()
     this.#state = "closed"
     this.#up.resolve(false)
@@ -86,11 +92,18 @@ export class Door {
     this.#server = server
     server.on("connection", onSocket)
     server.on("error", (error: NodeJS.ErrnoException) => {
-      if (this.#server === server) this.#failed(server, error)
+      if (this.#server !== server) return
+      if (server.listening) this.#failedToAccept(error)
+      else this.#failed(server, error)
     })
     server.listen(
       { port, backlog: this.#backlog, ...(host !== undefined && { host }), ...(shared && { reusePort: true }) },
       () => {
+        if (this.#server !== server) {
+          // It was shut before it began, which Node does not take as a word.
+          server.close()
+          return
+        }
         if (this.#state === "retrying") log.info("listener.recovered", { address: this.address })
         this.#state = "listening"
         this.#error = undefined
@@ -98,6 +111,14 @@ export class Door {
         this.#up.resolve(true)
       },
     )
+  }
+
+  /** One client less; the port is as good as before. */
+  #failedToAccept(error: NodeJS.ErrnoException): void {
+    const { clock, log } = this.#options
+    if (clock.now() < this.#quietUntil) return
+    this.#quietUntil = clock.now() + quietMs
+    log.warn("listener.lost", { address: this.address, reason: reasonOf(error) })
   }
 
   #failed(server: Server, error: NodeJS.ErrnoException): void {
