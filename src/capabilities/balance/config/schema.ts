@@ -82,7 +82,7 @@ export function keyTables(): readonly KeyTable[] {
       const shown =
         fallback === undefined || fallback === ""
           ? ""
-          : ` \`${Array.isArray(fallback) ? JSON.stringify(fallback) : String(fallback)}\``
+          : ` \`${typeof fallback === "string" ? fallback : JSON.stringify(fallback)}\``
       return `| \`${key}\` | ${placeholder.replaceAll("|", "\\|")} |${shown} | ${summary} |`
     })
     found.push({ title, lines: ["| key | value | default | what it is |", "| --- | --- | --- | --- |", ...lines] })

@@ -94,7 +94,7 @@ function simpleApp(
   for (const one of (written["targets"] ?? []) as readonly Plain[]) {
     if (typeof one !== "object") continue
     const { address, disabled: _none, ...keys } = one as { readonly [key: string]: Plain }
-    if (Object.keys(keys).length > 0) lose(`${Object.keys(keys).join(", ")} of ${String(address)}`)
+    if (Object.keys(keys).length > 0) lose(`${Object.keys(keys).join(", ")} of ${address as string}`)
   }
   if (ports.length > 0 && targets.length > 0) return { Name: app.name, Ports: ports, Targets: targets }
   lose(`the app, which has no ${ports.length === 0 ? "port" : "target"} left`)

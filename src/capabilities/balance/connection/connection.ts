@@ -114,6 +114,8 @@ export class Connection implements DialListener, JointWatcher {
         return
       case "open":
         this.#lookAtJoint(now)
+        return
+      case "over":
     }
   }
 

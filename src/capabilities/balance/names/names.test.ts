@@ -196,7 +196,7 @@ test("stand-ins are used without a question, and a reload that changes them coun
   await clock.pass(100_000)
   assert.equal(questions.length, 0)
   state.resolve = { "echo.test": ["127.0.0.2", "127.0.0.3"] }
-  assert.deepEqual([name.next(), name.next()].toSorted(), ["127.0.0.2", "127.0.0.3"])
+  assert.deepEqual(new Set([name.next(), name.next()]), new Set(["127.0.0.2", "127.0.0.3"]))
   state.resolve = {}
   assert.equal(name.next(), undefined)
   const ready = name.ready()
