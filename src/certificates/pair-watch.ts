@@ -6,10 +6,10 @@
  * It also says until when the present pair is valid, and warns day by day when that is soon.
  */
 
-import { stat } from "node:fs/promises"
 import { asRdvError } from "../base/error.ts"
 import type { Clock, Timer } from "../base/clock.ts"
 import type { Log } from "../base/log.ts"
+import { fileState } from "../config/file-state.ts"
 import { readPair } from "./certificate-pair.ts"
 import type { CertificatePair, PairFiles } from "./certificate-pair.ts"
 
@@ -115,17 +115,8 @@ export class PairWatch {
   }
 }
 
-/** What changes whenever a file is written or replaced, or a link on the way to it. */
 async function stateOf({ cert, key }: PairFiles): Promise<string> {
-  const each = async (file: string) => {
-    try {
-      const { dev, ino, size, mtimeNs } = await stat(file, { bigint: true })
-      return `${dev} ${ino} ${size} ${mtimeNs}`
-    } catch (error) {
-      return (error as { code?: string }).code ?? "unknown"
-    }
-  }
-  return (await Promise.all([each(cert), each(key)])).join(", ")
+  return (await Promise.all([fileState(cert), fileState(key)])).join(", ")
 }
 
 /** `2026-03-01T12:00:00Z`. */

@@ -1,6 +1,7 @@
 /** A pool of targets with letters as names, on a clock and chance that the test owns. */
 
 import { SeededRandom } from "../../src/base/random.ts"
+import { defaultTarget } from "../../src/capabilities/balance/config/defaults.ts"
 import type { AppSettings, PolicySettings, TargetSettings } from "../../src/capabilities/balance/config/settings.ts"
 import { Pool } from "../../src/capabilities/balance/pool/pool.ts"
 import type { Target } from "../../src/capabilities/balance/target/target.ts"
@@ -43,15 +44,7 @@ function settingsOf(wish: TargetWish): TargetSettings {
   const { name, ...rest } = typeof wish === "string" ? { name: wish } : wish
   return {
     address: { kind: "rdv", name },
-    weight: 1,
-    priority: 0,
-    zone: undefined,
-    maxConnections: undefined,
-    disabled: false,
-    tls: undefined,
-    proxyProtocol: "off",
-    warm: 0,
-    wake: undefined,
+    ...defaultTarget,
     ...rest,
   }
 }

@@ -15,8 +15,8 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   observe: ["base", "host"],
   // Files that users write: YAML and JSON with the place of each value, and forms that several capabilities read.
   config: ["base"],
-  // X.509 for development.
-  certificates: ["base"],
+  // X.509 for development, and files of it that are renewed.
+  certificates: ["base", "config"],
   mux: ["base", "wire"],
   transport: ["base", "sockets", "mux/link.ts"],
   host: ["base", "wire", "mux"],

@@ -4,8 +4,8 @@
  * when it is written to its end.
  */
 
-import { stat } from "node:fs/promises"
 import type { Clock, Timer } from "../../../base/clock.ts"
+import { fileState } from "../../../config/file-state.ts"
 
 export interface FileWatchOptions {
   readonly clock: Clock
@@ -35,7 +35,7 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    const state = await stateOf(this.#options.file)
+    const state = await fileState(this.#options.file)
     if (this.#isStopped) return
     const isSettled = state === this.#seen
     this.#seen = state
@@ -45,14 +45,5 @@ export class FileWatch {
       this.#options.onChange()
     }
     this.#timer = this.#options.clock.after(lookMs, () => void this.#look())
-  }
-}
-
-async function stateOf(file: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs } = await stat(file, { bigint: true })
-    return `${dev} ${ino} ${size} ${mtimeNs}`
-  } catch (error) {
-    return (error as { code?: string }).code ?? "unknown"
   }
 }

@@ -4,12 +4,10 @@
  * last said holds.
  */
 
-import { statSync } from "node:fs"
-import type { BigIntStats } from "node:fs"
-import { stat } from "node:fs/promises"
 import { asRdvError } from "../../../base/error.ts"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import type { Log } from "../../../base/log.ts"
+import { fileState, fileStateNow } from "../../../config/file-state.ts"
 import { Problems, problemsOf } from "../../../config/problems.ts"
 import { readTextFile } from "../../../config/text-file.ts"
 import type { AccessRule, AccessSettings } from "../config/settings.ts"
@@ -70,7 +68,7 @@ export class Access {
     let hasChanged = false
     for (const rule of rules) {
       if (rule.file === undefined) continue
-      const state = await stateOf(rule.file)
+      const state = await fileState(rule.file)
       if (this.#isStopped || rules !== this.#rules) return
       const isSettled = state === rule.seen
       rule.seen = state
@@ -108,7 +106,7 @@ interface Rule {
 
 function readRule({ action, networks: written, file }: AccessRule): Rule {
   // Looked at before it is read: what changes in between is seen as a change.
-  const state = file === undefined ? "" : stateNow(file)
+  const state = file === undefined ? "" : fileStateNow(file)
   return {
     allows: action === "allow",
     written,
@@ -143,27 +141,6 @@ function addNetworkFile(list: NetworkList, file: string): void {
     problems.add({ file, line, column }, `${JSON.stringify(shown)} is not a network`, networkMend)
   }
   problems.check()
-}
-
-/** What changes whenever a file is written or replaced, or a link on the way to it. */
-async function stateOf(file: string): Promise<string> {
-  try {
-    return stateText(await stat(file, { bigint: true }))
-  } catch (error) {
-    return (error as { code?: string }).code ?? "unknown"
-  }
-}
-
-function stateNow(file: string): string {
-  try {
-    return stateText(statSync(file, { bigint: true }))
-  } catch (error) {
-    return (error as { code?: string }).code ?? "unknown"
-  }
-}
-
-function stateText({ dev, ino, size, mtimeNs }: BigIntStats): string {
-  return `${dev} ${ino} ${size} ${mtimeNs}`
 }
 
 /** A changed file is read within two of these, ms. */

@@ -6,10 +6,10 @@
 
 import { X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { stat } from "node:fs/promises"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
+import { fileState } from "../../../config/file-state.ts"
 
 export interface AuthorityFileOptions {
   readonly file: string
@@ -62,7 +62,7 @@ export class AuthorityFile {
 
   #lookLater(): void {
     this.#timer = this.#options.clock.after(lookMs, () => {
-      void stateOf(this.#options.file).then((state) => {
+      void fileState(this.#options.file).then((state) => {
         if (this.#stopped) return
         const isSettled = state === this.#seen
         this.#seen = state
@@ -77,15 +77,6 @@ export class AuthorityFile {
 }
 
 const lookMs = 5_000
-
-async function stateOf(file: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs } = await stat(file, { bigint: true })
-    return `${dev} ${ino} ${size} ${mtimeNs}`
-  } catch (error) {
-    return (error as { code?: string }).code ?? "unknown"
-  }
-}
 
 function readAuthorities(file: string): string {
   let pem: string

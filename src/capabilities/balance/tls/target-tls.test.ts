@@ -13,19 +13,13 @@ import type { SecretFiles } from "../../../../test/kit/tls-secrets.ts"
 import { systemClock } from "../../../base/clock.ts"
 import { silentLog } from "../../../base/log.ts"
 import { SocketReader } from "../../../sockets/socket-reader.ts"
+import { defaultTargetTls } from "../config/defaults.ts"
 import type { TargetTls } from "../config/settings.ts"
 import { TargetSecurity } from "./target-tls.ts"
 import { tlsReason } from "./tls-reason.ts"
 
 const deadline = { timeout: 20_000 }
-const plain: TargetTls = {
-  serverName: undefined,
-  ca: undefined,
-  verify: true,
-  alpn: undefined,
-  cert: undefined,
-  key: undefined,
-}
+const plain = defaultTargetTls
 const pem = (file: string) => readFileSync(file, "utf8")
 
 interface Seen {

@@ -14,6 +14,7 @@ import { until } from "../../../../test/kit/processes.ts"
 import { systemClock } from "../../../base/clock.ts"
 import type { RdvError } from "../../../base/error.ts"
 import type { Log, LogFields } from "../../../base/log.ts"
+import { defaultTarget } from "../config/defaults.ts"
 import type { TargetSettings, WakeSettings } from "../config/settings.ts"
 import { Target } from "../target/target.ts"
 import { Waker } from "./waker.ts"
@@ -62,15 +63,7 @@ async function sleeping(how: (port: number) => Partial<WakeSettings>, clock = sy
   const port = await freePort()
   const settings: TargetSettings = {
     address: { kind: "tcp", host: "127.0.0.1", port },
-    weight: 1,
-    priority: 0,
-    zone: undefined,
-    maxConnections: undefined,
-    disabled: false,
-    tls: undefined,
-    proxyProtocol: "off",
-    warm: 0,
-    wake: undefined,
+    ...defaultTarget,
   }
   const target = new Target(settings, clock)
   const lines: { event: string; fields: LogFields }[] = []

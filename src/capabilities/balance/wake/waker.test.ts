@@ -6,6 +6,7 @@ import fc from "fast-check"
 import { FakeClock, settle } from "../../../../test/kit/fake-clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import { silentLog } from "../../../base/log.ts"
+import { defaultTarget } from "../config/defaults.ts"
 import type { TargetSettings, WakeSettings } from "../config/settings.ts"
 import { Target } from "../target/target.ts"
 import type { Machine, MachineOptions } from "./machine.ts"
@@ -16,15 +17,7 @@ const never = new AbortController().signal
 
 const targetSettings: TargetSettings = {
   address: { kind: "tcp", host: "127.0.0.1", port: 9 },
-  weight: 1,
-  priority: 0,
-  zone: undefined,
-  maxConnections: undefined,
-  disabled: false,
-  tls: undefined,
-  proxyProtocol: "off",
-  warm: 0,
-  wake: undefined,
+  ...defaultTarget,
 }
 
 const processSettings: WakeSettings = {
