@@ -3,7 +3,7 @@
  *
  *     preface ──▶ queued ⇄ dialling ──▶ open ──▶ over
  *
- * The client's bytes stay in its kernel until there is a target, and a failed dial is repeated elsewhere as long as none
+ * The client's bytes stay in its kernel until there is a target, but for one buffer when it has to wait, and a failed dial is repeated elsewhere as long as none
  * of them was sent. Deadlines are looked at from outside (`look`), all connections in one sweep, so that none has a timer.
  */
 
@@ -17,6 +17,7 @@ import type { Waiting } from "../limit/wait-queue.ts"
 import type { Choice } from "../pool/pool.ts"
 import type { Target } from "../target/target.ts"
 import type { Arrival } from "./arrival.ts"
+import { ClientWatch } from "./client-watch.ts"
 import type { Dial, DialFault, DialListener } from "./dial.ts"
 import type { Ending } from "./ending.ts"
 import { JointWatch } from "./joint-watch.ts"
@@ -36,6 +37,7 @@ export class Connection implements DialListener, JointWatcher {
   /** It has a place in the app: it is dialled for, or joined. */
   #hasPlace = false
   #waiting: Waiting | undefined
+  #clientWatch: ClientWatch | undefined
   /** Clock times; 0 for what did not happen. */
   #queuedMs = 0
   #dialSince = 0
@@ -155,6 +157,8 @@ export class Connection implements DialListener, JointWatcher {
     this.#phase = "open"
     this.#joinedAt = now
     this.#client.stream.removeListener("error", ignore)
+    this.#clientWatch?.stop()
+    this.#clientWatch = undefined
     const joint = new Joint(this.#client, end, this, this.#app.settings.noDelay)
     this.#joint = joint
     this.#watch = new JointWatch({
@@ -165,6 +169,7 @@ export class Connection implements DialListener, JointWatcher {
     })
     this.#limit(joint, end)
     joint.start()
+    this.#app.dialOver()
   }
 
   dialFailed(detail: string, fault: DialFault): void {
@@ -244,15 +249,8 @@ export class Connection implements DialListener, JointWatcher {
 
   #take(target: Target, why: string): void {
     const app = this.#app
-    if (!this.#hasPlace) {
-      this.#hasPlace = true
-      app.places++
-      const now = app.clock.now()
-      if (this.#waiting !== undefined) this.#queuedMs = now - this.#waiting.since
-      this.#waiting = undefined
-      this.#dialSince ||= now
-      app.retryBudget.dialled()
-    }
+    this.#leaveQueue()
+    this.#takePlace()
     this.#holdUntil = 0
     this.#phase = "dialling"
     this.#target = target
@@ -264,11 +262,22 @@ export class Connection implements DialListener, JointWatcher {
     else this.#begin(target)
   }
 
+  #takePlace(): void {
+    if (this.#hasPlace) return
+    const app = this.#app
+    this.#hasPlace = true
+    app.places++
+    this.#dialSince ||= app.clock.now()
+    app.retryBudget.dialled()
+  }
+
   #wake(target: Target): void {
     const { waker } = this.#app.upstream(target)
     const waking = new AbortController()
     this.#waking = waking
     this.#attemptAt = this.#app.clock.now()
+    this.#watchClient()
+    if (this.#waking !== waking) return
     waker?.ready(waking.signal).then(
       () => {
         if (this.#waking !== waking) return
@@ -320,18 +329,20 @@ export class Connection implements DialListener, JointWatcher {
       if (this.#attempts > before && this.#target !== undefined) (this.#target as Target).totals.retries++
     } else if (!isLate && whenDown === "hold") this.#hold()
     else this.end(ending, this.#detail)
+    app.dialOver()
   }
 
   /** Lets the client wait until something can be dialled. */
   #hold(): void {
     const now = this.#app.clock.now()
     this.#phase = "queued"
-    this.#dialSince ||= now
+    this.#leaveQueue()
+    this.#takePlace()
     this.#holdUntil = now + holdMs
     this.#tried = undefined
     if (now - this.#dialSince >= this.#app.settings.timeouts.dialMs) {
       this.end(this.#attempts > 0 ? this.#failure : "no-target", this.#detail)
-    }
+    } else this.#watchClient()
   }
 
   #lookAtHold(now: number): void {
@@ -344,8 +355,11 @@ export class Connection implements DialListener, JointWatcher {
     // A target that is being started has its own time-out.
     if (this.#waking !== undefined) return
     const { connectMs, dialMs } = this.#app.settings.timeouts
-    if (now - this.#attemptAt < connectMs && now - this.#dialSince < dialMs) return
-    this.#dial?.cancel()
+    if (now - this.#attemptAt < connectMs && now - this.#dialSince < dialMs) {
+      this.#watchClient()
+      return
+    }
+    this.#dial?.giveUp()
     this.#dial = undefined
     this.#attemptFailed(`no answer within ${Math.round(now - this.#attemptAt)} ms`)
   }
@@ -355,12 +369,28 @@ export class Connection implements DialListener, JointWatcher {
       client: this.#arrival.clientKey,
       turn: () => this.#turn(),
       lost: (reason) => {
-        this.#waiting = undefined
+        this.#leaveQueue()
         this.end(reason)
       },
     })
     if (waiting === undefined) this.end(otherwise)
-    else this.#waiting = waiting
+    else {
+      this.#waiting = waiting
+      this.#watchClient()
+    }
+  }
+
+  #leaveQueue(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    this.#queuedMs = this.#app.clock.now() - waiting.since
+  }
+
+  #watchClient(): void {
+    if (this.#clientWatch !== undefined) return
+    this.#clientWatch = new ClientWatch(this.#client.stream, (detail) => this.end("client-gone", detail))
+    this.#clientWatch.start()
   }
 
   /** In the queue: true when it has found a target, or needs none any more. */
@@ -373,7 +403,7 @@ export class Connection implements DialListener, JointWatcher {
       return true
     }
     if (choice.obstacle === "full") return false
-    this.#waiting = undefined
+    this.#leaveQueue()
     this.#seek()
     return true
   }
@@ -420,7 +450,7 @@ export class Connection implements DialListener, JointWatcher {
 
   #dropDial(result: DialResult): void {
     this.#waiting?.cancel()
-    this.#waiting = undefined
+    this.#leaveQueue()
     const waking = this.#waking
     this.#waking = undefined
     waking?.abort(new Error("its client is gone"))

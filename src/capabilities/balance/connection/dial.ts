@@ -49,6 +49,8 @@ export class Dial {
   readonly #options: DialOptions
   #stream: Duplex | undefined
   #addressesLeft = 1
+  /** That did not answer yet. */
+  #address: string | undefined
   /** What is dialled stood ready: how long it takes tells nothing about the target's distance. */
   isReady = false
   #isOver = false
@@ -77,6 +79,12 @@ export class Dial {
   cancel(): void {
     this.#isOver = true
     this.#stream?.destroy()
+  }
+
+  /** Like `cancel`, because there was no answer in time; the address that was tried counts as one that failed. */
+  giveUp(): void {
+    if (this.#address !== undefined) this.#options.name?.failed(this.#address)
+    this.cancel()
   }
 
   #dialAnew(): void {
@@ -125,6 +133,7 @@ export class Dial {
       autoSelectFamily: false,
     })
     this.#stream = socket
+    this.#address = address
     const onError = (error: Error) => {
       socket.removeListener("connect", onConnect)
       if (this.#isOver) return
@@ -135,6 +144,7 @@ export class Dial {
     }
     const onConnect = () => {
       socket.removeListener("error", onError)
+      this.#address = undefined
       this.#connected({ stream: socket, reader })
     }
     // Also what comes after it was cancelled is heard, by `onError`.

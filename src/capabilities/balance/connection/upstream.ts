@@ -63,7 +63,12 @@ export class Upstream {
   #app: AppSettings
   readonly #name: Name | undefined
   #checker: Checker | undefined
+  #wasDown = false
   #waker: Waker | undefined
+  /** Clients that are joined to it. */
+  #joined = 0
+  /** Of wakers that the settings no longer have; never rejects. */
+  #ending: Promise<unknown> = Promise.resolve()
   #warm: WarmPool | undefined
   #security: { readonly of: TargetSettings["tls"]; readonly security: TargetSecurity } | undefined
 
@@ -77,7 +82,12 @@ export class Upstream {
     this.#app = app
     const { address } = target.settings
     if (address.kind === "tcp") this.#name = surroundings.names.open(lookupName(surroundings.resolve(), address))
-    this.update(app)
+    try {
+      this.update(app)
+    } catch (error) {
+      void this.stop()
+      throw error
+    }
   }
 
   /** What starts it, when something has to. */
@@ -102,27 +112,31 @@ export class Upstream {
     this.#app = app
     this.#follow(this.target.settings)
     const { wake } = this.target.settings
-    if (wake === undefined) {
-      void this.#waker?.stop()
-      this.#waker = undefined
-    } else if (this.#waker === undefined) this.#waker = this.#newWaker(wake)
+    if (wake === undefined) this.#dropWaker()
+    else if (this.#waker === undefined) this.#waker = this.#newWaker(wake)
     else this.#waker.update(wake)
     // What sleeps until somebody comes would be woken, or found dead, by checks.
     const health = wake === undefined ? app.health : undefined
-    if (health === undefined) {
-      this.#checker?.stop()
-      this.#checker = undefined
-    } else if (this.#checker === undefined) {
+    if (health === undefined) this.#dropChecker()
+    else if (this.#checker === undefined) {
       this.#checker = new Checker({
         target: this.target,
         settings: health,
         clock: this.#around.clock,
         random: this.#around.random,
         connect: (_target, port, signal) => this.#connect(port, signal),
-        onVerdict: () => this.#onChange(),
+        onVerdict: (isHealthy, reason) => this.#judged(isHealthy, reason),
       })
     } else this.#checker.update(health)
     this.#followWarm(isReload)
+  }
+
+  #judged(isHealthy: boolean, reason: string): void {
+    const fields = { app: this.#app.name, target: this.target.name, reason }
+    if (!isHealthy) this.#around.log.warn("target.down", fields)
+    else if (this.#wasDown) this.#around.log.info("target.up", fields)
+    this.#wasDown = !isHealthy
+    this.#onChange()
   }
 
   /** What is known of the target, or whether it may be used, has changed. */
@@ -138,11 +152,13 @@ export class Upstream {
 
   /** A client was joined to it. */
   joined(): void {
+    this.#joined++
     this.#waker?.busy()
   }
 
   /** That client has gone. */
   left(): void {
+    this.#joined--
     this.#waker?.idle()
     if (this.target.settings.maxConnections !== undefined) this.#warm?.refresh()
   }
@@ -166,7 +182,22 @@ export class Upstream {
     this.#security?.security.stop()
     this.#checker?.stop()
     this.#name?.close()
-    await this.#waker?.stop()
+    await Promise.all([this.#waker?.stop(), this.#ending])
+  }
+
+  #dropWaker(): void {
+    const waker = this.#waker
+    this.#waker = undefined
+    if (waker !== undefined) this.#ending = Promise.all([this.#ending, waker.stop()])
+  }
+
+  /** Nobody would ever take its last verdict back. */
+  #dropChecker(): void {
+    if (this.#checker === undefined) return
+    this.#checker.stop()
+    this.#checker = undefined
+    this.target.healthy = true
+    this.target.healthReason = ""
   }
 
   #follow({ tls, address }: TargetSettings): void {
@@ -189,7 +220,7 @@ export class Upstream {
     const { clock, random, log } = this.#around
     const { address } = this.target.settings
     const host = address.kind === "tcp" ? hostPortText(address) : "localhost"
-    return new Waker({
+    const waker = new Waker({
       target: this.target,
       settings,
       clock,
@@ -198,6 +229,9 @@ export class Upstream {
       probe: probeOver((signal) => this.#connect(undefined, signal), host),
       onState: () => this.#onChange(),
     })
+    // Who was there before it is there for it too.
+    for (let count = this.#joined; count > 0; count--) waker.busy()
+    return waker
   }
 
   /** TLS can be made before the client is known: neither a header stands ahead of it, nor does the client choose protocols. */

@@ -5,7 +5,7 @@
 
 import { isDeepStrictEqual } from "node:util"
 import { Bucket } from "../../../base/bucket.ts"
-import type { Clock } from "../../../base/clock.ts"
+import type { Clock, Timer } from "../../../base/clock.ts"
 import type { Log } from "../../../base/log.ts"
 import type { AppSettings } from "../config/settings.ts"
 import type { Arrival } from "../connection/arrival.ts"
@@ -62,6 +62,9 @@ export class App {
   #rate: Bucket | undefined
   /** Of targets that were removed, until their last connection is over. */
   readonly #leaving: Set<Target> = new Set()
+  /** Of targets that are gone: what was started for them ends. */
+  readonly #ending: Set<Promise<void>> = new Set()
+  readonly #drains: Set<Timer> = new Set()
 
   /** Throws `usage` when a file of its rules cannot be used. */
   constructor(options: AppOptions) {
@@ -97,7 +100,12 @@ export class App {
     })
     this.retryBudget = new RetryBudget({ settings: () => this.#settings.retry, clock })
     this.#setRate(settings)
-    for (const target of this.pool.targets) this.#add(target)
+    try {
+      for (const target of this.pool.targets) this.#add(target)
+    } catch (error) {
+      void this.stop("stopped")
+      throw error
+    }
   }
 
   get settings(): AppSettings {
@@ -154,6 +162,11 @@ export class App {
   connected(target: Target, ms: number | undefined): void {
     if (ms !== undefined) this.#reached(target, ms)
     this.upstream(target).joined()
+  }
+
+  /** A dial is no longer pending: there may be room for the next one. */
+  dialOver(): void {
+    if (this.queue.length > 0) this.queue.serve()
   }
 
   connectFailed(target: Target): void {
@@ -236,7 +249,8 @@ export class App {
     this.#outlier.stop()
     this.breaker.stop()
     this.#access.stop()
-    await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.stop()))
+    for (const timer of this.#drains) timer.cancel()
+    await Promise.all([...[...this.#upstreams.values()].map((upstream) => upstream.stop()), ...this.#ending])
   }
 
   #setRate({ limits: { newPerSecond } }: AppSettings): void {
@@ -268,7 +282,7 @@ export class App {
     this.#leaving.add(target)
     const { onRemoved, removedDrainMs } = this.#settings
     if (onRemoved === "cut") this.#cutAll(target, "target-removed")
-    else if (onRemoved === "drain") this.clock.after(removedDrainMs, () => this.#cutAll(target, "target-removed"))
+    else if (onRemoved === "drain") this.#cutLater(target, removedDrainMs)
     this.#letGo()
   }
 
@@ -279,8 +293,18 @@ export class App {
       this.#leaving.delete(target)
       const upstream = this.#upstreams.get(target)
       this.#upstreams.delete(target)
-      void upstream?.stop()
+      if (upstream === undefined) continue
+      const ending = upstream.stop().finally(() => this.#ending.delete(ending))
+      this.#ending.add(ending)
     }
+  }
+
+  #cutLater(target: Target, ms: number): void {
+    const timer = this.clock.after(ms, () => {
+      this.#drains.delete(timer)
+      this.#cutAll(target, "target-removed")
+    })
+    this.#drains.add(timer)
   }
 
   #cutAll(target: Target, ending: Ending): void {
@@ -288,6 +312,8 @@ export class App {
   }
 
   #healthChanged(target: Target): void {
+    // First, so that whoever gets a place by what is cut is not sent there.
+    this.pool.changed()
     if (!target.healthy && this.#settings.onDown === "cut") this.#cutAll(target, "target-down")
     this.#changed()
   }

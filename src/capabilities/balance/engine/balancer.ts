@@ -50,6 +50,8 @@ export class Balancer {
   #apps: ReadonlyMap<string, App> = new Map()
   /** Apps that the file no longer has, until their last connection is over. */
   readonly #leaving: Set<App> = new Set()
+  /** Of apps that are gone: what was started for them ends. */
+  readonly #ending: Set<Promise<void>> = new Set()
   #ports: ReadonlyMap<string, Port> = new Map()
   #connections = 0
   #lastId = 0
@@ -106,8 +108,9 @@ export class Balancer {
     })
   }
 
-  /** Takes over another configuration. Throws `usage` when it cannot be used; then nothing has changed. */
+  /** Takes over another configuration. Throws `usage` when it cannot be used, `closed` while it stops: nothing has changed. */
   update(settings: Settings): void {
+    if (this.#isStopping) throw new RdvError("closed", "The balancer is being stopped")
     this.#apply(settings)
   }
 
@@ -162,7 +165,7 @@ export class Balancer {
     }
     for (const app of this.#everyApp()) app.cool()
     await this.#untilIdle(graceMs)
-    await Promise.all([...this.#everyApp()].map((app) => app.stop("stopped")))
+    await Promise.all([...[...this.#everyApp()].map((app) => app.stop("stopped")), ...this.#ending])
     // What was cut is told of when its sockets are closed.
     await this.#untilIdle(mostClosingMs)
     this.#sweep?.cancel()
@@ -301,7 +304,8 @@ export class Balancer {
     for (const app of this.#leaving) {
       if (app.connections.size > 0) continue
       this.#leaving.delete(app)
-      void app.stop("stopped")
+      const ending = app.stop("stopped").finally(() => this.#ending.delete(ending))
+      this.#ending.add(ending)
     }
   }
 

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { appOf, balanceRig, echoTarget, settingsOf, targetOf } from "../../../../test/kit/balance-rig.ts"
+import { until } from "../../../../test/kit/processes.ts"
+import { freePorts, isFree } from "../../../../test/kit/running-balancer.ts"
+import { Visitor } from "../../../../test/kit/visitor.ts"
+import { defaultApp } from "../config/defaults.ts"
+import type { HealthSettings, TargetSettings } from "../config/settings.ts"
+
+const quickHealth: HealthSettings = {
+  check: { kind: "tcp" },
+  intervalMs: 20,
+  downIntervalMs: 20,
+  jitter: 0,
+  timeoutMs: 500,
+  rise: 1,
+  fall: 1,
+  port: undefined,
+}
+
+test("a stop closes the ports for good, whatever reloads and checks say meanwhile", async (t) => {
+  const [port = 0, other = 0] = await freePorts(2)
+  const target = await echoTarget(t)
+  const settings = settingsOf([appOf(port, [target.port], { health: quickHealth })])
+  const { balancer } = await balanceRig(t, settings)
+  const visitor = new Visitor(port)
+  t.after(() => visitor.socket.destroy())
+  await visitor.greeting()
+  const stopped = balancer.stop(300)
+  assert.throws(() => balancer.update(settingsOf([appOf(other, [target.port])])), { code: "closed" })
+  balancer.app("app").retarget()
+  await target.stop()
+  await stopped
+  assert.deepEqual([await isFree(port), await isFree(other)], [true, true])
+})
+
+test("what a refused configuration had begun to make is ended", async (t) => {
+  const [port = 0, other = 0] = await freePorts(2)
+  const target = await echoTarget(t)
+  const { balancer } = await balanceRig(t, settingsOf([appOf(port, [target.port])]))
+  const tls = { serverName: "x", ca: "/nowhere/ca.pem", verify: true, alpn: undefined, cert: undefined, key: undefined }
+  const bad: TargetSettings = { ...targetOf(other), tls }
+  const added = appOf(other, [target.port, bad], { name: "added", health: quickHealth })
+  assert.throws(() => balancer.update(settingsOf([...balancer.settings.apps, added])), { code: "usage" })
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.equal(target.count(), 0)
+})
+
+test("a target that checks had found down is used when the file wants no checks any more", async (t) => {
+  const [port = 0, dead = 0] = await freePorts(2)
+  const app = appOf(port, [dead], { health: quickHealth })
+  const { balancer } = await balanceRig(t, settingsOf([app]))
+  const [{ targets: [target] } = { targets: [] }] = [balancer.app("app").pool]
+  await until(() => target?.healthy === false, "it is found down")
+  balancer.update(settingsOf([{ ...app, health: undefined }]))
+  assert.equal(target?.healthy, true)
+  await echoTarget(t, dead)
+  using visitor = new Visitor(port)
+  assert.equal(await visitor.greeting(), "hi")
+})
+
+test("a target that is given a start and stop while clients are there is not stopped under them", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rdv-balancer-"))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const marker = join(folder, "stopped")
+  const [port = 0] = await freePorts(1)
+  const target = await echoTarget(t)
+  const app = appOf(port, [target.port])
+  const { balancer } = await balanceRig(t, settingsOf([app]))
+  const stays = new Visitor(port)
+  t.after(() => stays.socket.destroy())
+  await stays.greeting()
+  const wake = {
+    how: { kind: "commands", start: ["true"], stop: ["touch", marker] },
+    env: {},
+    ready: { kind: "tcp" },
+    idleMs: 30,
+    timeoutMs: 5_000,
+    stopMs: 100,
+    queue: 10,
+  } as const
+  balancer.update(settingsOf([{ ...app, targets: [targetOf(target.port, { wake })] }]))
+  const passing = new Visitor(port)
+  await passing.greeting()
+  await passing.leave()
+  await until(() => balancer.connections === 1, "the other one has gone")
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  assert.equal(existsSync(marker), false)
+  await stays.echoes("still there")
+  await stays.leave()
+  await until(() => existsSync(marker), "it is stopped when nobody is there")
+})
+
+test("clients that wait because too many dials are under way are served when those are through", async (t) => {
+  const [port = 0] = await freePorts(1)
+  const target = await echoTarget(t)
+  const breaker = { ...defaultApp.breaker, maxPending: 1 }
+  const limits = { ...defaultApp.limits, queue: 10 }
+  await balanceRig(t, settingsOf([appOf(port, [target.port], { breaker, limits })]))
+  const visitors = Array.from({ length: 5 }, () => new Visitor(port))
+  t.after(() => visitors.forEach(({ socket }) => socket.destroy()))
+  for (const visitor of visitors) assert.equal(await visitor.greeting(), "hi")
+})
+
+test("those that are held count against the app's limit", async (t) => {
+  const [port = 0] = await freePorts(1)
+  const target = await echoTarget(t)
+  const limits = { ...defaultApp.limits, connections: 2 }
+  const app = (disabled: boolean) =>
+    settingsOf([appOf(port, [targetOf(target.port, { disabled })], { limits, whenDown: "hold" })])
+  const { balancer } = await balanceRig(t, app(true))
+  const visitors = Array.from({ length: 5 }, () => new Visitor(port))
+  t.after(() => visitors.forEach(({ socket }) => socket.destroy()))
+  await until(() => visitors.filter(({ ended }) => ended === "RST").length === 3, "three are refused")
+  assert.equal(balancer.app("app").places, 2)
+  balancer.update(app(false))
+  await until(() => visitors.filter(({ text }) => text === "hi\n").length === 2, "two are served")
+  assert.equal(target.count(), 2)
+})
+
+test("clients that leave while they are held or queued are noticed, and leave nothing behind", async (t) => {
+  const [port = 0, dead = 0] = await freePorts(2)
+  const limits = { ...defaultApp.limits, connections: 1, queue: 10 }
+  const { balancer, records } = await balanceRig(t, settingsOf([appOf(port, [dead], { limits, whenDown: "hold" })]))
+  const visitors = Array.from({ length: 3 }, () => new Visitor(port))
+  for (const visitor of visitors) visitor.socket.write("request")
+  await until(() => balancer.app("app").queue.length === 2 && balancer.app("app").places === 1, "they wait")
+  for (const { socket } of visitors) socket.resetAndDestroy()
+  await until(() => balancer.connections === 0, "they are gone", 4_000)
+  assert.deepEqual(
+    records.map(({ ending }) => ending),
+    ["client-gone", "client-gone", "client-gone"],
+  )
+  const app = balancer.app("app")
+  assert.deepEqual([app.places, app.queue.length, app.clients.connections("127.0.0.1")], [0, 0, 0])
+})
+
+test("what a client has sent and ended while it was held arrives, and its end too", async (t) => {
+  const [port = 0, dead = 0] = await freePorts(2)
+  const { balancer } = await balanceRig(t, settingsOf([appOf(port, [dead], { whenDown: "hold" })]))
+  const whole = Buffer.alloc(300_000, "abcdefghij").toString()
+  const [talks, silent] = [new Visitor(port), new Visitor(port)]
+  talks.socket.end(whole)
+  silent.socket.end()
+  await until(() => balancer.connections === 2, "both are held")
+  // Long enough that they are looked at.
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  await echoTarget(t, dead)
+  assert.equal(await talks.end(), "FIN")
+  assert.equal(talks.received, whole.length + 3)
+  assert.equal(await silent.end(), "FIN")
+  assert.equal(silent.text, "hi\n")
+  await until(() => balancer.connections === 0, "both are over")
+})
+
+test("a connection that was queued in vain tells for how long", async (t) => {
+  const [port = 0] = await freePorts(1)
+  const target = await echoTarget(t)
+  const limits = { ...defaultApp.limits, connections: 1, queue: 10, queueMs: 50 }
+  const { records } = await balanceRig(t, settingsOf([appOf(port, [target.port], { limits })]))
+  const [first, second] = [new Visitor(port), new Visitor(port)]
+  t.after(() => first.socket.destroy())
+  await until(() => records.length === 1, "one is turned away")
+  assert.equal(records[0]?.ending, "queue-timeout")
+  assert.ok((records[0]?.queuedMs ?? 0) >= 45, `${records[0]?.queuedMs} ms`)
+  second.socket.destroy()
+})
