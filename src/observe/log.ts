@@ -41,7 +41,8 @@ function wrap(logger: Logger): Log {
 function readable(line: string): string {
   const { level, time, event, ...fields } = JSON.parse(line) as Record<string, unknown>
   const words = Object.entries(fields).map(([key, value]) => {
-    const text = typeof value === "string" ? value : JSON.stringify(value)
+    const isList = Array.isArray(value) && value.every((item) => typeof item === "string")
+    const text = typeof value === "string" ? value : isList ? value.join("; ") : JSON.stringify(value)
     return `${key}=${/^[\w.:/@[\]-]+$/.test(text) ? text : JSON.stringify(text)}`
   })
   return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${String(event)}  ${words.join(" ")}\n`
