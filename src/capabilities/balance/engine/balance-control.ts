@@ -38,6 +38,7 @@ export interface BalanceControlOptions {
 interface Overlay {
   readonly added: Map<string, TargetSettings>
   readonly removed: Set<string>
+  /** Of those in the file and of those that were added. */
   readonly weights: Map<string, number>
 }
 
@@ -47,7 +48,8 @@ export class BalanceControl implements Control {
   readonly #watch: FileWatch
   /** Without what operators said. */
   #file: Settings
-  readonly #overlays: Map<string, Overlay> = new Map()
+  /** By app; replaced as a whole, so that what cannot be used is taken back. */
+  #overlays: ReadonlyMap<string, Overlay> = new Map()
   readonly #reloads: { good: number; bad: number; lastError: string | undefined } = {
     good: 0,
     bad: 0,
@@ -96,13 +98,11 @@ export class BalanceControl implements Control {
   target(app: string, name: string, { orders, weight }: TargetChange): void {
     const { balancer } = this.#options
     const target = this.#find(app, name)
-    if (orders !== undefined) {
-      target.orders = orders
-      balancer.app(app).retarget()
-    }
-    if (weight === undefined) return
-    this.#overlay(app).weights.set(target.name, weight)
-    this.#apply()
+    // First what may be refused.
+    if (weight !== undefined) this.#change(app, ({ weights }) => weights.set(target.name, weight))
+    if (orders === undefined) return
+    target.orders = orders
+    balancer.app(app).retarget()
   }
 
   addTarget(app: string, text: string): void {
@@ -111,23 +111,17 @@ export class BalanceControl implements Control {
     if (this.#options.balancer.app(app).pool.targets.some((target) => target.name === name)) {
       throw new RdvError("usage", `The app ${JSON.stringify(app)} has the target ${name} already`)
     }
-    const overlay = this.#overlay(app)
-    const wasRemoved = overlay.removed.delete(name)
-    if (!wasRemoved) overlay.added.set(name, settings)
-    try {
-      this.#apply()
-    } catch (error) {
-      if (wasRemoved) overlay.removed.add(name)
-      overlay.added.delete(name)
-      throw error
-    }
+    this.#change(app, ({ added, removed }) => {
+      if (!removed.delete(name)) added.set(name, settings)
+    })
   }
 
   removeTarget(app: string, name: string): void {
     const target = this.#find(app, name)
-    const overlay = this.#overlay(app)
-    if (!overlay.added.delete(target.name)) overlay.removed.add(target.name)
-    this.#apply()
+    this.#change(app, ({ added, removed, weights }) => {
+      if (added.delete(target.name)) weights.delete(target.name)
+      else removed.add(target.name)
+    })
   }
 
   cut(connectionId: number): boolean {
@@ -148,20 +142,20 @@ export class BalanceControl implements Control {
       const settings = this.#options.read()
       const before = this.#file
       const overlays = this.#overlays
-      // Where the file itself says something else of a target now, that counts.
-      for (const app of settings.apps) forgetChanged(overlays.get(app.name), appOf(before, app.name), app)
-      const effective = this.#withOverlays(settings)
-      const old = balancer.settings
-      balancer.update(effective)
+      const kept = keptOverlays(overlays, before, settings)
+      balancer.update(withOverlays(settings, kept))
+      // From now on operators speak of the new one, while its doors are still being opened.
+      this.#file = settings
+      this.#overlays = kept
       try {
         await follow(settings)
       } catch (error) {
-        balancer.update(old)
+        this.#file = before
+        if (this.#overlays === kept) this.#overlays = overlays
+        balancer.update(withOverlays(before, this.#overlays))
         throw error
       }
       balancer.reloadFiles()
-      this.#file = settings
-      for (const name of overlays.keys()) if (appOf(settings, name) === undefined) overlays.delete(name)
       const changed = settingsChanges(before, settings)
       this.#reloads.good++
       this.#reloads.lastError = undefined
@@ -177,23 +171,18 @@ export class BalanceControl implements Control {
     }
   }
 
-  #apply(): void {
-    this.#options.balancer.update(this.#withOverlays(this.#file))
-  }
-
-  #withOverlays(settings: Settings): Settings {
-    const { complete } = this.#options
-    if (this.#overlays.size === 0) return complete(settings)
-    return complete({ ...settings, apps: settings.apps.map((app) => withOverlay(app, this.#overlays.get(app.name))) })
-  }
-
-  #overlay(app: string): Overlay {
-    let overlay = this.#overlays.get(app)
-    if (overlay === undefined) {
-      overlay = { added: new Map(), removed: new Set(), weights: new Map() }
-      this.#overlays.set(app, overlay)
+  /** Throws what the balancer says to it, and nothing has changed then. */
+  #change(app: string, change: (overlay: Overlay) => void): void {
+    const before = this.#overlays
+    const overlay = copyOf(before.get(app))
+    change(overlay)
+    this.#overlays = new Map(before).set(app, overlay)
+    try {
+      this.#options.balancer.update(withOverlays(this.#file, this.#overlays))
+    } catch (error) {
+      this.#overlays = before
+      throw error
     }
-    return overlay
   }
 
   #find(app: string, name: string): Target {
@@ -210,6 +199,19 @@ function appOf(settings: Settings, name: string): AppSettings | undefined {
   return settings.apps.find((app) => app.name === name)
 }
 
+function copyOf(overlay: Overlay | undefined): Overlay {
+  return {
+    added: new Map(overlay?.added),
+    removed: new Set(overlay?.removed),
+    weights: new Map(overlay?.weights),
+  }
+}
+
+function withOverlays(settings: Settings, overlays: ReadonlyMap<string, Overlay>): Settings {
+  if (overlays.size === 0) return settings
+  return { ...settings, apps: settings.apps.map((app) => withOverlay(app, overlays.get(app.name))) }
+}
+
 function withOverlay(app: AppSettings, overlay: Overlay | undefined): AppSettings {
   if (overlay === undefined) return app
   const { added, removed, weights } = overlay
@@ -223,15 +225,30 @@ function withOverlay(app: AppSettings, overlay: Overlay | undefined): AppSetting
   }
 }
 
-function forgetChanged(overlay: Overlay | undefined, before: AppSettings | undefined, now: AppSettings): void {
-  if (overlay === undefined) return
+/** Where the file itself says something else of a target now, that counts. */
+function keptOverlays(
+  overlays: ReadonlyMap<string, Overlay>,
+  before: Settings,
+  now: Settings,
+): ReadonlyMap<string, Overlay> {
+  const kept = new Map<string, Overlay>()
+  for (const app of now.apps) {
+    const overlay = overlays.get(app.name)
+    if (overlay !== undefined) kept.set(app.name, keptOverlay(overlay, appOf(before, app.name), app))
+  }
+  return kept
+}
+
+function keptOverlay(overlay: Overlay, before: AppSettings | undefined, now: AppSettings): Overlay {
+  const kept = copyOf(overlay)
   const settingsOf = (app: AppSettings | undefined, name: string) =>
     app?.targets.find(({ address }) => addressText(address) === name)
   for (const name of new Set([...overlay.added.keys(), ...overlay.removed, ...overlay.weights.keys()])) {
     const after = settingsOf(now, name)
     if (isDeepStrictEqual(settingsOf(before, name), after)) continue
-    overlay.removed.delete(name)
-    overlay.weights.delete(name)
-    if (after !== undefined) overlay.added.delete(name)
+    kept.removed.delete(name)
+    kept.weights.delete(name)
+    if (after !== undefined) kept.added.delete(name)
   }
+  return kept
 }

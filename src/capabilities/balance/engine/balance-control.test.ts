@@ -1,0 +1,144 @@
+import assert from "node:assert/strict"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { test } from "node:test"
+import type { TestContext } from "node:test"
+import { appOf, balanceRig, settingsOf, targetOf } from "../../../../test/kit/balance-rig.ts"
+import { temporaryFolder } from "../../../../test/kit/command.ts"
+import { FakeClock } from "../../../../test/kit/fake-clock.ts"
+import { freePorts } from "../../../../test/kit/running-balancer.ts"
+import { RdvError } from "../../../base/error.ts"
+import { silentLog } from "../../../base/log.ts"
+import type { Settings, TargetSettings } from "../config/settings.ts"
+import { BalanceControl } from "./balance-control.ts"
+
+const missing = { serverName: "x", ca: "/nowhere", verify: true, alpn: undefined, cert: undefined, key: undefined }
+
+async function controlled(t: TestContext) {
+  const [port = 0] = await freePorts(1)
+  const folder = temporaryFolder()
+  t.after(() => folder[Symbol.dispose]())
+  const file = join(folder.path, "config.json")
+  writeFileSync(file, "{}")
+  const says = (...targets: (number | TargetSettings)[]): Settings => settingsOf([appOf(port, targets)])
+  const state = { file: says(1, 2), follow: () => Promise.resolve() as Promise<void> }
+  const { balancer } = await balanceRig(t, state.file)
+  const control = new BalanceControl({
+    balancer,
+    clock: new FakeClock(),
+    log: silentLog,
+    file,
+    read: () => state.file,
+    settings: state.file,
+    follow: () => state.follow(),
+  })
+  t.after(() => control.stop())
+  const targets = () => balancer.settings.apps[0]?.targets.map(({ address, weight }) => [address, weight] as const)
+  /** `port×weight`. */
+  const effective = () =>
+    targets()?.map(([address, weight]) => `${address.kind === "tcp" ? address.port : address.kind}×${weight}`)
+  return { control, balancer, state, says, effective }
+}
+
+const at = (port: number) => `127.0.0.1:${port}`
+
+test("what operators said of targets outlives reloads that say nothing new of these", async (t) => {
+  const { control, state, says, effective } = await controlled(t)
+  control.target("app", at(1), { weight: 5 })
+  control.removeTarget("app", at(2))
+  control.addTarget("app", at(3))
+  control.target("app", at(3), { weight: 7 })
+  assert.deepEqual(effective(), ["1×5", "3×7"])
+  state.file = says(1, 2, 4)
+  assert.deepEqual(await control.reload(), { changed: ["app app: target 127.0.0.1:4 added"] })
+  assert.deepEqual(effective(), ["1×5", "4×1", "3×7"])
+})
+
+test("what the file says anew of a target counts, and the rest stays", async (t) => {
+  const { control, state, says, effective } = await controlled(t)
+  control.target("app", at(1), { weight: 5 })
+  control.removeTarget("app", at(2))
+  control.addTarget("app", at(3))
+  state.file = says(targetOf(1, { weight: 2 }), 2, targetOf(3, { weight: 4 }))
+  await control.reload()
+  assert.deepEqual(effective(), ["1×2", "3×4"])
+})
+
+test("a target that was added, weighted, removed and added again begins anew", async (t) => {
+  const { control, effective } = await controlled(t)
+  control.addTarget("app", at(3))
+  control.target("app", at(3), { weight: 7 })
+  control.removeTarget("app", at(3))
+  control.addTarget("app", at(3))
+  assert.deepEqual(effective(), ["1×1", "2×1", "3×1"])
+  control.removeTarget("app", at(1))
+  control.addTarget("app", at(1))
+  assert.deepEqual(effective(), ["1×1", "2×1", "3×1"])
+})
+
+test("a reload that is refused takes nothing back of what operators said", async (t) => {
+  const { control, state, says, effective } = await controlled(t)
+  control.target("app", at(1), { weight: 5 })
+  state.file = says(targetOf(1, { weight: 2 }), targetOf(2, { tls: missing }))
+  await assert.rejects(control.reload(), { code: "usage" })
+  assert.deepEqual(effective(), ["1×5", "2×1"])
+  // What is applied next stands on the same ground.
+  control.target("app", at(2), { weight: 3 })
+  assert.deepEqual(effective(), ["1×5", "2×3"])
+  state.file = says(targetOf(1, { weight: 2 }), 2)
+  state.follow = () => Promise.reject(new RdvError("in_use", "the door is taken"))
+  await assert.rejects(control.reload(), { code: "in_use" })
+  assert.deepEqual(effective(), ["1×5", "2×3"])
+  const { reloads } = control.snapshot()
+  assert.deepEqual([reloads.good, reloads.bad, reloads.lastError], [0, 2, "the door is taken"])
+})
+
+test("an operator's word in the middle of a reload is a word about the new configuration", async (t) => {
+  const { control, state, says, effective } = await controlled(t)
+  const opening = Promise.withResolvers<void>()
+  state.follow = () => opening.promise
+  state.file = says(1, 2, 4)
+  const reloaded = control.reload()
+  await new Promise((resolve) => setImmediate(resolve))
+  control.target("app", at(4), { weight: 9 })
+  opening.resolve()
+  await reloaded
+  assert.deepEqual(effective(), ["1×1", "2×1", "4×9"])
+})
+
+test("a word that cannot be followed is as if it had not been said", async (t) => {
+  const { control, balancer, effective } = await controlled(t)
+  const refuse = t.mock.method(balancer, "update", () => {
+    throw new RdvError("usage", "a certificate cannot be read")
+  })
+  assert.throws(() => control.target("app", at(1), { weight: 5, orders: "drain" }), { code: "usage" })
+  assert.throws(() => control.removeTarget("app", at(2)), { code: "usage" })
+  assert.throws(() => control.addTarget("app", at(3)), { code: "usage" })
+  refuse.mock.restore()
+  assert.equal(balancer.app("app").pool.targets[0]?.orders, "serve")
+  control.addTarget("app", at(4))
+  assert.deepEqual(effective(), ["1×1", "2×1", "4×1"])
+})
+
+test("reloads come one after the other, and the last one's file counts", async (t) => {
+  const { control, state, says, effective } = await controlled(t)
+  const order: number[] = []
+  state.follow = async () => {
+    order.push(order.length)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const all = [3, 4, 5].map((port) => {
+    state.file = says(port)
+    return control.reload()
+  })
+  await Promise.all(all)
+  assert.deepEqual(order, [0, 1, 2])
+  assert.deepEqual(effective(), ["5×1"])
+})
+
+test("what is not there is told with what is", async (t) => {
+  const { control } = await controlled(t)
+  assert.throws(() => control.removeTarget("app", at(9)), { mend: "its targets are 127.0.0.1:1, 127.0.0.1:2" })
+  assert.throws(() => control.removeTarget("web", at(1)), { mend: "apps are app" })
+  assert.throws(() => control.addTarget("app", at(1)), /already/)
+})
