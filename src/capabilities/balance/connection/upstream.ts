@@ -64,7 +64,6 @@ export class Upstream {
   readonly #name: Name | undefined
   #checker: Checker | undefined
   #wasDown = false
-  #wasDown = false
   #waker: Waker | undefined
   /** Clients that are joined to it. */
   #joined = 0
@@ -130,14 +129,6 @@ export class Upstream {
       })
     } else this.#checker.update(health)
     this.#followWarm(isReload)
-  }
-
-  #judged(isHealthy: boolean, reason: string): void {
-    const fields = { app: this.#app.name, target: this.target.name, reason }
-    if (!isHealthy) this.#around.log.warn("target.down", fields)
-    else if (this.#wasDown) this.#around.log.info("target.up", fields)
-    this.#wasDown = !isHealthy
-    this.#onChange()
   }
 
   #judged(isHealthy: boolean, reason: string): void {
