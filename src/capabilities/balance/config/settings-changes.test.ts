@@ -1,35 +1,47 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { appOf, settingsOf, targetOf } from "../../../../test/kit/balance-rig.ts"
+import { appOf, settingsOf } from "../../../../test/kit/balance-rig.ts"
+import { readDocument } from "../../../config/document.ts"
+import { readSettings } from "./read-settings.ts"
 import { settingsChanges } from "./settings-changes.ts"
 
-test("settings that say the same have no changes", () => {
-  assert.deepEqual(settingsChanges(settingsOf([appOf(80, [1, 2])]), settingsOf([appOf(80, [1, 2])])), [])
-})
+const settings = (text: string) => readSettings(readDocument(text, { file: "balance.yaml" }))
+const app = "apps:\n- name: a\n  ports: 80\n  targets: b:1\n"
 
-test("each change is one line, in the order of the file", () => {
-  const before = settingsOf([appOf(80, [1, 2, targetOf(3)]), appOf(81, [1], { name: "gone" })])
-  const web = appOf(82, [targetOf(2, { weight: 3 }), 4], { slowStartMs: 5, onDown: "cut", listener: { backlog: 1 } })
-  const after = settingsOf([web, appOf(83, [], { name: "new" })], { maxConnections: 9, zone: "a" })
-  assert.deepEqual(settingsChanges(before, after), [
+test("what changes is told in the words of the file", () => {
+  const more = "resolve-every: 1m\ndrain: 1m\nmax-connections: 5\n"
+  const keys =
+    "  slow-start: 5s\n  retries: 1\n  removed: cut\n  down: cut\n  drain: 5s\n  when-down: hold\n  keep-alive: 5s\n"
+  assert.deepEqual(settingsChanges(settings(app), settings(`${more}${app}${keys}`)).toSorted(), [
+    "app a: down changed",
+    "app a: drain changed",
+    "app a: keep-alive changed",
+    "app a: removed changed",
+    "app a: retries changed",
+    "app a: slow-start changed",
+    "app a: when-down changed",
+    "drain changed",
     "max-connections changed",
-    "zone changed",
-    "app app: port 127.0.0.1:82 added",
-    "app app: port 127.0.0.1:80 removed",
-    "app app: target 127.0.0.1:2 changed",
-    "app app: target 127.0.0.1:4 added",
-    "app app: target 127.0.0.1:1 removed",
-    "app app: target 127.0.0.1:3 removed",
-    "app app: slow-start changed",
-    "app app: down changed",
-    "app new: added",
-    "app gone: removed",
+    "resolve-every changed",
   ])
 })
 
+test("apps, ports and targets come and go by name", () => {
+  const other =
+    "apps:\n- name: a\n  ports: 81\n  targets: [{address: b:1, weight: 2}, c:1]\n- name: z\n  ports: 90\n  targets: b:1\n"
+  assert.deepEqual(settingsChanges(settings(app), settings(other)), [
+    "app a: port 81 added",
+    "app a: port 80 removed",
+    "app a: target b:1 changed",
+    "app a: target c:1 added",
+    "app z: added",
+  ])
+  assert.deepEqual(settingsChanges(settings(app), settings(app)), [])
+})
+
 test("a listener that changes in anything but its address is told as changed", () => {
-  const app = (proxyProtocol: "off" | "require") => settingsOf([appOf(80, [1], { listener: { proxyProtocol } })])
-  assert.deepEqual(settingsChanges(app("off"), app("require")), ["app app: port 127.0.0.1:80 changed"])
+  const one = (proxyProtocol: "off" | "require") => settingsOf([appOf(80, [1], { listener: { proxyProtocol } })])
+  assert.deepEqual(settingsChanges(one("off"), one("require")), ["app app: port 127.0.0.1:80 changed"])
 })
 
 test("an app that is renamed is one that went and one that came", () => {

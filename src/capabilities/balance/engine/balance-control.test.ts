@@ -30,6 +30,7 @@ async function controlled(t: TestContext) {
     file,
     read: () => state.file,
     settings: state.file,
+    complete: (settings) => ({ ...settings, maxConnections: settings.maxConnections ?? 77 }),
     follow: () => state.follow(),
   })
   t.after(() => control.stop())
@@ -134,6 +135,19 @@ test("reloads come one after the other, and the last one's file counts", async (
   await Promise.all(all)
   assert.deepEqual(order, [0, 1, 2])
   assert.deepEqual(effective(), ["5×1"])
+})
+
+test("what the machine adds to the file is in force after reloads and words, and is no change of the file", async (t) => {
+  const { control, balancer, state, says } = await controlled(t)
+  const limit = () => balancer.settings.maxConnections
+  assert.deepEqual(await control.reload(), { changed: [] })
+  assert.equal(limit(), 77)
+  control.target("app", at(1), { weight: 5 })
+  assert.equal(limit(), 77)
+  state.file = says(1)
+  state.follow = () => Promise.reject(new RdvError("in_use", "the door is taken"))
+  await assert.rejects(control.reload())
+  assert.equal(limit(), 77)
 })
 
 test("what is not there is told with what is", async (t) => {

@@ -143,7 +143,7 @@ export class BalanceControl implements Control {
       const before = this.#file
       const overlays = this.#overlays
       const kept = keptOverlays(overlays, before, settings)
-      balancer.update(withOverlays(settings, kept))
+      balancer.update(this.#effective(settings, kept))
       // From now on operators speak of the new one, while its doors are still being opened.
       this.#file = settings
       this.#overlays = kept
@@ -152,7 +152,7 @@ export class BalanceControl implements Control {
       } catch (error) {
         this.#file = before
         if (this.#overlays === kept) this.#overlays = overlays
-        balancer.update(withOverlays(before, this.#overlays))
+        balancer.update(this.#effective(before, this.#overlays))
         throw error
       }
       balancer.reloadFiles()
@@ -171,6 +171,10 @@ export class BalanceControl implements Control {
     }
   }
 
+  #effective(settings: Settings, overlays: ReadonlyMap<string, Overlay>): Settings {
+    return this.#options.complete(withOverlays(settings, overlays))
+  }
+
   /** Throws what the balancer says to it, and nothing has changed then. */
   #change(app: string, change: (overlay: Overlay) => void): void {
     const before = this.#overlays
@@ -178,7 +182,7 @@ export class BalanceControl implements Control {
     change(overlay)
     this.#overlays = new Map(before).set(app, overlay)
     try {
-      this.#options.balancer.update(withOverlays(this.#file, this.#overlays))
+      this.#options.balancer.update(this.#effective(this.#file, this.#overlays))
     } catch (error) {
       this.#overlays = before
       throw error
