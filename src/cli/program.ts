@@ -2,6 +2,7 @@
 
 import { RdvError } from "../base/error.ts"
 import { nearest } from "../base/nearest.ts"
+import { problemsOf } from "../config/problems.ts"
 import { version } from "../node.ts"
 import { readArgs } from "./args.ts"
 import { exitCode } from "./command.ts"
@@ -103,11 +104,18 @@ function findCommand(args: readonly string[]): { command: Command; rest: readonl
   })
 }
 
+/** Of a file; who mends these sees the others next. */
+const mostProblems = 20
+
 /** Never a stack trace for what a user can mend. */
 function report(thrown: unknown, output: Output): number {
   if (env["RDV_DEBUG"] === "1") output.note(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
   if (thrown instanceof RdvError) {
-    output.fail(oneLine(thrown.mend === undefined ? thrown.message : `${thrown.message}: ${thrown.mend}`))
+    const all = problemsOf(thrown)
+    for (const { message, mend } of all.slice(0, mostProblems)) {
+      output.fail(oneLine(mend === undefined ? message : `${message}: ${mend}`))
+    }
+    if (all.length > mostProblems) output.fail(`and ${all.length - mostProblems} more problems`)
     return codeOf(thrown)
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown)
