@@ -180,7 +180,7 @@ test("whatever happens, no more are out than the share allows, and all come back
       fc.array(step, { maxLength: 120 }),
       (count, maxEjected, steps) => {
         const { clock, targets, outlier, isOut } = setUp(count, { maxEjected })
-        const most = maxEjected > 0 && count > 1 ? Math.max(1, Math.floor(count * maxEjected)) : Math.floor(maxEjected)
+        const most = maxEjected === 1 ? count : Math.min(count - 1, Math.ceil(count * maxEjected))
         for (const { at, what, ms } of steps) {
           const target = targets[at % count] as Target
           if (what === "fail") outlier.connectFailed(target)
