@@ -30,9 +30,9 @@ import { basename, delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { failPlainly, root, setUp } from "./setup.mjs"
 
-const documentedPorts = [2222, 3000, 5432, 8080, 8081, 8082, 8443, 9000]
+const documentedPorts = [2222, 3000, 5432, 8080, 8081, 8082, 8443, 9000, 9001, 9002, 9003, 9090]
 /** Programs that a reader has or can install; a document that needs a missing one is skipped, and says so. */
-const programs = ["bash", "curl", "python3", "sha256sum", "nginx"]
+const programs = ["bash", "curl", "python3", "sha256sum", "nginx", "openssl"]
 /** For one block, ms. */
 const patienceMs = 20_000
 

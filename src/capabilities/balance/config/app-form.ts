@@ -242,7 +242,7 @@ const commonTable: Table<AppDefaults> = {
   whenDown: {
     key: "when-down",
     form: choice("accept", "hold", "refuse"),
-    summary: "While no target can be reached: takes bytes, leaves them in the kernel, or stops listening",
+    summary: "While no target can be reached: resets who comes, lets them wait up to dial, or stops listening",
   },
   access: { key: "access", form: access, summary: "Who may connect; the first rule that matches counts" },
   onRemoved: {
