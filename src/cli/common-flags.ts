@@ -96,9 +96,13 @@ export function relayStorePath(at: Folders): string {
 
 const logLevels: readonly (LogLevel | "silent")[] = ["debug", "info", "warn", "error", "silent"]
 
+export function logLevelOf({ flags }: { flags: FlagReader }, quietest: LogLevel | "silent"): LogLevel | "silent" {
+  return flags.choice("log-level", logLevels) ?? quietest
+}
+
 export function logOf({ flags }: { flags: FlagReader }, quietest: LogLevel | "silent"): Log {
   return createLog({
-    level: flags.choice("log-level", logLevels) ?? quietest,
+    level: logLevelOf({ flags }, quietest),
     format: flags.choice("log-format", ["text", "json"]) ?? "text",
   })
 }

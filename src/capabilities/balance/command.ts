@@ -1,6 +1,8 @@
 /** `rdv balance`: the TCP proxy. */
 
+import { availableParallelism } from "node:os"
 import { systemClock } from "../../base/clock.ts"
+import { RdvError } from "../../base/error.ts"
 import type { Log } from "../../base/log.ts"
 import type { Stream } from "../../base/stream.ts"
 import { SeededRandom } from "../../base/random.ts"
@@ -12,6 +14,7 @@ import {
   dialOf,
   foldersOf,
   logFlags,
+  logLevelOf,
   logOf,
   relayAddress,
   relayFlags,
@@ -31,11 +34,13 @@ import { descriptorsFor } from "./config/host-facts.ts"
 import { readSettings } from "./config/read-settings.ts"
 import { withResolutions } from "./config/resolve.ts"
 import type { Settings } from "./config/settings.ts"
-import type { ConnectionRecord } from "./connection/record.ts"
 import { BalanceControl } from "./engine/balance-control.ts"
 import { Balancer } from "./engine/balancer.ts"
-import { ConnectionLog } from "./observe/connection-log.ts"
-import { SpanExporter } from "./observe/spans.ts"
+import type { BalancerOptions } from "./engine/balancer.ts"
+import type { Engine } from "./engine/engine.ts"
+import { Endings } from "./observe/endings.ts"
+import { Loops } from "./workers/loops.ts"
+import { whyNoSharedPorts } from "./workers/port-support.ts"
 
 export const balanceCommand: Command = {
   name: "balance",
@@ -56,6 +61,11 @@ export const balanceCommand: Command = {
       kind: "list",
       value: "HOST=ADDR",
       summary: "Uses this address for the host instead of asking for its name; several with commas",
+    },
+    workers: {
+      kind: "text",
+      value: "N",
+      summary: "Event loops that share the ports, whatever the file says; auto: one for each core",
     },
     ...relayFlags,
     ...dataFlag,
@@ -79,12 +89,16 @@ export const balanceCommand: Command = {
 async function run(call: CommandCall): Promise<number> {
   const { flags, output } = call
   const file = call.words[0] ?? flags.text("c") ?? (flags.text("config") as string)
-  const read = () => withResolutions(readSettings(readDocumentFile(file)), flags.list("resolve"))
+  const workers = workersOf(flags.text("workers"))
+  const read = () => {
+    const settings = withResolutions(readSettings(readDocumentFile(file)), flags.list("resolve"))
+    return workers === undefined ? settings : { ...settings, workers }
+  }
   const settings = read()
   const log = logOf(call, "info")
   const agent = startUplink(call, settings, log)
-  const ended = new Endings(log, () => balancer.settings)
-  const balancer: Balancer = new Balancer({
+  const ended = new Endings({ log, version, settings: () => balancer.settings })
+  const balancer: Engine = await startEngine(call, {
     settings: withLimits(settings),
     clock: systemClock,
     random: new SeededRandom(Math.floor(Math.random() * 2 ** 48)),
@@ -133,6 +147,28 @@ async function run(call: CommandCall): Promise<number> {
   }
 }
 
+/** On as many event loops as the settings say, where the system can do that. */
+async function startEngine(call: CommandCall, options: BalancerOptions): Promise<Engine> {
+  const { workers: loops } = options.settings
+  if (loops === 1) return new Balancer(options)
+  const obstacle = await whyNoSharedPorts()
+  if (obstacle === undefined) return new Loops({ ...options, loops, logLevel: logLevelOf(call, "info"), version })
+  call.output.warn(`workers: ${loops} does not hold, everything runs on one event loop: ${obstacle}`)
+  return new Balancer(options)
+}
+
+/** Throws `usage`. */
+function workersOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (text === "auto") return availableParallelism()
+  if (/^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= mostWorkers) return Number(text)
+  throw new RdvError("usage", `--workers ${JSON.stringify(text)} is no number of event loops`, {
+    mend: `give 1 to ${mostWorkers}, or auto`,
+  })
+}
+
+const mostWorkers = 256
+
 /** A balancer without a limit would run out of descriptors, and then nothing works; each connection takes two. */
 function withLimits(settings: Settings): Settings {
   return { ...settings, maxConnections: settings.maxConnections ?? descriptorsFor(settings) }
@@ -160,46 +196,15 @@ function startUplink(call: CommandCall, settings: Settings, log: Log): RunningAg
   })
 }
 
-/** Where connections that are over are told. */
-class Endings {
-  readonly #log: Log
-  readonly #lines: ConnectionLog
-  #spans: SpanExporter | undefined
-  #tracing: Settings["tracing"]
-
-  constructor(log: Log, settings: () => Settings) {
-    this.#log = log
-    this.#lines = new ConnectionLog({ log, clock: systemClock, settings: () => settings().log })
-  }
-
-  tell(record: ConnectionRecord): void {
-    this.#lines.ended(record)
-    this.#spans?.ended(record)
-  }
-
-  follow({ tracing }: Settings): void {
-    if (JSON.stringify(tracing) === JSON.stringify(this.#tracing)) return
-    this.#tracing = tracing
-    void this.#spans?.stop()
-    this.#spans =
-      tracing === undefined
-        ? undefined
-        : new SpanExporter({ settings: tracing, clock: systemClock, random: Math.random, log: this.#log, version })
-  }
-
-  async stop(): Promise<void> {
-    await this.#spans?.stop()
-  }
-}
-
-async function tell({ output }: CommandCall, file: string, balancer: Balancer): Promise<void> {
+async function tell({ output }: CommandCall, file: string, balancer: Engine): Promise<void> {
   const { settings } = balancer
   const ports = await balancer.listening()
+  const snapshots = await balancer.snapshots()
   output.record({ event: "listening", file, ports: ports.map(({ address }) => address), pid: process.pid, version })
   output.line(`${output.paint("bold", `rendezvous balancer ${version}`)}, ${printable(file)}`)
   const width = Math.max(...settings.apps.map(({ name }) => name.length))
   for (const app of settings.apps) {
-    const { listeners } = balancer.snapshots().find(({ name }) => name === app.name) ?? { listeners: [] }
+    const { listeners } = snapshots.find(({ name }) => name === app.name) ?? { listeners: [] }
     const from = listeners.map(({ address, state }) =>
       state === "listening" || state === "refusing" ? address : output.paint("red", `${address} (waits for the port)`),
     )

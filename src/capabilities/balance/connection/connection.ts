@@ -82,8 +82,7 @@ export class Connection implements DialListener, JointWatcher {
   /** Looks for a target, or waits for a place. */
   begin(): void {
     this.#client.stream.on("error", ignore)
-    const { limits } = this.#app.settings
-    if (limits.connections !== undefined && this.#app.places >= limits.connections) this.#enqueue("limit-app")
+    if (this.#app.isFull) this.#enqueue("limit-app")
     else this.#seek()
   }
 
@@ -216,16 +215,19 @@ export class Connection implements DialListener, JointWatcher {
   #seek(): void {
     const app = this.#app
     const choice = this.#choose()
-    if (choice.target !== undefined) this.#take(choice.target, choice.why)
-    else if (choice.obstacle === "full" && this.#tried === undefined) this.#enqueue("queue-full")
+    if (choice.target !== undefined) {
+      if (!this.#take(choice.target, choice.why)) this.#enqueue("limit-app")
+    } else if (choice.obstacle === "full" && this.#tried === undefined) this.#enqueue("queue-full")
     else {
       const last = app.pool.lastResort({ tried: this.#tried ?? none })
-      if (last !== undefined) this.#take(last, "last-resort")
-      else if (app.settings.whenDown === "hold") this.#hold()
+      if (last?.begin() === true) {
+        if (!this.#take(last, "last-resort")) this.#enqueue("limit-app")
+      } else if (app.settings.whenDown === "hold") this.#hold()
       else this.end(this.#tried === undefined ? "no-target" : this.#failure, this.#detail)
     }
   }
 
+  /** Of a target that is chosen, a place is taken. */
   #choose(): Choice {
     const app = this.#app
     const { pool, breaker } = app
@@ -234,41 +236,47 @@ export class Connection implements DialListener, JointWatcher {
     for (;;) {
       const choice = pool.choose({ client: this.#arrival.clientKey, tried })
       if (choice.target === undefined) {
-        if (unresolved !== undefined) return unresolved
+        if (unresolved?.target?.begin() === true) return unresolved
         // Targets that only have too many dials under way will take more soon.
         return tried.size > (this.#tried?.size ?? 0) ? { target: undefined, obstacle: "full" } : choice
       }
       if (breaker.admits(choice.target)) {
-        if (app.upstream(choice.target).isResolved) return choice
         // Nobody waits for a resolver while another target can be dialled.
-        unresolved ??= choice
+        if (!app.upstream(choice.target).isResolved) unresolved ??= choice
+        else if (choice.target.begin()) return choice
       }
       tried = new Set(tried).add(choice.target)
     }
   }
 
-  #take(target: Target, why: string): void {
+  /** False: another event loop has just taken the app's last place; then the target's is given back. */
+  #take(target: Target, why: string): boolean {
     const app = this.#app
+    if (!this.#takePlace()) {
+      target.giveUp()
+      return false
+    }
     this.#leaveQueue()
-    this.#takePlace()
     this.#holdUntil = 0
     this.#phase = "dialling"
     this.#target = target
     this.#why = why
     this.#attempts++
-    target.pending++
     const { waker } = app.upstream(target)
     if (waker !== undefined) this.#wake(target)
     else this.#begin(target)
+    return true
   }
 
-  #takePlace(): void {
-    if (this.#hasPlace) return
+  /** False: there is none. */
+  #takePlace(): boolean {
+    if (this.#hasPlace) return true
     const app = this.#app
+    if (!app.places.take(app.settings.limits.connections)) return false
     this.#hasPlace = true
-    app.places++
     this.#dialSince ||= app.clock.now()
     app.retryBudget.dialled()
+    return true
   }
 
   #wake(target: Target): void {
@@ -307,7 +315,7 @@ export class Connection implements DialListener, JointWatcher {
     const target = this.#target as Target
     const now = app.clock.now()
     this.#noteDial(now, detail)
-    target.pending--
+    target.giveUp()
     this.#settle(ending === "failed" ? "unknown" : "failed")
     this.#failure = ending
     this.#detail = `${target.name}: ${detail}`
@@ -337,7 +345,10 @@ export class Connection implements DialListener, JointWatcher {
     const now = this.#app.clock.now()
     this.#phase = "queued"
     this.#leaveQueue()
-    this.#takePlace()
+    if (!this.#takePlace()) {
+      this.#enqueue("limit-app")
+      return
+    }
     this.#holdUntil = now + holdMs
     this.#tried = undefined
     if (now - this.#dialSince >= this.#app.settings.timeouts.dialMs) {
@@ -365,6 +376,7 @@ export class Connection implements DialListener, JointWatcher {
   }
 
   #enqueue(otherwise: Ending): void {
+    this.#holdUntil = 0
     const waiting = this.#app.queue.enter({
       client: this.#arrival.clientKey,
       turn: () => this.#turn(),
@@ -395,13 +407,9 @@ export class Connection implements DialListener, JointWatcher {
 
   /** In the queue: true when it has found a target, or needs none any more. */
   #turn(): boolean {
-    const { limits } = this.#app.settings
-    if (limits.connections !== undefined && this.#app.places >= limits.connections) return false
+    if (this.#app.isFull) return false
     const choice = this.#choose()
-    if (choice.target !== undefined) {
-      this.#take(choice.target, choice.why)
-      return true
-    }
+    if (choice.target !== undefined) return this.#take(choice.target, choice.why)
     if (choice.obstacle === "full") return false
     this.#leaveQueue()
     this.#seek()
@@ -456,7 +464,7 @@ export class Connection implements DialListener, JointWatcher {
     waking?.abort(new Error("its client is gone"))
     if (this.#phase !== "dialling" || this.#target === undefined) return
     this.#dial?.cancel()
-    this.#target.pending--
+    this.#target.giveUp()
     this.#settle(result)
   }
 
@@ -471,10 +479,10 @@ export class Connection implements DialListener, JointWatcher {
     this.#closeFlows()
     if (wasOpen) {
       const target = this.#target as Target
-      target.active--
+      target.leave()
       this.#app.upstream(target).left()
     }
-    if (this.#hasPlace) this.#app.places--
+    if (this.#hasPlace) this.#app.places.give()
     this.#app.left(this, this.#arrival, this.#record())
   }
 

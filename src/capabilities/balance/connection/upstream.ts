@@ -13,9 +13,11 @@ import type { AppSettings, Settings, TargetSettings } from "../config/settings.t
 import { Checker } from "../health/checker.ts"
 import type { Name, Names } from "../names/names.ts"
 import { writeProxyHeader } from "../preface/write-proxy-header.ts"
+import type { Team } from "../engine/team.ts"
 import type { Target } from "../target/target.ts"
 import { TargetSecurity } from "../tls/target-tls.ts"
 import { Waker } from "../wake/waker.ts"
+import type { Wakes } from "../wake/waker.ts"
 import { WarmPool } from "../warm/warm-pool.ts"
 import { probeOver } from "../wake/readiness.ts"
 import { Dial } from "./dial.ts"
@@ -31,6 +33,8 @@ export interface Surroundings {
   readonly resolve: () => Settings["resolve"]
   /** Reaches private services of agents; undefined: no relay is configured. */
   readonly callAgents: ((name: string) => Stream) | undefined
+  /** Undefined: there is only this event loop. */
+  readonly team?: Team | undefined
 }
 
 export interface UpstreamOptions {
@@ -64,7 +68,7 @@ export class Upstream {
   readonly #name: Name | undefined
   #checker: Checker | undefined
   #wasDown = false
-  #waker: Waker | undefined
+  #waker: Wakes | undefined
   /** Clients that are joined to it. */
   #joined = 0
   /** Of wakers that the settings no longer have; never rejects. */
@@ -91,7 +95,7 @@ export class Upstream {
   }
 
   /** What starts it, when something has to. */
-  get waker(): Waker | undefined {
+  get waker(): Wakes | undefined {
     return this.#waker
   }
 
@@ -113,10 +117,10 @@ export class Upstream {
     this.#follow(this.target.settings)
     const { wake } = this.target.settings
     if (wake === undefined) this.#dropWaker()
-    else if (this.#waker === undefined) this.#waker = this.#newWaker(wake)
+    else if (this.#waker === undefined) this.#waker = this.#isKeeper ? this.#newWaker(wake) : this.#wakes()
     else this.#waker.update(wake)
     // What sleeps until somebody comes would be woken, or found dead, by checks.
-    const health = wake === undefined ? app.health : undefined
+    const health = wake === undefined && this.#isKeeper ? app.health : undefined
     if (health === undefined) this.#dropChecker()
     else if (this.#checker === undefined) {
       this.#checker = new Checker({
@@ -214,6 +218,17 @@ export class Upstream {
           })
     this.#security?.security.stop()
     this.#security = security && { of: tls, security }
+  }
+
+  /** Targets are checked and started by one loop for all. */
+  get #isKeeper(): boolean {
+    return this.#around.team?.isKeeper ?? true
+  }
+
+  #wakes(): Wakes | undefined {
+    const waker = this.#around.team?.wakes(this.#app.name, this.target)
+    for (let count = this.#joined; count > 0; count--) waker?.busy()
+    return waker
   }
 
   #newWaker(settings: NonNullable<Target["settings"]["wake"]>): Waker {

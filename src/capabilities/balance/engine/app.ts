@@ -19,12 +19,16 @@ import { Outlier } from "../guard/outlier.ts"
 import { RetryBudget } from "../guard/retry-budget.ts"
 import { Access } from "../limit/access.ts"
 import { ClientTable } from "../limit/client-table.ts"
+import type { Clients } from "../limit/client-table.ts"
+import { OwnSeats } from "../limit/seats.ts"
+import type { Seats } from "../limit/seats.ts"
 import type { Flow, Shaper } from "../limit/shaper.ts"
 import { WaitQueue } from "../limit/wait-queue.ts"
 import { AppStats } from "../observe/app-stats.ts"
 import { Pool } from "../pool/pool.ts"
 import type { Target } from "../target/target.ts"
 import { TargetSecurity } from "../tls/target-tls.ts"
+import type { Rate, TargetWord, Word } from "./team.ts"
 
 export interface AppOptions {
   readonly settings: AppSettings
@@ -49,9 +53,9 @@ export class App {
   readonly breaker: Breaker
   readonly retryBudget: RetryBudget
   readonly stats: AppStats = new AppStats()
-  readonly clients: ClientTable
+  readonly clients: Clients
   /** Connections that are dialled for or joined; those in the queue have none. */
-  places = 0
+  readonly places: Seats
   readonly #options: AppOptions
   readonly #log: Log
   readonly #outlier: Outlier
@@ -59,7 +63,9 @@ export class App {
   readonly #upstreams: Map<Target, Upstream> = new Map()
   readonly #connections: Set<Connection> = new Set()
   #settings: AppSettings
-  #rate: Bucket | undefined
+  #rate: Rate | undefined
+  /** Those in the queues of all event loops; undefined where there is only this one. */
+  readonly #queued: Seats | undefined
   /** Of targets that were removed, until their last connection is over. */
   readonly #leaving: Set<Target> = new Set()
   /** Of targets that are gone: what was started for them ends. */
@@ -69,24 +75,31 @@ export class App {
   /** Throws `usage` when a file of its rules cannot be used. */
   constructor(options: AppOptions) {
     const { settings, zone, surroundings } = options
-    const { clock, random, log } = surroundings
+    const { clock, random, log, team } = surroundings
     this.#options = options
     this.#settings = settings
     this.#log = log.with({ app: settings.name })
     this.clock = clock
     this.#access = new Access({ clock, log: this.#log, settings: settings.access })
     this.pool = new Pool({ app: settings, clock, random: () => random.fraction(), zone })
-    this.queue = new WaitQueue({ clock, limits: () => this.#settings.limits })
-    this.clients = new ClientTable({ clock, limits: () => this.#settings.limits })
+    const limits = () => this.#settings.limits
+    this.#queued = team?.seats("queue", settings.name)
+    this.queue = new WaitQueue({ clock, limits, seats: this.#queued })
+    this.clients = team?.clients(settings.name, limits) ?? new ClientTable({ clock, limits })
+    this.places = team?.seats("app", settings.name) ?? new OwnSeats()
     this.#outlier = new Outlier({
       targets: () => this.pool.targets,
       settings: () => this.#settings.outlier,
       clock,
-      onChange: (target, event) => {
-        this.#log.warn(`target.${event}`, {
-          target: target.name,
-          ...(event === "ejected" && { forMs: Math.round(target.ejectedUntil - clock.now()) }),
-        })
+      onChange: (target, event, ejection) => {
+        if (ejection !== undefined) {
+          const { name } = target
+          this.#log.warn(`target.${event}`, {
+            target: name,
+            ...(event === "ejected" && { forMs: Math.round(ejection.ms) }),
+          })
+          team?.tell({ kind: event, app: settings.name, target: name, ejection })
+        }
         this.#changed()
       },
     })
@@ -121,6 +134,18 @@ export class App {
     return this.pool.usableCount() > 0 || this.pool.panic
   }
 
+  /** It has as many connections as it may. */
+  get isFull(): boolean {
+    const { connections } = this.#settings.limits
+    return connections !== undefined && this.places.taken >= connections
+  }
+
+  /** Nobody is there any more, in whatever event loop; what it has started is not needed. */
+  get isEmpty(): boolean {
+    const { team } = this.#options.surroundings
+    return this.#connections.size === 0 && (team?.isKeeper !== true || this.places.taken === 0)
+  }
+
   upstream(target: Target): Upstream {
     return this.#upstreams.get(target) as Upstream
   }
@@ -128,9 +153,9 @@ export class App {
   /** Why a client may not come in; undefined when it may, and then `take` has to follow. */
   refusal(address: string, clientKey: string): Ending | undefined {
     if (!this.#access.allows(address)) return "denied"
-    if (this.#rate !== undefined && this.#rate.level < 1) return "rate-app"
+    if (this.#rate?.take() === false) return "rate-app"
     const refused = this.clients.admit(clientKey)
-    if (refused === undefined) this.#rate?.spend(1)
+    if (refused !== undefined) this.#rate?.giveBack()
     return refused
   }
 
@@ -155,7 +180,7 @@ export class App {
     this.stats.ended(record)
     this.#options.onEnded(record)
     if (this.#leaving.size > 0) this.#letGo()
-    if (this.queue.length > 0) this.queue.serve()
+    this.#serve()
   }
 
   /** A client was joined to it. `ms`: how long connecting took; undefined when the connection stood ready. */
@@ -203,6 +228,10 @@ export class App {
 
   look(now: number): void {
     for (const connection of this.#connections) connection.look(now)
+    if (this.#queued === undefined) return
+    // What other event loops have freed.
+    if (this.#leaving.size > 0) this.#letGo()
+    if (this.queue.length > 0) this.queue.serve()
   }
 
   /** Whether the files of another configuration can be used. Throws `usage`. */
@@ -237,6 +266,40 @@ export class App {
     this.#changed()
   }
 
+  /** Another event loop says it. */
+  hear(word: Extract<Word, { readonly app: string }>): void {
+    if (word.kind === "freed") {
+      if (this.queue.length > 0) this.queue.serve()
+      return
+    }
+    const target = this.pool.targets.find(({ name }) => name === word.target)
+    if (target === undefined) return
+    if (word.kind === "target") this.#hearOf(target, word)
+    else {
+      const hasChanged =
+        word.kind === "ejected" ? this.#outlier.follow(target, word.ejection) : this.#outlier.forgive(target)
+      if (hasChanged) this.#changed()
+    }
+  }
+
+  /** What is known of a target, for other event loops. */
+  wordOf({ name, orders, healthy, healthReason }: Target, waker: Upstream["waker"]): TargetWord {
+    const wake = waker && { state: waker.state, watched: waker.watched }
+    return { kind: "target", app: this.#settings.name, target: name, orders, healthy, healthReason, wake }
+  }
+
+  /** All that another event loop has to know when it begins. */
+  words(): Word[] {
+    const now = this.clock.now()
+    const { name: app } = this.#settings
+    return this.pool.targets.flatMap((target): Word[] => {
+      const word = this.wordOf(target, this.upstream(target).waker)
+      const ms = target.ejectedUntil - now
+      if (ms <= 0) return [word]
+      return [word, { kind: "ejected", app, target: target.name, ejection: { ms, inARow: 1 } }]
+    })
+  }
+
   /** Nobody new comes any more. */
   cool(): void {
     for (const upstream of this.#upstreams.values()) upstream.cool()
@@ -253,18 +316,22 @@ export class App {
     await Promise.all([...[...this.#upstreams.values()].map((upstream) => upstream.stop()), ...this.#ending])
   }
 
-  #setRate({ limits: { newPerSecond } }: AppSettings): void {
+  #setRate({ name, limits: { newPerSecond } }: AppSettings): void {
+    const { team } = this.#options.surroundings
     this.#rate =
-      newPerSecond === undefined
-        ? undefined
-        : new Bucket({ clock: this.clock, perSecond: newPerSecond, size: Math.max(1, newPerSecond) })
+      newPerSecond === undefined ? undefined : (team?.rate(name, newPerSecond) ?? ownRate(this.clock, newPerSecond))
   }
 
   #add(target: Target): void {
     const options = { target, app: this.#settings, surroundings: this.#options.surroundings }
+    const { team } = this.#options.surroundings
+    target.seats = team?.seats("target", this.#settings.name, target.name)
     const upstream = new Upstream({
       ...options,
-      onChange: () => this.#healthChanged(target),
+      onChange: () => {
+        if (team?.isKeeper === true) team.tell(this.wordOf(target, upstream.waker))
+        this.#healthChanged(target)
+      },
       onWarmed: (ms) => this.#reached(target, ms),
       onWarmFailed: () => this.connectFailed(target),
     })
@@ -289,7 +356,7 @@ export class App {
   /** Targets that are gone and have no connection any more need nothing any more. */
   #letGo(): void {
     for (const target of this.#leaving) {
-      if (target.active + target.pending > 0) continue
+      if (this.#isUsed(target)) continue
       this.#leaving.delete(target)
       const upstream = this.#upstreams.get(target)
       this.#upstreams.delete(target)
@@ -305,6 +372,30 @@ export class App {
       this.#cutAll(target, "target-removed")
     })
     this.#drains.add(timer)
+  }
+
+  /** The keeper ends what it has started, so it waits for all loops. */
+  #isUsed(target: Target): boolean {
+    const isKeeper = this.#options.surroundings.team?.isKeeper === true
+    return (isKeeper ? target.users : target.active + target.pending) > 0
+  }
+
+  /** A place is free: whoever waits longest should have it, also in another event loop; by lot, as nobody knows who it is. */
+  #serve(): void {
+    const own = this.queue.length
+    const all = this.#queued?.taken ?? own
+    const { random, team } = this.#options.surroundings
+    if (all > own && random.fraction() * all >= own) team?.tell({ kind: "freed", app: this.#settings.name })
+    else if (own > 0) this.queue.serve()
+  }
+
+  #hearOf(target: Target, { orders, healthy, healthReason }: TargetWord): void {
+    const wasHealthy = target.healthy
+    target.orders = orders
+    target.healthy = healthy
+    target.healthReason = healthReason
+    if (healthy && !wasHealthy) target.usableSince = this.clock.now()
+    this.#healthChanged(target)
   }
 
   #cutAll(target: Target, ending: Ending): void {
@@ -324,4 +415,10 @@ export class App {
     if (this.queue.length > 0) this.queue.serve()
     this.#options.onUsable(this)
   }
+}
+
+/** Of one event loop. */
+function ownRate(clock: Clock, perSecond: number): Rate {
+  const bucket = new Bucket({ clock, perSecond, size: Math.max(1, perSecond) })
+  return { take: () => bucket.take(1), giveBack: () => bucket.spend(-1) }
 }

@@ -16,11 +16,11 @@ import { writeSettings } from "../config/write-settings.ts"
 import type { Snapshot } from "../observe/snapshot.ts"
 import { addressText } from "../target/target.ts"
 import type { Target } from "../target/target.ts"
-import type { Balancer } from "./balancer.ts"
+import type { Engine } from "./engine.ts"
 import { FileWatch } from "./file-watch.ts"
 
 export interface BalanceControlOptions {
-  readonly balancer: Balancer
+  readonly balancer: Engine
   readonly clock: Clock
   readonly log: Log
   readonly file: string
@@ -65,7 +65,7 @@ export class BalanceControl implements Control {
     this.#watch = new FileWatch({ clock, file, onChange: () => this.reloadAndTell("it has changed") })
   }
 
-  snapshot(): Snapshot {
+  async snapshot(): Promise<Snapshot> {
     const { balancer, clock, file } = this.#options
     return {
       at: clock.wall(),
@@ -74,11 +74,11 @@ export class BalanceControl implements Control {
       reloads: { ...this.#reloads },
       connections: balancer.connections,
       maxConnections: balancer.settings.maxConnections,
-      apps: balancer.snapshots(),
+      apps: await balancer.snapshots(),
     }
   }
 
-  connections(most: number): readonly LiveConnection[] {
+  async connections(most: number): Promise<readonly LiveConnection[]> {
     return this.#options.balancer.liveConnections(most)
   }
 
@@ -95,36 +95,36 @@ export class BalanceControl implements Control {
     this.#options.log.debug("config.reload", { why })
   }
 
-  target(app: string, name: string, { orders, weight }: TargetChange): void {
+  async target(app: string, name: string, { orders, weight }: TargetChange): Promise<void> {
     const { balancer } = this.#options
     const target = this.#find(app, name)
     // First what may be refused.
-    if (weight !== undefined) this.#change(app, ({ weights }) => weights.set(target.name, weight))
+    if (weight !== undefined) await this.#change(app, ({ weights }) => weights.set(target.name, weight))
     if (orders === undefined) return
     target.orders = orders
-    balancer.app(app).retarget()
+    balancer.retarget(app, target)
   }
 
-  addTarget(app: string, text: string): void {
+  async addTarget(app: string, text: string): Promise<void> {
     const settings: TargetSettings = { ...defaultTarget, address: readTargetAddress(text) }
     const name = addressText(settings.address)
-    if (this.#options.balancer.app(app).pool.targets.some((target) => target.name === name)) {
+    if (this.#options.balancer.targets(app).some((target) => target.name === name)) {
       throw new RdvError("usage", `The app ${JSON.stringify(app)} has the target ${name} already`)
     }
-    this.#change(app, ({ added, removed }) => {
+    await this.#change(app, ({ added, removed }) => {
       if (!removed.delete(name)) added.set(name, settings)
     })
   }
 
-  removeTarget(app: string, name: string): void {
+  async removeTarget(app: string, name: string): Promise<void> {
     const target = this.#find(app, name)
-    this.#change(app, ({ added, removed, weights }) => {
+    await this.#change(app, ({ added, removed, weights }) => {
       if (added.delete(target.name)) weights.delete(target.name)
       else removed.add(target.name)
     })
   }
 
-  cut(connectionId: number): boolean {
+  async cut(connectionId: number): Promise<boolean> {
     return this.#options.balancer.cut(connectionId)
   }
 
@@ -143,16 +143,19 @@ export class BalanceControl implements Control {
       const before = this.#file
       const overlays = this.#overlays
       const kept = keptOverlays(overlays, before, settings)
-      balancer.update(this.#effective(settings, kept))
+      const effective = this.#effective(settings, kept)
       // From now on operators speak of the new one, while its doors are still being opened.
       this.#file = settings
       this.#overlays = kept
+      let isApplied = false
       try {
+        await balancer.update(effective)
+        isApplied = true
         await follow(settings)
       } catch (error) {
         this.#file = before
         if (this.#overlays === kept) this.#overlays = overlays
-        balancer.update(this.#effective(before, this.#overlays))
+        if (isApplied) await balancer.update(this.#effective(before, this.#overlays))
         throw error
       }
       balancer.reloadFiles()
@@ -175,22 +178,23 @@ export class BalanceControl implements Control {
     return this.#options.complete(withOverlays(settings, overlays))
   }
 
-  /** Throws what the balancer says to it, and nothing has changed then. */
-  #change(app: string, change: (overlay: Overlay) => void): void {
+  /** Fails with what the balancer says to it, and nothing has changed then. */
+  async #change(app: string, change: (overlay: Overlay) => void): Promise<void> {
     const before = this.#overlays
     const overlay = copyOf(before.get(app))
     change(overlay)
-    this.#overlays = new Map(before).set(app, overlay)
+    const after = new Map(before).set(app, overlay)
+    this.#overlays = after
     try {
-      this.#options.balancer.update(this.#effective(this.#file, this.#overlays))
+      await this.#options.balancer.update(this.#effective(this.#file, after))
     } catch (error) {
-      this.#overlays = before
+      if (this.#overlays === after) this.#overlays = before
       throw error
     }
   }
 
   #find(app: string, name: string): Target {
-    const { targets } = this.#options.balancer.app(app).pool
+    const targets = this.#options.balancer.targets(app)
     const target = targets.find((each) => each.name === name)
     if (target !== undefined) return target
     throw new RdvError("usage", `The app ${JSON.stringify(app)} has no target ${JSON.stringify(name)}`, {

@@ -11,17 +11,23 @@ import type { Log } from "../../../base/log.ts"
 import type { Stream } from "../../../base/stream.ts"
 import type { LiveConnection } from "../admin/control.ts"
 import type { AppSettings, ListenerSettings, Settings } from "../config/settings.ts"
+import type { Ending } from "../connection/ending.ts"
 import type { ConnectionRecord } from "../connection/record.ts"
 import type { Surroundings } from "../connection/upstream.ts"
 import { Shaper } from "../limit/shaper.ts"
 import { Tiers } from "../limit/tiers.ts"
 import { Names } from "../names/names.ts"
+import type { Seats } from "../limit/seats.ts"
 import type { AppSnapshot } from "../observe/snapshot.ts"
+import type { Target } from "../target/target.ts"
+import type { Wakes } from "../wake/waker.ts"
 import { App } from "./app.ts"
 import { appSnapshot } from "./app-snapshot.ts"
 import { Door, doorAddress } from "./door.ts"
 import { Gate } from "./gate.ts"
 import type { GateKeeper } from "./gate.ts"
+import type { Engine } from "./engine.ts"
+import type { Team, Word } from "./team.ts"
 
 export interface BalancerOptions {
   readonly settings: Settings
@@ -33,6 +39,8 @@ export interface BalancerOptions {
   readonly onEnded: (record: ConnectionRecord) => void
   /** Other event loops listen on the same ports. */
   readonly shared?: boolean
+  /** What it has in common with them. */
+  readonly team?: Team | undefined
 }
 
 interface Port {
@@ -40,7 +48,7 @@ interface Port {
   readonly gate: Gate
 }
 
-export class Balancer {
+export class Balancer implements Engine {
   readonly #options: BalancerOptions
   readonly #names: Names
   readonly #shaper: Shaper
@@ -54,6 +62,8 @@ export class Balancer {
   readonly #ending: Set<Promise<void>> = new Set()
   #ports: ReadonlyMap<string, Port> = new Map()
   #connections = 0
+  /** Of all event loops. */
+  readonly #seats: Seats | undefined
   #lastId = 0
   #sweep: Timer | undefined
   #idle: (() => void) | undefined
@@ -62,7 +72,7 @@ export class Balancer {
 
   /** Listens at once. Throws `usage` when a file that the settings name cannot be used. */
   constructor(options: BalancerOptions) {
-    const { settings, clock, random, log, callAgents } = options
+    const { settings, clock, random, log, callAgents, team } = options
     this.#options = options
     this.#settings = settings
     this.#names = new Names({
@@ -72,13 +82,15 @@ export class Balancer {
     })
     this.#shaper = new Shaper({ clock, settings })
     const resolve = () => this.#settings.resolve
-    this.#surroundings = { clock, random, log, names: this.#names, resolve, callAgents }
+    this.#surroundings = { clock, random, log, names: this.#names, resolve, callAgents, team }
+    this.#seats = team?.seats("all")
     this.#keeper = {
       clock,
       log,
       tiers: new Tiers(settings.tiers),
       admit: () => this.#admit(),
-      nextId: () => ++this.#lastId,
+      nextId: team === undefined ? () => ++this.#lastId : () => team.nextId(),
+      ticketKeys: team && ((app) => team.ticketKeys(app)),
     }
     this.#apply(settings)
     this.#sweepLater()
@@ -106,6 +118,32 @@ export class Balancer {
     throw new RdvError("usage", `There is no app ${JSON.stringify(name)}`, {
       mend: `apps are ${[...this.#apps.keys()].join(", ")}`,
     })
+  }
+
+  targets(app: string): readonly Target[] {
+    return this.app(app).pool.targets
+  }
+
+  retarget(app: string): void {
+    this.app(app).retarget()
+  }
+
+  /** What starts a target; undefined when nothing does, or it is not there any more. */
+  waker(app: string, target: string): Wakes | undefined {
+    const found = this.#apps.get(app)
+    const known = found?.pool.targets.find(({ name }) => name === target)
+    return known && found?.upstream(known).waker
+  }
+
+  /** Another event loop says it. */
+  hear(word: Word): void {
+    if (word.kind !== "tickets") this.#apps.get(word.app)?.hear(word)
+    else for (const { gate } of this.#ports.values()) gate.changeTickets()
+  }
+
+  /** All that another event loop has to know when it begins. */
+  words(): Word[] {
+    return [...this.#apps.values()].flatMap((app) => app.words())
   }
 
   /** Takes over another configuration. Throws `usage` when it cannot be used, `closed` while it stops: nothing has changed. */
@@ -158,6 +196,17 @@ export class Balancer {
 
   /** Listens no more; waits for what runs, then cuts it. Never rejects. */
   async stop(graceMs: number): Promise<void> {
+    await this.drain(graceMs)
+    await Promise.all([...[...this.#everyApp()].map((app) => app.stop("stopped")), ...this.#ending])
+    // What was cut is told of when its sockets are closed.
+    await this.#untilIdle(mostClosingMs)
+    this.#sweep?.cancel()
+    this.#names.stop()
+    this.#shaper.stop()
+  }
+
+  /** Listens no more; waits for what runs. */
+  async drain(graceMs: number): Promise<void> {
     this.#isStopping = true
     for (const { door, gate } of this.#ports.values()) {
       door.close()
@@ -165,12 +214,6 @@ export class Balancer {
     }
     for (const app of this.#everyApp()) app.cool()
     await this.#untilIdle(graceMs)
-    await Promise.all([...[...this.#everyApp()].map((app) => app.stop("stopped")), ...this.#ending])
-    // What was cut is told of when its sockets are closed.
-    await this.#untilIdle(mostClosingMs)
-    this.#sweep?.cancel()
-    this.#names.stop()
-    this.#shaper.stop()
   }
 
   async #untilIdle(mostMs: number): Promise<void> {
@@ -244,7 +287,7 @@ export class Balancer {
       surroundings: this.#surroundings,
       shaper: this.#shaper,
       onEnded: (record) => {
-        this.#dismiss()
+        this.#dismiss(record.ending)
         this.#options.onEnded(record)
       },
       onUsable: (changed) => this.#usableChanged(changed),
@@ -291,18 +334,21 @@ export class Balancer {
   #admit(): boolean {
     const { maxConnections } = this.#settings
     this.#connections++
+    if (this.#seats !== undefined) return this.#seats.take(maxConnections)
     return maxConnections === undefined || this.#connections <= maxConnections
   }
 
-  #dismiss(): void {
+  #dismiss(ending: Ending): void {
     this.#connections--
+    // It had none.
+    if (ending !== "limit-total") this.#seats?.give()
     if (this.#leaving.size > 0) setImmediate(() => this.#letGo())
     if (this.#connections === 0) this.#idle?.()
   }
 
   #letGo(): void {
     for (const app of this.#leaving) {
-      if (app.connections.size > 0) continue
+      if (!app.isEmpty) continue
       this.#leaving.delete(app)
       const ending = app.stop("stopped").finally(() => this.#ending.delete(ending))
       this.#ending.add(ending)
@@ -320,6 +366,8 @@ export class Balancer {
       const now = clock.now()
       for (const app of this.#everyApp()) app.look(now)
       for (const { gate } of this.#ports.values()) gate.look(now)
+      // The keeper's have gone elsewhere.
+      if (this.#leaving.size > 0) this.#letGo()
       this.#sweepLater()
     })
   }

@@ -20,6 +20,8 @@ export interface DoorOptions {
   readonly noDelay: boolean
   /** Event loops share the port. */
   readonly shared: boolean
+  /** It listens now. */
+  readonly onOpen?: () => void
   /** Paused. */
   readonly onSocket: (socket: Socket) => void
 }
@@ -87,7 +89,7 @@ export class Door {
   }
 
   #listen(): void {
-    const { host, port, noDelay, shared, log, onSocket } = this.#options
+    const { host, port, noDelay, shared, log, onOpen, onSocket } = this.#options
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay })
     this.#server = server
     server.on("connection", onSocket)
@@ -109,6 +111,7 @@ export class Door {
         this.#error = undefined
         this.#backoff.reset()
         this.#up.resolve(true)
+        onOpen?.()
       },
     )
   }

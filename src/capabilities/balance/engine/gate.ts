@@ -12,7 +12,7 @@ import type { HostPort } from "../../../config/host-port.ts"
 import { cutSocket } from "../../../sockets/cut.ts"
 import { cutEnd } from "../../../sockets/joint.ts"
 import type { JointEnd } from "../../../sockets/joint.ts"
-import type { ListenerSettings } from "../config/settings.ts"
+import type { ListenerSettings, ListenerTls } from "../config/settings.ts"
 import type { Arrival } from "../connection/arrival.ts"
 import { Connection } from "../connection/connection.ts"
 import type { Ending } from "../connection/ending.ts"
@@ -43,6 +43,8 @@ export interface GateKeeper {
   /** Counts one more, until its app tells that it is over. False: there are more than there may be. */
   admit(): boolean
   nextId(): number
+  /** Of TLS tickets for an app; undefined: each port has its own. */
+  readonly ticketKeys: ((app: string) => Uint8Array) | undefined
 }
 
 export class Gate {
@@ -75,7 +77,6 @@ export class Gate {
 
   /** Connections that come from now on go by this; it was checked. */
   update(tenants: readonly Tenant[]): void {
-    const { clock, log } = this.#keeper
     const before = this.#terminations
     this.#terminations = new Map()
     for (const { app, listener } of tenants) {
@@ -83,10 +84,7 @@ export class Gate {
       const settings = listener.tls
       const known = before.get(app)
       known?.update(settings)
-      this.#terminations.set(
-        app,
-        known ?? new Termination({ settings, clock, log: log.with({ app: app.settings.name }) }),
-      )
+      this.#terminations.set(app, known ?? this.#newTermination(settings, app))
     }
     for (const [app, termination] of before) if (!this.#terminations.has(app)) termination.stop()
     this.#tenants = tenants
@@ -110,6 +108,13 @@ export class Gate {
   /** Reads certificates again. */
   reload(): void {
     for (const termination of this.#terminations.values()) termination.reload()
+  }
+
+  /** There are other keys for tickets. */
+  changeTickets(): void {
+    const { ticketKeys } = this.#keeper
+    if (ticketKeys === undefined) return
+    for (const [app, termination] of this.#terminations) termination.changeTickets(ticketKeys(app.settings.name))
   }
 
   look(now: number): void {
@@ -208,6 +213,13 @@ export class Gate {
     client.stream.on("error", ignore)
     cutEnd(client)
     app.refused(refusalRecord(arrival, app, ending, this.#keeper.clock.now(), detail))
+  }
+
+  #newTermination(settings: ListenerTls, app: App): Termination {
+    const { clock, log, ticketKeys } = this.#keeper
+    const { name } = app.settings
+    const options = { settings, clock, log: log.with({ app: name }) }
+    return new Termination(ticketKeys === undefined ? options : { ...options, ticketKeys: ticketKeys(name) })
   }
 
   #arrival(socket: Socket, startedAt: number, { app }: Tenant, facts: ClientFacts, told: Told | undefined): Arrival {

@@ -14,7 +14,16 @@ export interface OutlierOptions {
   readonly targets: () => readonly Target[]
   readonly settings: () => OutlierSettings
   readonly clock: Clock
-  readonly onChange: (target: Target, event: "ejected" | "returned") => void
+  /** `ejection` is undefined where another event loop has decided it. */
+  readonly onChange: (target: Target, event: "ejected" | "returned", ejection: Ejection | undefined) => void
+}
+
+/** What another event loop has to know to do the same. */
+export interface Ejection {
+  /** From now on. */
+  readonly ms: number
+  /** Ejections in a row, this one too. */
+  readonly inARow: number
 }
 
 interface Conduct {
@@ -71,6 +80,28 @@ export class Outlier {
     if (conduct !== undefined) conduct.earlyResets = 0
   }
 
+  /** Another event loop has ejected it; nobody is told. True: it is ejected here too from now on. */
+  follow(target: Target, { ms, inARow }: Ejection): boolean {
+    if (this.#ejected.has(target) || target.removed || !this.#mayEject()) return false
+    const conduct = this.#of(target)
+    conduct.ejections = inARow
+    conduct.lastMs = ms
+    this.#keepOut(target, ms, () => {
+      this.#takeBack(target, conduct)
+      this.#options.onChange(target, "returned", undefined)
+    })
+    return true
+  }
+
+  /** Another event loop has found it well. True: it is no longer ejected here. */
+  forgive(target: Target): boolean {
+    const timer = this.#ejected.get(target)
+    if (timer === undefined) return false
+    timer.cancel()
+    this.#takeBack(target, this.#of(target))
+    return true
+  }
+
   /** Ends ejections without a word: nobody is there to be told. */
   stop(): void {
     for (const [target, timer] of this.#ejected) {
@@ -102,17 +133,24 @@ export class Outlier {
     // What the cap cuts off does not have to be made up for.
     if (ms < maxEjectMs) conduct.ejections++
     conduct.lastMs = ms
-    target.ejectedUntil = now + ms
     target.totals.ejections++
-    this.#ejected.set(
-      target,
-      clock.after(ms, () => this.#return(target, conduct)),
-    )
-    onChange(target, "ejected")
+    this.#keepOut(target, ms, () => this.#return(target, conduct))
+    onChange(target, "ejected", { ms, inARow: conduct.ejections })
+  }
+
+  #keepOut(target: Target, ms: number, onOver: () => void): void {
+    const { clock } = this.#options
+    target.ejectedUntil = clock.now() + ms
+    this.#ejected.set(target, clock.after(ms, onOver))
   }
 
   #return(target: Target, conduct: Conduct): void {
-    const { clock, onChange, settings } = this.#options
+    this.#takeBack(target, conduct)
+    this.#options.onChange(target, "returned", { ms: 0, inARow: conduct.ejections })
+  }
+
+  #takeBack(target: Target, conduct: Conduct): void {
+    const { clock, settings } = this.#options
     const { connectFailures, earlyResets } = settings()
     conduct.connectFailures = Math.max(0, connectFailures - 1)
     conduct.earlyResets = Math.max(0, earlyResets - 1)
@@ -120,7 +158,6 @@ export class Outlier {
     this.#ejected.delete(target)
     target.ejectedUntil = 0
     target.usableSince = conduct.returnedAt
-    onChange(target, "returned")
   }
 
   #mayEject(): boolean {

@@ -16,7 +16,14 @@ export interface ClientTableOptions {
   readonly mostIdle?: number
 }
 
-export class ClientTable {
+/** Who keeps count of clients. */
+export interface Clients {
+  /** Undefined when the client may stay, and then `left` has to be called with the same key once; otherwise why not. */
+  admit(key: string): "limit-client" | "rate-client" | undefined
+  left(key: string): void
+}
+
+export class ClientTable implements Clients {
   readonly #options: ClientTableOptions
   readonly #mostIdle: number
   readonly #clients = new Map<string, Client>()

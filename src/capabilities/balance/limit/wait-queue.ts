@@ -7,11 +7,14 @@
 import type { Clock, Timer } from "../../../base/clock.ts"
 import type { LimitSettings } from "../config/settings.ts"
 import { Chain, Link } from "./chain.ts"
+import type { Seats } from "./seats.ts"
 
 export interface WaitQueueOptions {
   readonly clock: Clock
   /** The present ones; asked each time. */
   readonly limits: () => Pick<LimitSettings, "queue" | "queueMs">
+  /** Those who wait in several event loops; default: the limit is for this queue alone. */
+  readonly seats?: Seats | undefined
 }
 
 export interface WaitQueueEntry {
@@ -55,7 +58,7 @@ export class WaitQueue {
   enter(entry: WaitQueueEntry): Waiting | undefined {
     const { queue } = this.#options.limits()
     if (queue <= 0) return undefined
-    if (this.#arrivals.length >= queue && !this.#makeRoom(entry.client)) return undefined
+    if (!this.#takeSeat(queue) && !(this.#makeRoom(entry.client) && this.#takeSeat(queue))) return undefined
     const waiter = new Waiter(entry, this.#options.clock.now(), (one) => this.#drop(one))
     this.#arrivals.append(waiter.arrival)
     const line = this.#lineOf(entry.client)
@@ -87,6 +90,11 @@ export class WaitQueue {
     for (let one = this.#arrivals.first; one !== undefined; one = this.#arrivals.first) this.#drop(one)
   }
 
+  #takeSeat(queue: number): boolean {
+    const { seats } = this.#options
+    return seats === undefined ? this.#arrivals.length < queue : seats.take(queue)
+  }
+
   #makeRoom(client: string): boolean {
     let most = this.#byLength.length - 1
     while (most > 0 && (this.#byLength[most] as Chain<Line>).length === 0) most--
@@ -95,7 +103,7 @@ export class WaitQueue {
     const longest = this.#byLength[most]?.first
     if (longest === undefined || most < own + 2) return false
     this.#lose(longest.waiters.last as Waiter, "queue-full")
-    return this.#arrivals.length < this.#options.limits().queue
+    return true
   }
 
   #lineOf(client: string): Line {
@@ -118,6 +126,7 @@ export class WaitQueue {
   #drop(waiter: Waiter): void {
     if (!waiter.arrival.isLinked) return
     this.#arrivals.remove(waiter.arrival)
+    this.#options.seats?.give()
     const line = this.#lines.get(waiter.entry.client) as Line
     line.waiters.remove(waiter.place)
     if (line.waiters.length > 0) this.#sort(line)

@@ -6,6 +6,7 @@
 import type { Clock } from "../../../base/clock.ts"
 import { hostPortText } from "../../../config/host-port.ts"
 import type { TargetAddress, TargetSettings } from "../config/settings.ts"
+import type { Seats } from "../limit/seats.ts"
 import { PeakEwma } from "./peak-ewma.ts"
 
 /** What an operator said. `drain`: nothing new; `disable`: nothing new, and no checks. */
@@ -36,6 +37,8 @@ export class Target {
   active = 0
   /** Dials under way. */
   pending = 0
+  /** Both, in all event loops; undefined where there is only this one. */
+  seats: Seats | undefined
   /** Connect latency, and how it has grown with load. */
   readonly latency: PeakEwma
   /** The shortest connect that was seen lately, ms: how far away it is. */
@@ -76,7 +79,31 @@ export class Target {
 
   get isFull(): boolean {
     const { maxConnections } = this.settings
-    return maxConnections !== undefined && this.active + this.pending >= maxConnections
+    return maxConnections !== undefined && this.users >= maxConnections
+  }
+
+  /** Connections and dials, of all event loops. */
+  get users(): number {
+    return this.seats === undefined ? this.active + this.pending : this.seats.taken
+  }
+
+  /** A dial is under way from now on. False: another event loop has just taken the last place. */
+  begin(): boolean {
+    if (this.seats !== undefined && !this.seats.take(this.settings.maxConnections)) return false
+    this.pending++
+    return true
+  }
+
+  /** The dial came to nothing. */
+  giveUp(): void {
+    this.pending--
+    this.seats?.give()
+  }
+
+  /** A connection is over. */
+  leave(): void {
+    this.active--
+    this.seats?.give()
   }
 }
 

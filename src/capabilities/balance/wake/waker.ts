@@ -52,6 +52,9 @@ const oneLookMs = 5_000
 const provenMs = 10_000
 const backoffMs = { firstMs: 500, maxMs: 60_000 }
 
+/** What connections need of it. */
+export type Wakes = Pick<Waker, "state" | "watched" | "ready" | "busy" | "idle" | "refused" | "update" | "stop">
+
 export class Waker {
   readonly #options: WakerOptions
   readonly #probe: Probe
@@ -93,6 +96,11 @@ export class Waker {
 
   get state(): WakeState {
     return this.#state
+  }
+
+  /** We hear of its end ourselves. */
+  get watched(): boolean {
+    return this.#machine?.watched === true
   }
 
   /** Those who wait for it now. */
@@ -144,7 +152,7 @@ export class Waker {
    * else runs) counts as asleep then, so that the next `ready` looks again and starts it.
    */
   refused(): void {
-    if (this.#state !== "ready" || this.#machine?.watched === true) return
+    if (this.#state !== "ready" || this.watched) return
     this.#log.warn("wake.lost", { reason: "it was ready, and refuses connections" })
     this.#sleep()
   }

@@ -1,0 +1,272 @@
+/** One balancer on two event loops that share its ports. */
+
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import { createServer } from "node:net"
+import type { AddressInfo, Server, Socket } from "node:net"
+import { resolve } from "node:path"
+import { test } from "node:test"
+import type { TestContext } from "node:test"
+import { until } from "../kit/processes.ts"
+import { RunningBalancer, freePorts } from "../kit/running-balancer.ts"
+import { Visitor, visitMany, visitTarget } from "../kit/visitor.ts"
+
+/** Greets with its name, echoes, and knows how many were there at once. */
+class Greeter {
+  readonly sockets: Set<Socket> = new Set()
+  most = 0
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  static async start(t: TestContext, name: string): Promise<Greeter> {
+    const server = createServer({ allowHalfOpen: true })
+    const greeter = new Greeter(server)
+    server.on("connection", (socket) => {
+      greeter.sockets.add(socket)
+      greeter.most = Math.max(greeter.most, greeter.sockets.size)
+      socket.on("error", () => undefined)
+      socket.on("close", () => greeter.sockets.delete(socket))
+      socket.write(`${name}\n`)
+      socket.pipe(socket)
+    })
+    await once(server.listen(0, "127.0.0.1"), "listening")
+    t.after(() => greeter.stop())
+    return greeter
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  stop(): void {
+    this.#server.close()
+    for (const socket of this.sockets) socket.destroy()
+  }
+}
+
+/** Visitors that have their greeting. */
+async function visitors(port: number, count: number): Promise<Visitor[]> {
+  const all = Array.from({ length: count }, () => new Visitor(port))
+  await Promise.all(all.map((visitor) => visitor.greeting()))
+  return all
+}
+
+function leaveAll(all: readonly Visitor[]): void {
+  for (const visitor of all) visitor[Symbol.dispose]()
+}
+
+const two = { flags: ["--workers", "2"] }
+const crashing = {
+  flags: ["--workers", "2"],
+  env: { NODE_OPTIONS: `--import ${resolve(import.meta.dirname, "../kit/crash-loop.ts")}` },
+}
+
+test("both loops serve the port, and are seen as one", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const targets = await Promise.all(["one", "two"].map((name) => Greeter.start(t, name)))
+  const log = { connections: "all" }
+  const app = { name: "web", ports: [port], targets: targets.map(({ address }) => address) }
+  await using balancer = await RunningBalancer.start({ log, apps: [app] }, two)
+  const served = await visitMany([port], 60)
+  assert.equal((served["one"] ?? 0) + (served["two"] ?? 0), 60)
+  const lines = await balancer.logged("connection.ended", 60)
+  assert.deepEqual(new Set(lines.map(({ loop }) => loop)), new Set([1, 2]))
+  assert.equal(new Set(lines.map(({ id }) => id)).size, 60, "an id twice")
+  const seen = await balancer.app("web")
+  assert.deepEqual([seen.total, seen.active, seen.endings], [60, 0, { done: 60 }])
+  assert.deepEqual(seen.listeners, [{ address: `*:${port}`, state: "listening" }])
+  assert.equal(
+    seen.targets.reduce((sum, { totals }) => sum + totals.connections, 0),
+    60,
+  )
+  assert.equal(
+    seen.duration.counts.reduce((sum, count) => sum + count, 0),
+    60,
+  )
+})
+
+test("limits hold exactly over both loops in a storm, and whoever waits gets the next place", async (t) => {
+  const [app, target, client, queue, open] = (await freePorts(5)) as [number, number, number, number, number]
+  const greeters = await Promise.all(["app", "target", "queue"].map((name) => Greeter.start(t, name)))
+  const [one, two_, three] = greeters as [Greeter, Greeter, Greeter]
+  const config = {
+    "max-connections": 40,
+    apps: [
+      { name: "app", ports: [app], targets: [one.address], limits: { connections: 10 } },
+      { name: "target", ports: [target], targets: [{ address: two_.address, "max-connections": 7 }] },
+      { name: "open", ports: [open], targets: [three.address] },
+      { name: "client", ports: [client], targets: [one.address], limits: { "per-client": 5 } },
+      {
+        name: "queue",
+        ports: [queue],
+        targets: [three.address],
+        limits: { connections: 3, queue: 100, "queue-timeout": "20s" },
+      },
+    ],
+  }
+  await using balancer = await RunningBalancer.start(config, two)
+  for (const [port, most] of [
+    [app, 10],
+    [target, 7],
+    [client, 5],
+    [open, 40],
+  ] as const) {
+    const storm = Array.from({ length: 60 }, () => new Visitor(port))
+    await Promise.all(
+      storm.map((visitor) => visitor.until(() => visitor.received > 0 || visitor.ended !== "open", "a word")),
+    )
+    assert.equal(storm.filter(({ ended }) => ended === "open").length, most, `at ${port}`)
+    leaveAll(storm)
+    await until(async () => (await balancer.admin.snapshot()).connections === 0, "nobody is left")
+  }
+  assert.deepEqual([one.most, two_.most], [10, 7])
+  // Each of them leaves when it was served: the places go round both loops.
+  three.most = 0
+  const served = await visitMany([queue], 80, 35)
+  assert.deepEqual(served, { queue: 80 })
+  assert.ok(three.most <= 3, `${three.most} at once`)
+  const everybody = await visitors(app, 10)
+  const more = [...(await visitors(target, 7)), ...(await visitors(client, 5)), ...(await visitors(queue, 3))]
+  assert.equal((await balancer.admin.snapshot()).connections, 25)
+  leaveAll([...everybody, ...more])
+})
+
+test("a reload holds in both loops or in none, and connections stay", async (t) => {
+  const ports = (await freePorts(2)) as [number, number]
+  const [one, two_] = (await Promise.all(["one", "two"].map((name) => Greeter.start(t, name)))) as [Greeter, Greeter]
+  const config = (port: readonly number[], greeter: Greeter) => ({
+    apps: [{ name: "web", ports: port, targets: [greeter.address] }],
+  })
+  await using balancer = await RunningBalancer.start(config([ports[0]], one), two)
+  const staying = await visitors(ports[0], 8)
+  balancer.replace(config(ports, two_))
+  await balancer.admin.reload()
+  assert.deepEqual(await visitMany(ports, 40), { two: 40 })
+  await Promise.all(staying.map((visitor) => visitor.echoes("still here")))
+  balancer.replace(
+    `{"apps": [{"name": "web", "ports": [${ports[0]}], "targets": ["x:1"], "tls": {"cert": "no.pem", "key": "no.key"}}]}`,
+  )
+  await assert.rejects(balancer.admin.reload())
+  assert.deepEqual(await visitMany(ports, 20), { two: 20 })
+  balancer.replace(config([ports[1]], two_))
+  await balancer.admin.reload()
+  using refused = new Visitor(ports[0])
+  assert.equal(await refused.end(), "refused")
+  leaveAll(staying)
+})
+
+test("operators' words hold in both loops", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const greeters = await Promise.all(["one", "two", "three"].map((name) => Greeter.start(t, name)))
+  const [one, two_, three] = greeters as [Greeter, Greeter, Greeter]
+  const config = { apps: [{ name: "web", ports: [port], targets: [one.address, two_.address] }] }
+  await using balancer = await RunningBalancer.start(config, two)
+  await balancer.admin.target("web", one.address, { orders: "drain" })
+  assert.deepEqual(await visitMany([port], 30), { two: 30 })
+  await balancer.admin.addTarget("web", three.address)
+  await balancer.admin.removeTarget("web", two_.address)
+  assert.deepEqual(await visitMany([port], 30), { three: 30 })
+  const staying = await visitors(port, 6)
+  const live = await balancer.admin.connections(100)
+  assert.equal(new Set(live.map(({ id }) => id)).size, 6)
+  for (const { id } of live) await balancer.admin.cut(id)
+  assert.deepEqual(await Promise.all(staying.map((visitor) => visitor.end())), Array(6).fill("RST"))
+})
+
+test("a stop waits for the connections of both loops", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const greeter = await Greeter.start(t, "one")
+  await using balancer = await RunningBalancer.start(
+    { drain: "10s", apps: [{ name: "web", ports: [port], targets: [greeter.address] }] },
+    two,
+  )
+  const staying = await visitors(port, 8)
+  balancer.command.kill("SIGTERM")
+  await until(async () => {
+    using late = new Visitor(port)
+    await late.until(() => late.received > 0 || late.ended !== "open", "a word or a refusal")
+    return late.ended === "refused"
+  }, "nobody new comes in")
+  for (const visitor of staying) {
+    await visitor.echoes("the last words")
+    await visitor.leave()
+  }
+  assert.equal((await balancer.command.ended).code, 0)
+})
+
+test("a loop that dies comes back, and what it held is free", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const greeter = await Greeter.start(t, "one")
+  const app = { name: "web", ports: [port], targets: [greeter.address], limits: { connections: 12 } }
+  await using balancer = await RunningBalancer.start({ log: { connections: "all" }, apps: [app] }, crashing)
+  const before = await visitors(port, 12)
+  assert.equal((await balancer.admin.snapshot()).connections, 12)
+  balancer.command.kill("SIGUSR1")
+  const [died] = await balancer.logged("loop.died")
+  assert.match(String(died?.["reason"]), /crashed by a test/)
+  await Promise.all(
+    before.map((visitor) => visitor.until(() => visitor.ended !== "open" || visitor.received > 0, "a fate")),
+  )
+  await until(async () => (await balancer.admin.snapshot()).connections < 12, "the places of the dead loop are free")
+  await until(() => before.some(({ ended }) => ended !== "open"), "its connections are gone")
+  const left = before.filter(({ ended }) => ended === "open")
+  assert.ok(left.length < 12 && (await balancer.admin.snapshot()).connections === left.length)
+  await Promise.all(left.map((visitor) => visitor.echoes("not concerned")))
+  leaveAll(before)
+  await until(async () => {
+    const died_ = died?.["loop"]
+    await visitMany([port], 8, 4)
+    return balancer.log("connection.ended").some(({ loop, ending }) => loop === died_ && ending === "done")
+  }, "the loop serves again")
+})
+
+test("checks are made once, and what they find holds in both loops", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const [one, two_] = (await Promise.all(["one", "two"].map((name) => Greeter.start(t, name)))) as [Greeter, Greeter]
+  const health = { check: "tcp", interval: "100ms", fall: 1, rise: 1 }
+  const app = { name: "web", ports: [port], targets: [one.address, two_.address], health }
+  await using balancer = await RunningBalancer.start({ apps: [app] }, two)
+  const down = one.port
+  one.stop()
+  await until(async () => (await balancer.app("web")).targets[0]?.healthy === false, "the check has found it")
+  assert.deepEqual(await visitMany([port], 30), { two: 30 })
+  const seen = await balancer.app("web")
+  assert.deepEqual([seen.targets[0]?.totals.connectFailures, seen.targets[0]?.totals.retries], [0, 0])
+  assert.ok(down > 0)
+})
+
+test("a herd at both loops starts a sleeping target once", async (t) => {
+  const [port, own] = (await freePorts(2)) as [number, number]
+  const code = `require("net").createServer({allowHalfOpen:true},s=>{s.on("error",()=>{});s.write("up\\n");s.pipe(s)}).listen(${own},"127.0.0.1")`
+  const wake = { command: [process.execPath, "-e", code], idle: "300ms", timeout: "20s" }
+  const app = { name: "web", ports: [port], targets: [{ address: `127.0.0.1:${own}`, wake }] }
+  await using balancer = await RunningBalancer.start({ apps: [app] }, two)
+  assert.deepEqual(await visitMany([port], 60, 60), { up: 60 })
+  const seen = await balancer.app("web")
+  assert.equal(seen.targets[0]?.totals.wakes, 1)
+  await until(async () => (await balancer.app("web")).targets[0]?.wake === "asleep", "it sleeps when nobody is there")
+  assert.equal(await visitTarget(port), "up")
+  assert.equal((await balancer.app("web")).targets[0]?.totals.wakes, 2)
+  t.diagnostic("one start for 60, another one after the sleep")
+})
+
+test("a port that another process has is not shared with it", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const greeter = await Greeter.start(t, "one")
+  const config = { apps: [{ name: "web", ports: [port], targets: [greeter.address] }] }
+  await using first = await RunningBalancer.start(config, two)
+  await using second = await RunningBalancer.start(config, two)
+  assert.equal((await second.app("web")).listeners[0]?.state, "retrying")
+  assert.deepEqual(await visitMany([port], 20), { one: 20 })
+  assert.equal((await first.app("web")).total, 20)
+  first.command.kill()
+  await until(async () => (await second.app("web")).listeners[0]?.state === "listening", "the port is taken over")
+  assert.deepEqual(await visitMany([port], 10), { one: 10 })
+})
