@@ -80,7 +80,7 @@ export class Balancer implements Engine {
       resolveMs: () => this.#settings.resolveMs,
       resolve: () => this.#settings.resolve,
     })
-    this.#shaper = new Shaper({ clock, settings })
+    this.#shaper = new Shaper({ clock, settings, share: team?.share ?? 1 })
     const resolve = () => this.#settings.resolve
     this.#surroundings = { clock, random, log, names: this.#names, resolve, callAgents, team }
     this.#seats = team?.seats("all")
@@ -139,6 +139,11 @@ export class Balancer implements Engine {
   hear(word: Word): void {
     if (word.kind !== "tickets") this.#apps.get(word.app)?.hear(word)
     else for (const { gate } of this.#ports.values()) gate.changeTickets()
+  }
+
+  /** What it has used of bandwidth that event loops share; its parts from now on. */
+  get bandwidth(): Pick<Shaper, "demands" | "divide"> {
+    return this.#shaper
   }
 
   /** All that another event loop has to know when it begins. */

@@ -16,6 +16,8 @@ export interface Team {
    * there.
    */
   readonly isKeeper: boolean
+  /** What it has of bandwidth at first, 0 to 1. */
+  readonly share: number
   /** A count of all loops together: of everything, of an app, of those that wait for it, of a target of it. */
   seats(kind: SeatKind, app?: string, target?: string): Seats
   clients(app: string, limits: () => LimitSettings): Clients

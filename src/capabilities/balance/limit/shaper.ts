@@ -13,6 +13,7 @@
 
 import type { Clock, Timer } from "../../../base/clock.ts"
 import type { AppSettings, Settings, TierSettings } from "../config/settings.ts"
+import type { Demand, Part } from "./cap-parts.ts"
 import { Chain, Link } from "./chain.ts"
 import { Heap } from "./heap.ts"
 import { Valve } from "./valve.ts"
@@ -21,6 +22,13 @@ import type { Claim, Claimant } from "./valve.ts"
 /** What of the settings counts here. */
 export interface ShaperSettings extends Pick<Settings, "bandwidth" | "tiers"> {
   readonly apps: readonly Pick<AppSettings, "name" | "bandwidth">[]
+}
+
+export interface ShaperOptions {
+  readonly clock: Clock
+  readonly settings: ShaperSettings
+  /** What this event loop has of each cap until `divide` says otherwise, 0 to 1. Default: all. */
+  readonly share?: number
 }
 
 /** From client to target is `up`. */
@@ -64,9 +72,16 @@ export class Shaper {
   #tiers = new Map<string, Scope>()
   /** Clients' valves that nobody uses and that are not full: a client that came back would be richer than it was. */
   readonly #emptied = new Chain<ClientValve>()
+  /** Of a cap, what this event loop has at first. */
+  readonly #firstShare: number
+  /** By name of a cap or of a client's rate; where there is none, a cap has the first share, and a client all. */
+  readonly #shares = new Map<string, Part>()
+  #demandsAt: number
 
-  constructor({ clock, settings }: { readonly clock: Clock; readonly settings: ShaperSettings }) {
+  constructor({ clock, settings, share = 1 }: ShaperOptions) {
     this.#clock = clock
+    this.#firstShare = share
+    this.#demandsAt = clock.now()
     this.update(settings)
   }
 
@@ -92,22 +107,26 @@ export class Shaper {
    */
   update(settings: ShaperSettings): void {
     const now = this.#clock.now()
-    const cap = (old: Valve | undefined, rate: number | undefined) => {
-      if (rate === undefined) return undefined
+    const cap = (old: Valve | undefined, full: number | undefined, name: string) => {
+      if (full === undefined) return undefined
+      const rate = full * (this.#shares.get(name)?.share ?? this.#firstShare)
       old?.setRate(rate, now)
-      return old ?? new Valve(rate, now)
+      const valve = old ?? new Valve(rate, now)
+      valve.full = full
+      return valve
     }
     const { bandwidth } = settings
-    this.#all = { up: cap(this.#all.up, bandwidth.up), down: cap(this.#all.down, bandwidth.down) }
+    this.#all = { up: cap(this.#all.up, bandwidth.up, "up all"), down: cap(this.#all.down, bandwidth.down, "down all") }
     const apps = new Map<string, Scope>()
     for (const app of settings.apps) {
       const old = this.#apps.get(app.name)
       const { connection, client } = app.bandwidth
       const caps = {
-        up: cap(old?.caps.up, app.bandwidth.app.up),
-        down: cap(old?.caps.down, app.bandwidth.app.down),
+        up: cap(old?.caps.up, app.bandwidth.app.up, `up app ${app.name}`),
+        down: cap(old?.caps.down, app.bandwidth.app.down, `down app ${app.name}`),
       }
-      apps.set(app.name, { connection, client, caps, weight: 1, clients: old?.clients ?? noClients() })
+      const name = `app ${app.name}`
+      apps.set(app.name, { name, connection, client, caps, weight: 1, clients: old?.clients ?? noClients() })
     }
     this.#apps = apps
     const tiers = new Map<string, Scope>()
@@ -126,6 +145,55 @@ export class Shaper {
     flow.claim(claims, now)
     this.#flows.add(flow)
     return flow
+  }
+
+  /** What was used since the last call of what other event loops have a part in. */
+  demands(): Demand[] {
+    const now = this.#clock.now()
+    const seconds = Math.max(0.001, (now - this.#demandsAt) / 1_000)
+    this.#demandsAt = now
+    const demands: Demand[] = []
+    for (const [cap, valve] of this.#shared()) {
+      const usage = valve.usage(mostMembers)
+      if (usage === undefined) continue
+      const { bytes, hungry, members } = usage
+      demands.push({ cap, rate: valve.full, used: bytes / seconds, hungry, members })
+    }
+    return demands
+  }
+
+  /** This event loop's parts from now on; of what is not named it has as much as before. */
+  divide(parts: readonly Part[]): void {
+    const now = this.#clock.now()
+    for (const part of parts) {
+      if (part.share === 1 && isClientCap(part.cap)) this.#shares.delete(part.cap)
+      else this.#shares.set(part.cap, part)
+    }
+    const named = new Map(parts.map((part) => [part.cap, part]))
+    for (const [cap, valve] of this.#shared()) {
+      const part = named.get(cap)
+      if (part === undefined) continue
+      valve.setRate(valve.full * part.share, now)
+      valve.split(new Map(part.split))
+      if (valve.isWaitedFor) this.wait(valve, now)
+    }
+  }
+
+  /** Caps, and clients' rates as far as they are used. */
+  *#shared(): Iterable<[string, Valve]> {
+    if (this.#all.up !== undefined) yield ["up all", this.#all.up]
+    if (this.#all.down !== undefined) yield ["down all", this.#all.down]
+    for (const scopes of [this.#apps, this.#tiers]) {
+      for (const { name, caps, clients } of scopes.values()) {
+        for (const direction of ["up", "down"] as const) {
+          const cap = caps[direction]
+          if (cap !== undefined) yield [`${direction} ${name}`, cap]
+          for (const [client, valve] of clients[direction]) {
+            if (valve.claims > 0) yield [clientCap(direction, name, client), valve]
+          }
+        }
+      }
+    }
   }
 
   stop(): void {
@@ -183,7 +251,7 @@ export class Shaper {
     const scope = tierScope?.client[direction] === undefined ? appScope : tierScope
     const clientRate = scope?.client[direction]
     if (scope !== undefined && clientRate !== undefined) {
-      const valve = this.#clientValve(scope.clients[direction], key, clientRate, now)
+      const valve = this.#clientValve(scope, direction, key, clientRate, now)
       claims.push(valve.join(flow, undefined, 1))
     }
     const cap = appScope?.caps[direction]
@@ -193,7 +261,10 @@ export class Shaper {
     return claims
   }
 
-  #clientValve(valves: Map<string, ClientValve>, key: string, rate: number, now: number): Valve {
+  #clientValve(scope: Scope, direction: Direction, key: string, full: number, now: number): Valve {
+    const valves = scope.clients[direction]
+    const part = this.#shares.size === 0 ? undefined : this.#shares.get(clientCap(direction, scope.name, key))
+    const rate = full * (part?.share ?? 1)
     let valve = valves.get(key)
     if (valve === undefined) {
       valve = new ClientValve(rate, now, valves, key)
@@ -202,6 +273,7 @@ export class Shaper {
       this.#emptied.remove(valve.emptied)
       if (valve.rate !== rate) valve.setRate(rate, now)
     }
+    valve.full = full
     return valve
   }
 
@@ -339,20 +411,34 @@ const noCaps: Caps = { up: undefined, down: undefined }
 
 /** An app or a tier. */
 interface Scope extends Pick<AppSettings["bandwidth"], "connection" | "client"> {
+  /** `app web`, `tier gold`. */
+  readonly name: string
   readonly caps: Caps
   readonly weight: number
   readonly clients: { readonly up: Map<string, ClientValve>; readonly down: Map<string, ClientValve> }
 }
 
-function tierScope({ bandwidth, weight }: TierSettings, old: Scope | undefined): Scope {
+function tierScope({ name, bandwidth, weight }: TierSettings, old: Scope | undefined): Scope {
   const { connection, client } = bandwidth
-  return { connection, client, caps: noCaps, weight, clients: old?.clients ?? noClients() }
+  return { name: `tier ${name}`, connection, client, caps: noCaps, weight, clients: old?.clients ?? noClients() }
 }
 
 function noClients(): Scope["clients"] {
   return { up: new Map(), down: new Map() }
 }
 
+function clientCap(direction: Direction, scope: string, client: string): string {
+  return `${clientMark}${direction} ${scope}\n${client}`
+}
+
+/** Whether a cap is the rate of one client, which is whole where no other event loop knows that client. */
+export function isClientCap(cap: string): boolean {
+  return cap.startsWith(clientMark)
+}
+
+const clientMark = "client "
+/** Of a cap, in one report. */
+const mostMembers = 1_024
 /** Nobody is woken sooner, ms: timers are not finer, and what comes together is done together. */
 const tickMs = 1
 /** Clients' valves that are remembered without a connection. */

@@ -25,6 +25,8 @@ export class Valve implements HeapItem {
   dueAt = 0
   /** Claims on it. */
   claims = 0
+  /** The whole rate, where this one is a part of it. */
+  full: number
   #rate: number
   /** Bytes that may pass now, as of `#at`; below 0 is a debt. */
   #level: number
@@ -35,6 +37,9 @@ export class Valve implements HeapItem {
   #round = 0
   #active = 0
   #activeBefore = 0
+  /** Since the last `usage`: bytes that passed, and whether somebody had to wait. */
+  #used = 0
+  #hasWaited = false
   readonly #waiting = new Heap<Member>((a, b) => a.position < b.position)
   readonly #members = new Map<string, Member>()
   /** Those without claims that have had more than others: were they forgotten, it would pay to come back. */
@@ -43,6 +48,7 @@ export class Valve implements HeapItem {
   /** Bytes/s, above 0. */
   constructor(rate: number, now: number) {
     this.#rate = rate
+    this.full = rate
     this.#at = now
     this.#level = this.#depth
   }
@@ -86,12 +92,13 @@ export class Valve implements HeapItem {
   charge(claim: Claim, bytes: number, now: number): void {
     const more = bytes - claim.paid
     claim.paid = 0
+    this.#used += bytes
     if (bytes > 0) claim.last = bytes
     if (more === 0) return
     this.#fill(now)
     this.#level -= more
     const { member } = claim
-    member.position += more / member.weight
+    member.position += (more * member.loops) / member.weight
     if (member.heapIndex >= 0) this.#waiting.move(member)
   }
 
@@ -109,6 +116,7 @@ export class Valve implements HeapItem {
       this.#position = Math.max(this.#position, member.position)
       return true
     }
+    this.#hasWaited = true
     member.waiting.append(claim.link)
     if (member.heapIndex < 0) this.#waiting.add(member)
     return false
@@ -116,6 +124,27 @@ export class Valve implements HeapItem {
 
   get isWaitedFor(): boolean {
     return this.#waiting.length > 0
+  }
+
+  /** What has happened since the last call; undefined: nothing. */
+  usage(mostMembers: number): ValveUsage | undefined {
+    const bytes = this.#used
+    const hungry = this.#hasWaited || this.isWaitedFor
+    this.#used = 0
+    this.#hasWaited = false
+    if (bytes === 0 && !hungry) return undefined
+    const members: [string, number][] = []
+    for (const { key, weight, round } of this.#members.values()) {
+      if (key === undefined || round < this.#round - 1) continue
+      members.push([key, weight])
+      if (members.length === mostMembers) break
+    }
+    return { bytes, hungry, members }
+  }
+
+  /** These share other event loops' parts as well; all others do not. */
+  split(loops: ReadonlyMap<string, number>): void {
+    for (const member of this.#members.values()) member.loops = loops.get(member.key ?? "") ?? 1
   }
 
   /** It has no debt, and nothing is saved up that a new one would not have. */
@@ -133,7 +162,7 @@ export class Valve implements HeapItem {
       const bytes = claim.last === 0 ? this.piece : claim.last
       claim.paid += bytes
       this.#level -= bytes
-      member.position += bytes / member.weight
+      member.position += (bytes * member.loops) / member.weight
       if (member.waiting.length === 0) this.#waiting.remove(member)
       else this.#waiting.move(member)
       claim.claimant.passed(claim, now)
@@ -220,6 +249,13 @@ export class Claim {
   }
 }
 
+export interface ValveUsage {
+  readonly bytes: number
+  readonly hungry: boolean
+  /** Those with a key that were active, with their weights. */
+  readonly members: readonly (readonly [key: string, weight: number])[]
+}
+
 /** Whoever has one part of a valve. */
 class Member implements HeapItem {
   heapIndex = -1
@@ -227,6 +263,8 @@ class Member implements HeapItem {
   /** Bytes it has had, divided by its weight. */
   position: number
   weight = 1
+  /** Event loops in which it has a part. */
+  loops = 1
   claims = 0
   /** In which it was active last. */
   round: number = -Infinity

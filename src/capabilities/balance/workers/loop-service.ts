@@ -9,6 +9,7 @@ import type { Word } from "../engine/team.ts"
 import { Endings } from "../observe/endings.ts"
 import { forwardedLog } from "./forwarded-log.ts"
 import { LoopTeam } from "./loop-team.ts"
+import { demandsMs, limitsBandwidth } from "./cap-desk.ts"
 import type { Answers, Failure, FromLoop, LoopTask, Question, ToLoop } from "./messages.ts"
 import { RemoteWaker } from "./remote-waker.ts"
 import type { WakeLine } from "./remote-waker.ts"
@@ -23,6 +24,7 @@ export class LoopService {
   readonly #wakers: Map<string, RemoteWaker> = new Map()
   readonly #answers: Map<number, (failure: Failure | undefined) => void> = new Map()
   #lastAsk = 0
+  #isStopped = false
 
   /** Listens at once. */
   constructor(task: LoopTask, send: (message: FromLoop) => void, onOver: () => void) {
@@ -53,6 +55,7 @@ export class LoopService {
     // Nobody comes in before it is known who may not be used.
     for (const word of words) this.#hear(word)
     this.#balancer.update(settings)
+    this.#tellDemands()
   }
 
   readonly take = (message: ToLoop): void => {
@@ -83,6 +86,7 @@ export class LoopService {
         this.#balancer.reloadFiles()
         return
       case "parts":
+        this.#balancer.bandwidth.divide(message.parts)
         return
       case "stop":
         void this.#stop(message.graceMs)
@@ -109,6 +113,15 @@ export class LoopService {
     }
   }
 
+  #tellDemands(): void {
+    systemClock.after(demandsMs, () => {
+      if (this.#isStopped) return
+      const demands = limitsBandwidth(this.#balancer.settings) ? this.#balancer.bandwidth.demands() : []
+      if (demands.length > 0) this.#send({ kind: "demands", demands })
+      this.#tellDemands()
+    })
+  }
+
   #hear(word: Word): void {
     if (word.kind === "target" && word.wake !== undefined) this.#waker(word.app, word.target).hear(word.wake)
     this.#balancer.hear(word)
@@ -117,6 +130,7 @@ export class LoopService {
   async #stop(graceMs: number): Promise<void> {
     await this.#balancer.stop(graceMs)
     await this.#endings.stop()
+    this.#isStopped = true
     this.#send({ kind: "stopped" })
     this.#onOver()
   }

@@ -22,6 +22,7 @@ export interface LoopTeamOptions {
 
 export class LoopTeam implements Team {
   readonly isKeeper: boolean
+  readonly share: number
   readonly seats: Team["seats"]
   readonly clients: Team["clients"]
   readonly rate: Team["rate"]
@@ -37,6 +38,7 @@ export class LoopTeam implements Team {
     const cells = new ClientCells(memory.clients, memory.tally.loops, loop)
     const ids = new Ids(memory.ids)
     this.isKeeper = wakes === undefined
+    this.share = 1 / Math.max(1, memory.tally.loops - 1)
     this.counters = counters
     this.ticketSecret = ticketSecret
     this.tell = tell

@@ -26,6 +26,7 @@ import { Tally } from "../limit/tally.ts"
 import type { AppSnapshot } from "../observe/snapshot.ts"
 import type { Target } from "../target/target.ts"
 import { Termination } from "../tls/termination.ts"
+import { CapDesk } from "./cap-desk.ts"
 import { LoopTeam } from "./loop-team.ts"
 import { LoopThread } from "./loop-thread.ts"
 import { departed, mergeSnapshots } from "./merge-snapshots.ts"
@@ -70,6 +71,7 @@ export class Loops implements Engine {
   readonly #main: Balancer
   readonly #claims: PortClaims
   readonly #places: readonly Place[]
+  readonly #caps: CapDesk
   readonly #ready: Promise<void>
   #settings: Settings
   /** Updates and starts of loops, one after the other. */
@@ -100,6 +102,12 @@ export class Loops implements Engine {
     this.#main = new Balancer({ ...options, settings: mainPart(settings), shared: true, team: this.#team })
     this.#claims = new PortClaims({ clock, log, onLate: () => this.#openLate() })
     this.#places = Array.from({ length: loops }, (_, at) => this.#newPlace(at + 1))
+    this.#caps = new CapDesk({
+      clock,
+      loops: loops + 1,
+      tell: (loop, parts) => this.#places[loop - 1]?.thread?.tell({ kind: "parts", parts }),
+      keeper: this.#main,
+    })
     this.#ready = this.#inTurn(() => this.#startAll())
     this.#changeTicketsDaily()
   }
@@ -178,6 +186,7 @@ export class Loops implements Engine {
     this.#isStopping = true
     this.#ticketTimer?.cancel()
     this.#claims.stop()
+    this.#caps.stop()
     for (const { restart } of this.#places) restart?.cancel()
     // Whatever is under way may start a thread.
     await this.#work.catch(() => undefined)
@@ -219,6 +228,8 @@ export class Loops implements Engine {
       throw error
     }
     this.#settings = settings
+    // What a reload changes by itself, such as the health of what is no longer checked.
+    for (const word of this.#main.words()) if (word.kind === "target") this.#spread(word, undefined)
     if (settings.workers !== before.workers) {
       this.#log.warn("config.later", { reason: "another number of workers holds from the next start on" })
     }
@@ -316,8 +327,13 @@ export class Loops implements Engine {
       case "use":
         place.desk.use(message)
         return
-      default:
+      case "demands":
+        this.#caps.take(place.loop, message.demands)
         return
+      case "answer":
+      case "failed":
+      case "stopped":
+      // The thread has taken them.
     }
   }
 
