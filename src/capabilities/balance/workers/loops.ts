@@ -94,7 +94,7 @@ export class Loops implements Engine {
     this.#team = new LoopTeam({
       loop: 0,
       memory: this.#memory,
-      counters: this.#plan.follow(settings),
+      counters: this.#plan.follow(settings, settings),
       ticketSecret: randomBytes(32),
       tell: (word) => this.#spread(word, undefined),
       wakes: undefined,
@@ -214,7 +214,7 @@ export class Loops implements Engine {
   async #update(settings: Settings): Promise<void> {
     const before = this.#settings
     checkCertificates(settings, this.#clock)
-    this.#team.counters = this.#plan.follow(settings)
+    this.#team.counters = this.#plan.follow(settings, before)
     this.#main.update(mainPart(settings))
     try {
       await this.#claims.follow(sharedPorts(settings))

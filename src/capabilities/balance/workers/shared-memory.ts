@@ -42,19 +42,25 @@ export class CounterPlan {
     this.#most = most
   }
 
-  /** Each count of these settings has its place. Throws `limit`, and then nothing has changed. */
-  follow(settings: Settings): Counters {
+  /**
+   * Each count of these settings has its place, and those that hold until then keep theirs. Throws `limit`, and then
+   * nothing has changed.
+   */
+  follow(settings: Settings, present: Settings): Counters {
     const names = namesOf(settings)
-    for (const [name, place] of this.#places) {
-      if (names.has(name) || this.#tally.count(place) !== 0) continue
-      this.#places.delete(name)
-      this.#free.push(place)
-    }
+    const kept = namesOf(present)
+    const unused = [...this.#places].filter(
+      ([name, place]) => !names.has(name) && !kept.has(name) && this.#tally.count(place) === 0,
+    )
     const missing = [...names].filter((name) => !this.#places.has(name))
-    if (missing.length > this.#free.length + this.#most - this.#next) {
+    if (missing.length > this.#free.length + unused.length + this.#most - this.#next) {
       throw new RdvError("limit", `The event loops can share ${this.#most} counts, and this file needs more`, {
         mend: "restart the balancer with it",
       })
+    }
+    for (const [name, place] of unused) {
+      this.#places.delete(name)
+      this.#free.push(place)
     }
     for (const name of missing) this.#places.set(name, this.#free.pop() ?? this.#next++)
     return new Map(this.#places)
