@@ -45,10 +45,10 @@ const at = (port: number) => `127.0.0.1:${port}`
 
 test("what operators said of targets outlives reloads that say nothing new of these", async (t) => {
   const { control, state, says, effective } = await controlled(t)
-  control.target("app", at(1), { weight: 5 })
-  control.removeTarget("app", at(2))
-  control.addTarget("app", at(3))
-  control.target("app", at(3), { weight: 7 })
+  await control.target("app", at(1), { weight: 5 })
+  await control.removeTarget("app", at(2))
+  await control.addTarget("app", at(3))
+  await control.target("app", at(3), { weight: 7 })
   assert.deepEqual(effective(), ["1×5", "3×7"])
   state.file = says(1, 2, 4)
   assert.deepEqual(await control.reload(), { changed: ["app app: target 127.0.0.1:4 added"] })
@@ -57,9 +57,9 @@ test("what operators said of targets outlives reloads that say nothing new of th
 
 test("what the file says anew of a target counts, and the rest stays", async (t) => {
   const { control, state, says, effective } = await controlled(t)
-  control.target("app", at(1), { weight: 5 })
-  control.removeTarget("app", at(2))
-  control.addTarget("app", at(3))
+  await control.target("app", at(1), { weight: 5 })
+  await control.removeTarget("app", at(2))
+  await control.addTarget("app", at(3))
   state.file = says(targetOf(1, { weight: 2 }), 2, targetOf(3, { weight: 4 }))
   await control.reload()
   assert.deepEqual(effective(), ["1×2", "3×4"])
@@ -67,30 +67,30 @@ test("what the file says anew of a target counts, and the rest stays", async (t)
 
 test("a target that was added, weighted, removed and added again begins anew", async (t) => {
   const { control, effective } = await controlled(t)
-  control.addTarget("app", at(3))
-  control.target("app", at(3), { weight: 7 })
-  control.removeTarget("app", at(3))
-  control.addTarget("app", at(3))
+  await control.addTarget("app", at(3))
+  await control.target("app", at(3), { weight: 7 })
+  await control.removeTarget("app", at(3))
+  await control.addTarget("app", at(3))
   assert.deepEqual(effective(), ["1×1", "2×1", "3×1"])
-  control.removeTarget("app", at(1))
-  control.addTarget("app", at(1))
+  await control.removeTarget("app", at(1))
+  await control.addTarget("app", at(1))
   assert.deepEqual(effective(), ["1×1", "2×1", "3×1"])
 })
 
 test("a reload that is refused takes nothing back of what operators said", async (t) => {
   const { control, state, says, effective } = await controlled(t)
-  control.target("app", at(1), { weight: 5 })
+  await control.target("app", at(1), { weight: 5 })
   state.file = says(targetOf(1, { weight: 2 }), targetOf(2, { tls: missing }))
   await assert.rejects(control.reload(), { code: "usage" })
   assert.deepEqual(effective(), ["1×5", "2×1"])
   // What is applied next stands on the same ground.
-  control.target("app", at(2), { weight: 3 })
+  await control.target("app", at(2), { weight: 3 })
   assert.deepEqual(effective(), ["1×5", "2×3"])
   state.file = says(targetOf(1, { weight: 2 }), 2)
   state.follow = () => Promise.reject(new RdvError("in_use", "the door is taken"))
   await assert.rejects(control.reload(), { code: "in_use" })
   assert.deepEqual(effective(), ["1×5", "2×3"])
-  const { reloads } = control.snapshot()
+  const { reloads } = await control.snapshot()
   assert.deepEqual([reloads.good, reloads.bad, reloads.lastError], [0, 2, "the door is taken"])
 })
 
@@ -101,7 +101,7 @@ test("an operator's word in the middle of a reload is a word about the new confi
   state.file = says(1, 2, 4)
   const reloaded = control.reload()
   await new Promise((resolve) => setImmediate(resolve))
-  control.target("app", at(4), { weight: 9 })
+  await control.target("app", at(4), { weight: 9 })
   opening.resolve()
   await reloaded
   assert.deepEqual(effective(), ["1×1", "2×1", "4×9"])
@@ -112,12 +112,12 @@ test("a word that cannot be followed is as if it had not been said", async (t) =
   const refuse = t.mock.method(balancer, "update", () => {
     throw new RdvError("usage", "a certificate cannot be read")
   })
-  assert.throws(() => control.target("app", at(1), { weight: 5, orders: "drain" }), { code: "usage" })
-  assert.throws(() => control.removeTarget("app", at(2)), { code: "usage" })
-  assert.throws(() => control.addTarget("app", at(3)), { code: "usage" })
+  await assert.rejects(control.target("app", at(1), { weight: 5, orders: "drain" }), { code: "usage" })
+  await assert.rejects(control.removeTarget("app", at(2)), { code: "usage" })
+  await assert.rejects(control.addTarget("app", at(3)), { code: "usage" })
   refuse.mock.restore()
   assert.equal(balancer.app("app").pool.targets[0]?.orders, "serve")
-  control.addTarget("app", at(4))
+  await control.addTarget("app", at(4))
   assert.deepEqual(effective(), ["1×1", "2×1", "4×1"])
 })
 
@@ -142,7 +142,7 @@ test("what the machine adds to the file is in force after reloads and words, and
   const limit = () => balancer.settings.maxConnections
   assert.deepEqual(await control.reload(), { changed: [] })
   assert.equal(limit(), 77)
-  control.target("app", at(1), { weight: 5 })
+  await control.target("app", at(1), { weight: 5 })
   assert.equal(limit(), 77)
   state.file = says(1)
   state.follow = () => Promise.reject(new RdvError("in_use", "the door is taken"))
@@ -152,7 +152,7 @@ test("what the machine adds to the file is in force after reloads and words, and
 
 test("what is not there is told with what is", async (t) => {
   const { control } = await controlled(t)
-  assert.throws(() => control.removeTarget("app", at(9)), { mend: "its targets are 127.0.0.1:1, 127.0.0.1:2" })
-  assert.throws(() => control.removeTarget("web", at(1)), { mend: "apps are app" })
-  assert.throws(() => control.addTarget("app", at(1)), /already/)
+  await assert.rejects(control.removeTarget("app", at(9)), { mend: "its targets are 127.0.0.1:1, 127.0.0.1:2" })
+  await assert.rejects(control.removeTarget("web", at(1)), { mend: "apps are app" })
+  await assert.rejects(control.addTarget("app", at(1)), /already/)
 })

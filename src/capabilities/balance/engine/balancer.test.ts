@@ -115,7 +115,7 @@ test("those that are held count against the app's limit", async (t) => {
   const visitors = Array.from({ length: 5 }, () => new Visitor(port))
   t.after(() => visitors.forEach(({ socket }) => socket.destroy()))
   await until(() => visitors.filter(({ ended }) => ended === "RST").length === 3, "three are refused")
-  assert.equal(balancer.app("app").places, 2)
+  assert.equal(balancer.app("app").places.taken, 2)
   balancer.update(app(false))
   await until(() => visitors.filter(({ text }) => text === "hi\n").length === 2, "two are served")
   assert.equal(target.count(), 2)
@@ -127,7 +127,7 @@ test("clients that leave while they are held or queued are noticed, and leave no
   const { balancer, records } = await balanceRig(t, settingsOf([appOf(port, [dead], { limits, whenDown: "hold" })]))
   const visitors = Array.from({ length: 3 }, () => new Visitor(port))
   for (const visitor of visitors) visitor.socket.write("request")
-  await until(() => balancer.app("app").queue.length === 2 && balancer.app("app").places === 1, "they wait")
+  await until(() => balancer.app("app").queue.length === 2 && balancer.app("app").places.taken === 1, "they wait")
   for (const { socket } of visitors) socket.resetAndDestroy()
   await until(() => balancer.connections === 0, "they are gone", 4_000)
   assert.deepEqual(
@@ -135,7 +135,7 @@ test("clients that leave while they are held or queued are noticed, and leave no
     ["client-gone", "client-gone", "client-gone"],
   )
   const app = balancer.app("app")
-  assert.deepEqual([app.places, app.queue.length, app.clients.connections("127.0.0.1")], [0, 0, 0])
+  assert.deepEqual([app.places.taken, app.queue.length, app.clients.connections("127.0.0.1")], [0, 0, 0])
 })
 
 test("what a client has sent and ended while it was held arrives, and its end too", async (t) => {

@@ -21,6 +21,7 @@ export interface Clients {
   /** Undefined when the client may stay, and then `left` has to be called with the same key once; otherwise why not. */
   admit(key: string): "limit-client" | "rate-client" | undefined
   left(key: string): void
+  connections(key: string): number
 }
 
 export class ClientTable implements Clients {

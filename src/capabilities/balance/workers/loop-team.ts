@@ -55,6 +55,7 @@ export class LoopTeam implements Team {
         return cells.admit(`${app}\n${key}`, { most: perClient, perSecond: newPerClientPerSecond }, sharedNow())
       },
       left: (key) => cells.left(`${app}\n${key}`),
+      connections: (key) => cells.connections(`${app}\n${key}`),
     })
     this.rate = (app, perSecond) => ({
       take: () => cells.admit(app, { most: undefined, perSecond }, sharedNow()) === undefined,
