@@ -166,7 +166,8 @@ export class Termination {
     for (const { files, pair } of pairs) {
       const name = `${files.cert}\n${files.key}`
       const kept = this.#watches.get(name)
-      kept?.reload()
+      // What has not changed is not told again.
+      if (kept !== undefined && (kept.pair.cert !== pair.cert || kept.pair.key !== pair.key)) kept.reload()
       const mend = `renew ${files.cert} and its key`
       const told = this.#log.with({ cert: files.cert })
       const watch = kept ?? new PairWatch({ clock, log: told, files, pair, onRenewed: () => this.#renew(), mend })
