@@ -23,7 +23,7 @@ export interface Preface {
 }
 
 export interface PrefaceListener {
-  /** The socket is paused. */
+  /** The socket is paused; it may have ended already. */
   onPreface(preface: Preface): void
   onBadPreface(ending: Ending, detail: string): void
 }
@@ -42,13 +42,13 @@ export class PrefaceReader {
     this.#listener = listener
     socket.on("data", this.#hear)
     socket.on("end", this.#ended)
-    socket.on("close", this.#ended)
+    socket.on("close", this.#gone)
     socket.resume()
   }
 
   /** Hears nothing more. */
   stop(): void {
-    this.#socket.off("data", this.#hear).off("end", this.#ended).off("close", this.#ended)
+    this.#socket.off("data", this.#hear).off("end", this.#ended).off("close", this.#gone)
   }
 
   readonly #hear = (bytes: Buffer): void => {
@@ -60,6 +60,8 @@ export class PrefaceReader {
     if (this.#wants.proxyHeader === "optional" && !this.#wants.hello) this.#done(undefined)
     else this.#fail("client-gone", "it ended before it had said enough")
   }
+
+  readonly #gone = (): void => this.#fail("client-gone", "it broke off before it had said enough")
 
   #read(): void {
     if (this.#wants.proxyHeader !== "off" && !this.#readHeader()) return

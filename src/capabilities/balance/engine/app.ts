@@ -150,6 +150,10 @@ export class App {
     return this.#upstreams.get(target) as Upstream
   }
 
+  allows(address: string): boolean {
+    return this.#access.allows(address)
+  }
+
   /** Why a client may not come in; undefined when it may, and then `take` has to follow. */
   refusal(address: string, clientKey: string): Ending | undefined {
     if (!this.#access.allows(address)) return "denied"

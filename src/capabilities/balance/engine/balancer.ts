@@ -88,6 +88,8 @@ export class Balancer implements Engine {
       clock,
       log,
       tiers: new Tiers(settings.tiers),
+      entering: new Set(),
+      mostEntering: () => Math.max(leastEntering, Math.floor((this.#settings.maxConnections ?? mostEntering) / 2)),
       admit: () => this.#admit(),
       nextId: team === undefined ? () => ++this.#lastId : () => team.nextId(),
       ticketKeys: team && ((app) => team.ticketKeys(app)),
@@ -377,6 +379,10 @@ export class Balancer implements Engine {
     })
   }
 }
+
+/** Connections whose preface is read: half of all that there may be, but so many in any case. */
+const leastEntering = 16
+const mostEntering = 65_536
 
 interface PlannedTenant {
   readonly app: AppSettings

@@ -40,11 +40,20 @@ export interface GateKeeper {
   readonly clock: Clock
   readonly log: Log
   tiers: Tiers
+  /** Of all ports: those whose preface is not over, the oldest first. */
+  readonly entering: Set<Entering>
+  /** So many of these there may be. */
+  readonly mostEntering: () => number
   /** Counts one more, until its app tells that it is over. False: there are more than there may be. */
   admit(): boolean
   nextId(): number
   /** Of TLS tickets for an app; undefined: each port has its own. */
   readonly ticketKeys: ((app: string) => Uint8Array) | undefined
+}
+
+/** A connection whose preface is read. */
+export interface Entering {
+  fail(ending: Ending, detail?: string): void
 }
 
 export class Gate {
@@ -162,6 +171,16 @@ export class Gate {
     return this.#proxyFrom === undefined || this.#proxyFrom.has(socket.remoteAddress ?? "")
   }
 
+  /** @internal No app here takes it, whatever it may say. */
+  denies(socket: Socket): boolean {
+    return this.#tenants.every(({ app }) => !app.allows(socket.remoteAddress ?? ""))
+  }
+
+  /** @internal */
+  has(tenant: Tenant): boolean {
+    return this.#tenants.some(({ app }) => app === tenant.app)
+  }
+
   /** @internal */
   tenantFor(serverName: string | undefined): Tenant | undefined {
     return this.#only ?? this.#names.find(serverName)
@@ -179,12 +198,19 @@ export class Gate {
 
   /** @internal */
   add(entrant: Entrant): void {
+    const { entering, mostEntering } = this.#keeper
     this.#entrants.add(entrant)
+    entering.add(entrant)
+    if (entering.size <= mostEntering()) return
+    // Whoever says nothing must not keep out those who do.
+    const [oldest] = entering
+    oldest?.fail("preface-timeout", "too many others came meanwhile")
   }
 
   /** @internal */
   drop(entrant: Entrant): void {
     this.#entrants.delete(entrant)
+    this.#keeper.entering.delete(entrant)
   }
 
   get clock(): Clock {
@@ -268,11 +294,13 @@ class Entrant implements PrefaceListener {
     this.#gate.add(this)
     this.socket.on("error", ignore)
     if (!this.#reads) {
-      this.onPreface({ header: undefined, hello: undefined, rest: Buffer.alloc(0) })
+      if (this.#gate.denies(this.socket)) this.fail("denied")
+      else this.onPreface({ header: undefined, hello: undefined, rest: Buffer.alloc(0) })
       return
     }
     const wants = this.#gate.wants(this.socket)
-    if (wants.proxyHeader === "require" && !this.#gate.mayTell(this.socket)) {
+    if (wants.proxyHeader === "off" && this.#gate.denies(this.socket)) this.fail("denied")
+    else if (wants.proxyHeader === "require" && !this.#gate.mayTell(this.socket)) {
       this.fail("denied", "its PROXY header does not count")
     } else if (wants.proxyHeader === "off" && !wants.hello) {
       this.onPreface({ header: undefined, hello: undefined, rest: Buffer.alloc(0) })
@@ -295,8 +323,10 @@ class Entrant implements PrefaceListener {
     this.#tenant = tenant
     const termination = this.#gate.termination(tenant)
     if (termination === undefined) {
-      if (rest.length > 0) this.socket.unshift(rest)
-      this.#enter(tenant, this.socket, this.#facts(hello?.serverName ?? header?.authority))
+      // What is put back needs no memory of ours later; behind an end nothing can be.
+      const first = rest.length > 0 && this.socket.readableEnded ? rest : undefined
+      if (rest.length > 0 && first === undefined) this.socket.unshift(rest)
+      this.#enter(tenant, { stream: this.socket, first }, this.#facts(hello?.serverName ?? header?.authority))
     } else termination.secure(this.socket, rest, (result) => this.#secured(tenant, result))
   }
 
@@ -321,16 +351,22 @@ class Entrant implements PrefaceListener {
       this.fail("tls-failed", result.reason)
       return
     }
+    if (!this.#gate.has(tenant)) {
+      result.socket.on("error", ignore)
+      result.socket.destroy()
+      this.fail("stopped", "its app went during the handshake")
+      return
+    }
     const { serverName, alpn, version, commonName } = result
     const facts = { ...this.#facts(serverName), alpn, tls: { version, commonName } }
-    this.#enter(tenant, result.socket, facts)
+    this.#enter(tenant, { stream: result.socket, below: this.socket }, facts)
   }
 
-  #enter(tenant: Tenant, stream: Socket, facts: ClientFacts): void {
+  #enter(tenant: Tenant, client: JointEnd, facts: ClientFacts): void {
     this.#over()
     this.socket.off("error", ignore)
     const arrival = this.#gate.arrive(this, tenant, facts, this.#told(facts.tls?.commonName))
-    this.#gate.enter(tenant, arrival, { stream, below: stream === this.socket ? undefined : this.socket })
+    this.#gate.enter(tenant, arrival, client)
   }
 
   #told(commonName: string | undefined): Told {
