@@ -99,7 +99,8 @@ export class AdminServer {
     server.maxConnections = mostConnections
     server.on("request", (incoming, answer) => this.#take(door, incoming, answer))
     await new Promise<void>((resolve, reject) => {
-      server.once("error", (error: NodeJS.ErrnoException) => {
+      // Once it listens, an error is one client that could not be taken, which must not end the process.
+      server.on("error", (error: NodeJS.ErrnoException) => {
         const taken = error.code === "EADDRINUSE"
         const why = taken ? "is in use" : `cannot be listened at (${error.message})`
         reject(new RdvError(taken ? "in_use" : "usage", `The admin address ${key} ${why}`, { cause: error }))
