@@ -1,5 +1,6 @@
 /** What is known of a connection when it has come in: where, from whom, and what its first bytes said. */
 
+import type { ConnectionRecord } from "./record.ts"
 import type { ClientFacts } from "./upstream.ts"
 
 export interface Arrival {
@@ -22,4 +23,31 @@ export interface Arrival {
   readonly wallAt: number
   /** What the header and the handshake took; undefined without them. */
   readonly prefaceMs: number | undefined
+}
+
+/** What is told of one that is over and has had no target; whoever knows more says more. */
+export function recordOf(arrival: Arrival, app: string, now: number): Omit<ConnectionRecord, "ending"> {
+  const { id, listener, client, facts, tier, wallAt, startedAt, prefaceMs } = arrival
+  return {
+    id,
+    app,
+    listener,
+    client,
+    serverName: facts.serverName,
+    tier,
+    target: undefined,
+    why: "",
+    detail: "",
+    attempts: 0,
+    startedAt: wallAt,
+    queuedMs: undefined,
+    prefaceMs,
+    connectMs: undefined,
+    joinedMs: undefined,
+    firstByteMs: undefined,
+    durationMs: now - startedAt,
+    bytesUp: 0,
+    bytesDown: 0,
+    dials: [],
+  }
 }

@@ -3,8 +3,9 @@
  *
  *     preface ──▶ queued ⇄ dialling ──▶ open ──▶ over
  *
- * The client's bytes stay in its kernel until there is a target, but for one buffer when it has to wait, and a failed dial is repeated elsewhere as long as none
- * of them was sent. Deadlines are looked at from outside (`look`), all connections in one sweep, so that none has a timer.
+ * The client's bytes stay in its kernel until there is a target, but for one buffer when it has to wait, and a failed dial
+ * is repeated elsewhere as long as none of them was sent. Deadlines are looked at from outside (`look`), all connections in
+ * one sweep, so that none has a timer.
  */
 
 import { cutEnd, Joint } from "../../../sockets/joint.ts"
@@ -16,13 +17,14 @@ import type { Flow } from "../limit/shaper.ts"
 import type { Waiting } from "../limit/wait-queue.ts"
 import type { Choice } from "../pool/pool.ts"
 import type { Target } from "../target/target.ts"
+import { recordOf } from "./arrival.ts"
 import type { Arrival } from "./arrival.ts"
+import { chooseTarget } from "./choose.ts"
 import { ClientWatch } from "./client-watch.ts"
 import type { Dial, DialFault, DialListener } from "./dial.ts"
 import type { Ending } from "./ending.ts"
 import { JointWatch } from "./joint-watch.ts"
 import type { ConnectionRecord, DialRecord } from "./record.ts"
-import type { ClientFacts } from "./upstream.ts"
 
 type Phase = "queued" | "dialling" | "open" | "over"
 
@@ -229,24 +231,7 @@ export class Connection implements DialListener, JointWatcher {
 
   /** Of a target that is chosen, a place is taken. */
   #choose(): Choice {
-    const app = this.#app
-    const { pool, breaker } = app
-    let tried: ReadonlySet<Target> = this.#tried ?? none
-    let unresolved: Choice | undefined
-    for (;;) {
-      const choice = pool.choose({ client: this.#arrival.clientKey, tried })
-      if (choice.target === undefined) {
-        if (unresolved?.target?.begin() === true) return unresolved
-        // Targets that only have too many dials under way will take more soon.
-        return tried.size > (this.#tried?.size ?? 0) ? { target: undefined, obstacle: "full" } : choice
-      }
-      if (breaker.admits(choice.target)) {
-        // Nobody waits for a resolver while another target can be dialled.
-        if (!app.upstream(choice.target).isResolved) unresolved ??= choice
-        else if (choice.target.begin()) return choice
-      }
-      tried = new Set(tried).add(choice.target)
-    }
+    return chooseTarget(this.#app, this.#arrival.clientKey, this.#tried ?? none)
   }
 
   /** False: another event loop has just taken the app's last place; then the target's is given back. */
@@ -306,7 +291,7 @@ export class Connection implements DialListener, JointWatcher {
     const app = this.#app
     this.#attemptAt = app.clock.now()
     this.#ticket = app.breaker.began(target)
-    this.#dial = app.upstream(target).dial(this.#facts(), this, how)
+    this.#dial = app.upstream(target).dial(this.#arrival.facts, this, how)
     this.#dial.start()
   }
 
@@ -416,10 +401,6 @@ export class Connection implements DialListener, JointWatcher {
     return true
   }
 
-  #facts(): ClientFacts {
-    return this.#arrival.facts
-  }
-
   #limit(joint: Joint, target: JointEnd): void {
     const flows = this.#app.openFlows(this.#arrival, {
       up: () => joint.up.resume(),
@@ -487,27 +468,19 @@ export class Connection implements DialListener, JointWatcher {
   }
 
   #record(): ConnectionRecord {
-    const { id, startedAt, wallAt, listener, client, facts, tier, prefaceMs } = this.#arrival
+    const { startedAt } = this.#arrival
     const since = (at: number) => (at === 0 ? undefined : at - startedAt)
     return {
-      id,
-      app: this.#app.settings.name,
-      listener,
-      client,
-      serverName: facts.serverName,
-      tier,
+      ...recordOf(this.#arrival, this.#app.settings.name, this.#app.clock.now()),
       target: this.#target?.name,
       why: this.#why,
       ending: this.#ending ?? "failed",
       detail: this.#detail,
       attempts: this.#attempts,
-      startedAt: wallAt,
       queuedMs: this.#queuedMs === 0 ? undefined : this.#queuedMs,
-      prefaceMs,
       connectMs: this.#joinedAt === 0 ? undefined : this.#connectMs,
       joinedMs: since(this.#joinedAt),
       firstByteMs: since(this.#firstByteAt),
-      durationMs: this.#app.clock.now() - startedAt,
       bytesUp: this.#joint?.up.bytes ?? 0,
       bytesDown: this.#joint?.down.bytes ?? 0,
       dials: this.#dials ?? [],

@@ -53,7 +53,7 @@ test("a target that checks had found down is used when the file wants no checks 
   const [port = 0, dead = 0] = await freePorts(2)
   const app = appOf(port, [dead], { health: quickHealth })
   const { balancer } = await balanceRig(t, settingsOf([app]))
-  const [{ targets: [target] } = { targets: [] }] = [balancer.app("app").pool]
+  const [target] = balancer.app("app").pool.targets
   await until(() => target?.healthy === false, "it is found down")
   balancer.update(settingsOf([{ ...app, health: undefined }]))
   assert.equal(target?.healthy, true)

@@ -13,11 +13,13 @@ import { cutSocket } from "../../../sockets/cut.ts"
 import { cutEnd } from "../../../sockets/joint.ts"
 import type { JointEnd } from "../../../sockets/joint.ts"
 import type { ListenerSettings, ListenerTls } from "../config/settings.ts"
+import { recordOf } from "../connection/arrival.ts"
 import type { Arrival } from "../connection/arrival.ts"
 import { Connection } from "../connection/connection.ts"
 import type { Ending } from "../connection/ending.ts"
 import { PrefaceReader } from "../connection/preface.ts"
 import type { Preface, PrefaceListener } from "../connection/preface.ts"
+import type { ConnectionRecord } from "../connection/record.ts"
 import type { ClientFacts } from "../connection/upstream.ts"
 import { clientKey } from "../limit/address.ts"
 import { readNetworks } from "../limit/networks.ts"
@@ -409,31 +411,8 @@ function endOf(host: string | undefined, port: number | undefined): HostPort | u
   return { host: host.startsWith("::ffff:") ? host.slice(7) : host, port }
 }
 
-function refusalRecord(arrival: Arrival, app: App, ending: Ending, now: number, detail = "") {
-  const { id, listener, client, facts, tier, wallAt, startedAt, prefaceMs } = arrival
-  return {
-    id,
-    app: app.settings.name,
-    listener,
-    client,
-    serverName: facts.serverName,
-    tier,
-    target: undefined,
-    why: "",
-    ending,
-    detail,
-    attempts: 0,
-    startedAt: wallAt,
-    queuedMs: undefined,
-    prefaceMs,
-    connectMs: undefined,
-    joinedMs: undefined,
-    firstByteMs: undefined,
-    durationMs: now - startedAt,
-    bytesUp: 0,
-    bytesDown: 0,
-    dials: [],
-  }
+function refusalRecord(arrival: Arrival, app: App, ending: Ending, now: number, detail = ""): ConnectionRecord {
+  return { ...recordOf(arrival, app.settings.name, now), ending, detail }
 }
 
 function ignore(): void {
