@@ -77,13 +77,15 @@ test("nobody is refused for want of a place, and whoever was there is counted on
 
 test("threads that come and go at once never have more than the limit", async () => {
   const memory = ClientCells.shared(3)
-  const peak = new Int32Array(new SharedArrayBuffer(8))
+  const peak = new Int32Array(new SharedArrayBuffer(12))
   const code = `
     const { workerData } = require("node:worker_threads")
     const { memory, peak, loop, module } = workerData
     import(module).then(({ ClientCells }) => {
       const cells = new ClientCells(memory, 3, loop)
       let held = 0
+      Atomics.add(peak, 2, 1)
+      while (Atomics.load(peak, 2) < 2);
       for (let round = 0; round < 60_000; round++) {
         if (held > 0 && (round % 3 === 0 || held > 2)) {
           Atomics.sub(peak, 0, 1)
@@ -103,6 +105,6 @@ test("threads that come and go at once never have more than the limit", async ()
   const module = new URL("client-cells.ts", import.meta.url).href
   const workers = [1, 2].map((loop) => new Worker(code, { eval: true, workerData: { memory, peak, loop, module } }))
   await Promise.all(workers.map((worker) => once(worker, "exit")))
-  assert.equal(peak[1], 4)
+  assert.ok((peak[1] as number) <= 4, `${peak[1]} at once`)
   assert.equal(new ClientCells(memory, 3, 0).connections("a"), 0)
 })
