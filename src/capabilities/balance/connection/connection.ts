@@ -13,6 +13,7 @@ import type { Breach, JointEnd, JointWatcher, Side } from "../../../sockets/join
 import type { LiveConnection } from "../admin/control.ts"
 import type { App } from "../engine/app.ts"
 import type { BreakerTicket, DialResult } from "../guard/breaker.ts"
+import { paceJoint } from "./pace-joint.ts"
 import type { Flow } from "../limit/shaper.ts"
 import type { Waiting } from "../limit/wait-queue.ts"
 import type { Choice } from "../pool/pool.ts"
@@ -122,6 +123,11 @@ export class Connection implements DialListener, JointWatcher {
     }
   }
 
+  /** Other limits of bandwidth hold from now on; flows that are there follow them by themselves. */
+  pace(): void {
+    if (this.#joint !== undefined) this.#flows ??= paceJoint(this.#joint, this.#app, this.#arrival)
+  }
+
   live(now: number): LiveConnection {
     const joint = this.#joint
     const { id, startedAt, client } = this.#arrival
@@ -168,7 +174,7 @@ export class Connection implements DialListener, JointWatcher {
       joinedAt: now,
       moved: (up, down) => this.#app.moved(target, up, down),
     })
-    this.#limit(joint, end)
+    this.#flows = paceJoint(joint, this.#app, this.#arrival)
     joint.start()
     this.#app.dialOver()
   }
@@ -399,18 +405,6 @@ export class Connection implements DialListener, JointWatcher {
     this.#leaveQueue()
     this.#seek()
     return true
-  }
-
-  #limit(joint: Joint, target: JointEnd): void {
-    const flows = this.#app.openFlows(this.#arrival, {
-      up: () => joint.up.resume(),
-      down: () => joint.down.resume(),
-    })
-    if (flows === undefined) return
-    joint.up.meter = flows.up
-    joint.down.meter = flows.down
-    if (flows.down !== undefined) target.reader?.limitTo(flows.down.piece)
-    this.#flows = [flows.up, flows.down].filter((flow) => flow !== undefined)
   }
 
   #lookAtJoint(now: number): void {

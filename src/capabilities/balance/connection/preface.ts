@@ -13,6 +13,8 @@ import type { Ending } from "./ending.ts"
 export interface PrefaceWants {
   readonly proxyHeader: "off" | "optional" | "require"
   readonly hello: boolean
+  /** Who does not begin with TLS comes in, too. */
+  readonly plain: boolean
 }
 
 export interface Preface {
@@ -71,6 +73,7 @@ export class PrefaceReader {
     }
     const read = readClientHello(this.#bytes)
     if (read.kind === "hello") this.#done(read.hello)
+    else if (read.kind === "bad" && this.#wants.plain) this.#done(undefined)
     else if (read.kind === "bad") this.#fail("bad-hello", read.reason)
     else if (this.#bytes.length > mostHelloBytes) this.#fail("bad-hello", "it is too long")
   }

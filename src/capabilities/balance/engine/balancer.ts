@@ -282,6 +282,7 @@ export class Balancer implements Engine {
     this.#apps = apps
     this.#ports = ports
     this.#shaper.update(settings)
+    for (const app of apps.values()) for (const connection of app.connections) connection.pace()
     this.#keeper.tiers = new Tiers(settings.tiers)
     for (const { door, gate } of ports.values()) this.#openOrRefuse(door, gate)
     this.#letGo()

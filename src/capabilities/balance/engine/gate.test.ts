@@ -62,6 +62,21 @@ test("a header and an end without a byte between them is passed on as an end", a
   assert.equal(visitor.text, "hi\n")
 })
 
+test("who does not begin with TLS comes to the app without names, when that one does not end TLS either", async (t) => {
+  const [port = 0] = await freePorts(1)
+  const [named, other] = [await echoTarget(t), await echoTarget(t)]
+  const apps = [
+    { ...appOf(port, [named.port], { listener: { serverNames: ["shop.test"] } }), name: "shop" },
+    { ...appOf(port, [other.port]), name: "other" },
+  ]
+  await balanceRig(t, settingsOf(apps))
+  const visitor = new Visitor(port)
+  visitor.socket.write("GET / HTTP/1.1\r\n")
+  await visitor.until(() => visitor.text === "hi\nGET / HTTP/1.1\r\n", "the echo")
+  visitor.socket.end()
+  assert.deepEqual([named.count(), other.count()], [0, 1])
+})
+
 test("a TLS client that leaves while it is held is noticed", async (t) => {
   const [port = 0, dead = 0] = await freePorts(2)
   const app = appOf(port, [dead], { whenDown: "hold", listener: { tls: tlsOf(t) } })

@@ -18,7 +18,7 @@ import type { Arrival } from "../connection/arrival.ts"
 import { Connection } from "../connection/connection.ts"
 import type { Ending } from "../connection/ending.ts"
 import { PrefaceReader } from "../connection/preface.ts"
-import type { Preface, PrefaceListener } from "../connection/preface.ts"
+import type { Preface, PrefaceListener, PrefaceWants } from "../connection/preface.ts"
 import type { ConnectionRecord } from "../connection/record.ts"
 import type { ClientFacts } from "../connection/upstream.ts"
 import { clientKey } from "../limit/address.ts"
@@ -160,12 +160,17 @@ export class Gate {
   }
 
   /** @internal What the rest is for an entrant. */
-  wants(socket: Socket): { readonly proxyHeader: "off" | "optional" | "require"; readonly hello: boolean } {
+  wants(socket: Socket): PrefaceWants {
     const proxyHeader = this.#tenants[0]?.listener.proxyProtocol ?? "off"
     const isTrusted = this.#proxyFrom === undefined || this.#proxyFrom.has(socket.remoteAddress ?? "")
     // Nobody else may say who they are.
     const wanted = isTrusted || proxyHeader === "require" ? proxyHeader : "off"
-    return { proxyHeader: wanted, hello: this.#readsHello }
+    const other = this.tenantFor(undefined)
+    return {
+      proxyHeader: wanted,
+      hello: this.#readsHello,
+      plain: other !== undefined && other.listener.tls === undefined,
+    }
   }
 
   /** @internal */
