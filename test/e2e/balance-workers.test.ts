@@ -2,11 +2,15 @@
 
 import assert from "node:assert/strict"
 import { once } from "node:events"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import type { AddressInfo, Server, Socket } from "node:net"
-import { resolve } from "node:path"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
 import { test } from "node:test"
+import * as tls from "node:tls"
 import type { TestContext } from "node:test"
+import { makeCertificate } from "../kit/certificates.ts"
+import { RunningCommand, newToken, startRelayCommand, temporaryFolder } from "../kit/command.ts"
 import { until } from "../kit/processes.ts"
 import { RunningBalancer, freePorts } from "../kit/running-balancer.ts"
 import { Visitor, visitMany, visitTarget } from "../kit/visitor.ts"
@@ -269,4 +273,124 @@ test("a port that another process has is not shared with it", async (t) => {
   first.command.kill()
   await until(async () => (await second.app("web")).listeners[0]?.state === "listening", "the port is taken over")
   assert.deepEqual(await visitMany([port], 10), { one: 10 })
+})
+
+test("what one loop has ejected, the others do not try", async (t) => {
+  const [port, dead] = (await freePorts(2)) as [number, number]
+  const greeter = await Greeter.start(t, "one")
+  const outlier = { "connect-failures": 3, eject: "60s" }
+  const app = { name: "web", ports: [port], targets: [`127.0.0.1:${dead}`, greeter.address], outlier }
+  await using balancer = await RunningBalancer.start({ log: { connections: "all" }, apps: [app] }, two)
+  assert.deepEqual(await visitMany([port], 60, 1), { one: 60 })
+  const lines = await balancer.logged("connection.ended", 60)
+  assert.deepEqual(new Set(lines.map(({ loop }) => loop)), new Set([1, 2]))
+  const [target] = (await balancer.app("web")).targets
+  assert.deepEqual([target?.obstacle, target?.totals.ejections], ["ejected", 1])
+  assert.equal(balancer.log("target.ejected").length, 1)
+  assert.ok((target?.totals.connectFailures ?? 0) < 6, "each loop has found out by itself")
+})
+
+test("a TLS session that one loop has begun is resumed by the other one", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const greeter = await Greeter.start(t, "one")
+  using folder = temporaryFolder()
+  const pair = makeCertificate()
+  writeFileSync(join(folder.path, "cert.pem"), pair.cert)
+  writeFileSync(join(folder.path, "key.pem"), pair.key)
+  const files = { cert: join(folder.path, "cert.pem"), key: join(folder.path, "key.pem") }
+  const app = { name: "web", ports: [port], targets: [greeter.address], tls: files }
+  await using balancer = await RunningBalancer.start({ log: { connections: "all" }, apps: [app] }, two)
+  const visit = (session: Buffer | undefined) =>
+    new Promise<{ readonly reused: boolean; readonly session: Buffer | undefined }>((done, fail) => {
+      let fresh: Buffer | undefined
+      let reused = false
+      const options = { port, host: "127.0.0.1", rejectUnauthorized: false, minVersion: "TLSv1.3" as const }
+      const socket = tls.connect({ ...options, ...(session !== undefined && { session }) })
+      socket.on("session", (given: Buffer) => (fresh = given))
+      socket.once("data", () => {
+        reused = socket.isSessionReused()
+        socket.end()
+      })
+      socket.on("error", fail)
+      socket.on("close", () => done({ reused, session: fresh }))
+    })
+  const { session } = await visit(undefined)
+  assert.ok(session !== undefined)
+  const visits = await Promise.all(Array.from({ length: 24 }, () => visit(session)))
+  assert.deepEqual(new Set(visits.map(({ reused }) => reused)), new Set([true]))
+  const lines = await balancer.logged("connection.ended", 25)
+  assert.deepEqual(new Set(lines.map(({ loop }) => loop)), new Set([1, 2]))
+})
+
+test("a cap of bandwidth holds over both loops, and one with many connections gets one share", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const source = createServer((socket) => {
+    const chunk = Buffer.alloc(16_384)
+    const more = () => {
+      while (socket.writable && socket.write(chunk));
+    }
+    socket.on("drain", more)
+    socket.on("error", () => undefined)
+    more()
+  })
+  await once(source.listen(0, "127.0.0.1"), "listening")
+  t.after(() => source.close())
+  const rate = 2_000_000
+  const target = `127.0.0.1:${(source.address() as AddressInfo).port}`
+  const app = { name: "web", ports: [port], targets: [target], bandwidth: { app: { down: rate } } }
+  await using balancer = await RunningBalancer.start({ apps: [app] }, two)
+  const got = new Map<string, number>()
+  const addresses = [
+    ...Array.from({ length: 8 }, () => "127.0.1.1"),
+    ...[2, 3, 4, 5, 6, 7].map((at) => `127.0.1.${at}`),
+  ]
+  const sockets = addresses.map((localAddress) => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress })
+    socket.on("error", () => undefined)
+    socket.on("data", (bytes) => got.set(localAddress, (got.get(localAddress) ?? 0) + bytes.length))
+    return socket
+  })
+  t.after(() => sockets.forEach((socket) => socket.destroy()))
+  await until(() => got.size === 7, "all have some")
+  // What the kernel's buffers took at first is no rate.
+  await new Promise((resolve_) => setTimeout(resolve_, 1_500))
+  const before = new Map(got)
+  const startedAt = performance.now()
+  await new Promise((resolve_) => setTimeout(resolve_, 3_000))
+  const seconds = (performance.now() - startedAt) / 1_000
+  const rates = [...got].map(([name, bytes]) => [name, (bytes - (before.get(name) ?? 0)) / seconds] as const)
+  const all = rates.reduce((sum, [, each]) => sum + each, 0)
+  t.diagnostic(rates.map(([name, each]) => `${name} ${Math.round(each / 1_000)} kB/s`).join(", "))
+  assert.ok(all < rate * 1.1 && all > rate * 0.8, `${Math.round(all)} bytes/s`)
+  for (const [name, each] of rates) assert.ok(Math.abs(each - all / 7) < all / 7 / 2, `${name} got ${Math.round(each)}`)
+  assert.ok(balancer.pid > 0)
+})
+
+test("targets behind agents are served beside those of the loops", async (t) => {
+  const [port, behind] = (await freePorts(2)) as [number, number]
+  const [near, far] = (await Promise.all(["near", "far"].map((name) => Greeter.start(t, name)))) as [Greeter, Greeter]
+  using folder = temporaryFolder()
+  const data = (name: string) => {
+    const path = join(folder.path, name)
+    mkdirSync(path)
+    return path
+  }
+  const relayData = data("relay")
+  const { relay, address } = await startRelayCommand([], { data: relayData })
+  t.after(() => relay[Symbol.asyncDispose]())
+  const env = { RDV_TOKEN: await newToken("fleet", relayData, "--services", "private") }
+  const words = ["tcp", far.address, "--private", "far", "--relay", address, "--json"]
+  await using agent = new RunningCommand(words, { data: data("agent"), env })
+  await agent.event("exposed")
+  const apps = [
+    { name: "near", ports: [port], targets: [near.address] },
+    { name: "far", ports: [behind], targets: ["rdv:far", near.address], policy: "round-robin" },
+  ]
+  const flags = [...two.flags, "--relay", address]
+  await using balancer = await RunningBalancer.start({ apps }, { flags, env })
+  assert.deepEqual(await visitMany([port], 12), { near: 12 })
+  await until(async () => (await visitTarget(behind)) === "far", "the session is there")
+  const served = await visitMany([behind], 20, 2)
+  assert.ok((served["far"] ?? 0) >= 8, JSON.stringify(served))
+  assert.equal((await balancer.app("far")).listeners[0]?.state, "listening")
 })
