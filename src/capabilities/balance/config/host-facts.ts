@@ -59,10 +59,14 @@ function read(path: string): string {
 /** What the process needs beside its connections: ports, its own files, sockets of checks and admin. */
 const otherDescriptors = 64
 
+/** What each event loop needs beside its ports when there are several. */
+const loopDescriptors = 16
+
 /** How many connections the limit of descriptors allows, each with its target's; undefined when it is not known. */
-export function descriptorsFor({ apps }: Pick<Settings, "apps">): number | undefined {
+export function descriptorsFor({ apps, workers }: Pick<Settings, "apps" | "workers">): number | undefined {
   const soft = /^Max open files +(\d+)/m.exec(read("/proc/self/limits"))?.[1]
   if (soft === undefined) return undefined
-  const ports = apps.reduce((sum, { listeners, targets }) => sum + listeners.length + targets.length, 0)
-  return Math.max(1, Math.floor((Number(soft) - otherDescriptors - ports) / 2))
+  const ports = apps.reduce((sum, { listeners, targets }) => sum + workers * listeners.length + targets.length, 0)
+  const loops = workers > 1 ? workers * loopDescriptors : 0
+  return Math.max(1, Math.floor((Number(soft) - otherDescriptors - ports - loops) / 2))
 }
