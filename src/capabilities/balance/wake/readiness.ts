@@ -82,6 +82,8 @@ function askHttp(connection: Duplex, path: string, host: string, signal: AbortSi
         fail(error)
       }
     })
+    // It comes paused from a dial, and a listener alone does not change that.
+    connection.resume()
     const headers = ["Host", host, "User-Agent", "rdv", "Connection", "close"]
     connection.write(requestHeadBytes({ method: "GET", target: path, minor: 1, headers }))
   })
