@@ -93,6 +93,19 @@ test("a target is verified by its name and its authority", deadline, async (t) =
   assert.equal(await ask(named, await dial(target.port)), "hi")
 })
 
+test("a target with a wrong name stays wrong: its session is not resumed past the check", deadline, async (t) => {
+  const secrets = new TlsSecrets(t)
+  // Here the ticket comes within the handshake, ahead of any judgement.
+  const target = await openTarget(t, secrets.server("a", ["a.test"]), { maxVersion: "TLSv1.2" })
+  const mistaken = secured(t, { ca: secrets.caFile }, "b.test")
+  for (let again = 0; again < 3; again++) {
+    assert.equal(await ask(mistaken, await dial(target.port)), "the certificate of the target is for another name")
+  }
+  const right = secured(t, { ca: secrets.caFile })
+  for (let again = 0; again < 2; again++) assert.equal(await ask(right, await dial(target.port)), "hi")
+  assert.equal(target.seen.at(-1)?.reused, true)
+})
+
 test("a target without TLS, or that ends before it, says so", deadline, async (t) => {
   const server = net.createServer((socket) => {
     socket.on("error", () => undefined)
