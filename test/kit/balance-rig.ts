@@ -7,6 +7,7 @@ import type { TestContext } from "node:test"
 import { systemClock } from "../../src/base/clock.ts"
 import type { Clock } from "../../src/base/clock.ts"
 import { silentLog } from "../../src/base/log.ts"
+import type { Stream } from "../../src/base/stream.ts"
 import {
   defaultApp,
   defaultListener,
@@ -27,11 +28,16 @@ export interface BalanceRig {
   readonly records: ConnectionRecord[]
 }
 
-export async function balanceRig(t: TestContext, settings: Settings, clock: Clock = systemClock): Promise<BalanceRig> {
+export async function balanceRig(
+  t: TestContext,
+  settings: Settings,
+  clock: Clock = systemClock,
+  callAgents?: (name: string) => Stream,
+): Promise<BalanceRig> {
   const records: ConnectionRecord[] = []
   const random = { fraction: () => 0.5 }
   const onEnded = (record: ConnectionRecord) => void records.push(record)
-  const balancer = new Balancer({ settings, clock, random, log: silentLog, callAgents: undefined, onEnded })
+  const balancer = new Balancer({ settings, clock, random, log: silentLog, callAgents, onEnded })
   t.after(() => balancer.stop(0))
   await balancer.listening()
   return { balancer, records }

@@ -316,6 +316,8 @@ export class Upstream {
         {
           dialled: ({ stream }) => {
             done()
+            // It may break before whoever waits for it hears of it, and then nobody listens yet.
+            stream.on("error", ignore)
             resolve(stream)
           },
           dialFailed: (detail, fault) => {
@@ -347,4 +349,8 @@ const nobody: ClientFacts = {
 
 function preambleOf(version: "v1" | "v2", { source, destination, serverName, alpn, tls }: ClientFacts): Uint8Array {
   return writeProxyHeader(version, { source, destination: destination(), authority: serverName, alpn, tls })
+}
+
+function ignore(): void {
+  // Who reads from it hears of its end.
 }

@@ -7,6 +7,9 @@ import { appOf, balanceRig, echoTarget, settingsOf, targetOf } from "../../../..
 import { until } from "../../../../test/kit/processes.ts"
 import { freePorts, isFree } from "../../../../test/kit/running-balancer.ts"
 import { Visitor } from "../../../../test/kit/visitor.ts"
+import { systemClock } from "../../../base/clock.ts"
+import { RdvError } from "../../../base/error.ts"
+import type { Stream, StreamSink } from "../../../base/stream.ts"
 import { defaultApp } from "../config/defaults.ts"
 import type { HealthSettings, TargetSettings } from "../config/settings.ts"
 
@@ -35,6 +38,31 @@ test("a stop closes the ports for good, whatever reloads and checks say meanwhil
   await target.stop()
   await stopped
   assert.deepEqual([await isFree(port), await isFree(other)], [true, true])
+})
+
+test("an agent's target that takes a check and breaks it at once ends nothing else", async (t) => {
+  const broken = (sink: StreamSink) => {
+    // Both come in one piece.
+    sink.meta({ connected: true })
+    sink.closed(new RdvError("connection_reset"))
+  }
+  const stream: Stream = {
+    id: 1,
+    service: "test",
+    header: {},
+    attach: (sink) => void setImmediate(broken, sink),
+    write: () => true,
+    meta: () => true,
+    end: () => undefined,
+    reset: () => undefined,
+    consumed: () => undefined,
+  }
+  const [port = 0] = await freePorts(1)
+  const away: TargetSettings = { ...targetOf(0), address: { kind: "rdv", name: "web" } }
+  const settings = settingsOf([appOf(port, [away], { health: quickHealth })])
+  const { balancer } = await balanceRig(t, settings, systemClock, () => stream)
+  const [target] = balancer.app("app").pool.targets
+  await until(() => (target?.totals.checks ?? 0) > 2, "it is checked again and again")
 })
 
 test("what a refused configuration had begun to make is ended", async (t) => {
