@@ -8,6 +8,7 @@ import { createHash, timingSafeEqual } from "node:crypto"
 import { readFileSync, statSync } from "node:fs"
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import { isIP } from "node:net"
 import type { AddressInfo } from "node:net"
 import { RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
@@ -112,8 +113,11 @@ export class AdminServer {
 
   #take(door: Door, incoming: IncomingMessage, answer: ServerResponse): void {
     const { control } = this.#options
-    if (door.tokenHash === undefined) answerMetrics(control, incoming, answer)
-    else if (bears(incoming, door.tokenHash)) answerAdmin(control, incoming, answer)
+    if (door.tokenHash === undefined) {
+      if (isMisled(incoming))
+        sendError(answer, new RdvError("forbidden", "Metrics on loopback have no such name", misled))
+      else answerMetrics(control, incoming, answer)
+    } else if (bears(incoming, door.tokenHash)) answerAdmin(control, incoming, answer)
     else sendError(answer, new RdvError("unauthorized", "The token is missing or wrong", { mend: bearerMend }))
   }
 
@@ -134,6 +138,18 @@ export class AdminServer {
   }
 }
 
+/**
+ * A browser on this machine asks for a name of the web that was made to lead to loopback (DNS rebinding): the page of that
+ * name could read the answer. Names of one word are none of the web.
+ */
+function isMisled({ headers: { host = "" }, socket }: IncomingMessage): boolean {
+  const { localAddress = "" } = socket
+  if (!/^(?:::ffff:)?127\.|^::1$/.test(localAddress)) return false
+  const name = host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "")
+  return name.includes(".") && isIP(name) === 0 && !name.endsWith(".localhost") && !/^\[[\da-f:.]+\]$/.test(name)
+}
+
+const misled = { mend: "ask for localhost or an address" }
 const bearerMend = "send Authorization: Bearer TOKEN"
 
 function bears({ headers }: IncomingMessage, tokenHash: Uint8Array): boolean {

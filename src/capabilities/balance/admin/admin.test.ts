@@ -39,9 +39,16 @@ interface Answer {
   readonly body: string
 }
 
-function ask(url: URL, path: string, method = "GET", bearer: string | undefined = token, body = ""): Promise<Answer> {
+function ask(
+  url: URL,
+  path: string,
+  method = "GET",
+  bearer: string | undefined = token,
+  body = "",
+  host = url.host,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const headers = bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }
+    const headers = { Host: host, ...(bearer !== undefined && { Authorization: `Bearer ${bearer}` }) }
     const asking = request(new URL(path, url), { method, headers, agent: false }, (answer) => {
       text(answer).then((read) => resolve({ status: answer.statusCode, headers: answer.headers, body: read }), reject)
     })
@@ -143,6 +150,22 @@ test("metrics have a door of their own, without a token and without anything els
     assert.ok([400, 404].includes((await ask(url, path, "GET", token)).status ?? 0), path)
   }
   assert.equal((await ask(url, "/v1/reload", "POST", token)).status, 404)
+})
+
+test("metrics on loopback are not for pages whose name was made to lead there", async (t) => {
+  const server = new AdminServer({ control: new SampleControl(), log: silentLog })
+  t.after(() => server.stop())
+  await server.apply({ ...nowhere, metrics: anywhere })
+  const url = new URL(`http://${server.addresses[0]}`)
+  const statusFor = async (host: string) => (await ask(url, "/metrics", "GET", undefined, "", host)).status
+  for (const host of ["127.0.0.1", "[::1]:9100", "localhost:9100", "LOCALHOST.", "rdv.localhost", "thisbox:80"]) {
+    assert.equal(await statusFor(host), 200, host)
+  }
+  for (const host of ["evil.test", "evil.test:9100", "localhost.evil.test", "127.0.0.1.evil.test", "evil.test.:80"]) {
+    const answer = await ask(url, "/metrics", "GET", undefined, "", host)
+    assert.equal(answer.status, 403, host)
+    assert.ok(!answer.body.includes("rdv_balance_"))
+  }
 })
 
 test("a reload opens, keeps and closes doors, and changes the token", async (t) => {
