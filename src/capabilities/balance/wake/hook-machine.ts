@@ -45,8 +45,8 @@ export class HookMachine implements Machine {
     const url = new URL(address)
     const headers = new Headers({ "content-type": "application/json" })
     if (url.username !== "" || url.password !== "") {
-      const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-      headers.set("authorization", `Basic ${Buffer.from(user).toString("base64")}`)
+      const user = Buffer.concat([percentDecoded(url.username), Buffer.from(":"), percentDecoded(url.password)])
+      headers.set("authorization", `Basic ${user.toString("base64")}`)
       url.username = ""
       url.password = ""
     }
@@ -66,4 +66,10 @@ export class HookMachine implements Machine {
     if (status < 200 || status > 299)
       throw new RdvError("unreachable", `the ${action} hook at ${url.host} answered ${status}`)
   }
+}
+
+/** A percent sign that encodes nothing stands for itself (https://url.spec.whatwg.org/#percent-decode). */
+function percentDecoded(text: string): Buffer {
+  const latin1 = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(latin1, "latin1")
 }

@@ -400,6 +400,18 @@ test("webhooks start and stop a machine elsewhere", async () => {
   hooks.close()
 })
 
+test("a password in a webhook's address may hold a percent sign that encodes nothing", async () => {
+  let port = 0
+  const hooks = await hookServer(() => port)
+  const how = { kind: "hooks", start: `http://m%c3%a9:50%off%40@${hooks.url}/on`, stop: undefined } as const
+  const woken = await sleeping(() => ({ how }))
+  port = woken.port
+  assert.equal(await visit(woken), "hello")
+  const authorization = `Basic ${Buffer.from("mé:50%off@").toString("base64")}`
+  assert.deepEqual(hooks.asked, [["POST", "/on", authorization, { action: "start", target: `127.0.0.1:${port}` }]])
+  hooks.close()
+})
+
 test("a webhook that refuses, hangs or is not there is told without its secret", async () => {
   const hooks = await hookServer(() => 0)
   const error = async (start: string) => {
