@@ -53,6 +53,22 @@ test("the public form of three apps is read as it is, with every default", () =>
   })
 })
 
+test("a URL that is refused is quoted without its secrets", () => {
+  const written = 'apps: [{name: a, ports: 80, targets: [{address: b:1, wake: {start-url: "URL"}}]}]'
+  for (const [url, shown] of [
+    ["me:secret@hook.test/on?key=secret", "me:…@hook.test/on?…"],
+    ["ftp://me:secret@hook.test/on", "ftp://me:…@hook.test/on"],
+    ["hook.test/on?key=secret", "hook.test/on?…"],
+  ] as const) {
+    const [hook = ""] = complaints(written.replace("URL", url))
+    assert.match(hook, /web hook/)
+    assert.ok(hook.includes(JSON.stringify(shown)), hook)
+    const [collector = ""] = complaints(`${written.replace(/, wake.*/, "}]}]")}\ntracing: {endpoint: "${url}"}`)
+    assert.match(collector, /collector/)
+    assert.ok(!collector.includes("secret"), collector)
+  }
+})
+
 test("keys count whether capital or small", () => {
   const { apps } = read('{"APPS": [{"name": "a", "PORTS": [1], "Targets": ["b:2"], "Slow-Start": "5s"}]}')
   assert.deepEqual(

@@ -28,6 +28,7 @@ import {
   truth,
   unsaid,
   whole,
+  withoutSecrets,
 } from "./value-forms.ts"
 import { wrong } from "../../../config/quantity.ts"
 
@@ -35,7 +36,7 @@ const endpoint = readText(
   (written) => {
     const url = URL.parse(written)
     if (url !== null && /^https?:$/.test(url.protocol)) return written
-    throw wrong(written, "is not the URL of a collector", "write http://127.0.0.1:4318/v1/traces")
+    throw wrong(withoutSecrets(written), "is not the URL of a collector", "write http://127.0.0.1:4318/v1/traces")
   },
   (value) => value,
   "URL",

@@ -238,3 +238,8 @@ export function mapOf<Value>(
 function asIs(value: string): string {
   return value
 }
+
+/** What was meant as a URL, for a message that a log may keep: no password, and no query, which may hold a key. */
+export function withoutSecrets(url: string): string {
+  return url.replace(/[?#].*$/s, "?…").replace(/:[^/@]*@/, ":…@")
+}

@@ -6,7 +6,7 @@ import { defaultWake } from "./defaults.ts"
 import { described, either, keysOf, readFields, writeFields } from "./form.ts"
 import type { Form, Table } from "./form.ts"
 import type { WakeSettings } from "./settings.ts"
-import { durationFrom, isOff, mapOf, optional, path, readText, text, whole } from "./value-forms.ts"
+import { durationFrom, isOff, mapOf, optional, path, readText, text, whole, withoutSecrets } from "./value-forms.ts"
 
 type Words = readonly string[]
 
@@ -27,7 +27,7 @@ const url: Form<string> = readText(
   (written) => {
     const found = URL.parse(written)
     if (found !== null && /^https?:$/.test(found.protocol)) return written
-    throw wrong(written, "is not the URL of a web hook", "write http://host/path or https://host/path")
+    throw wrong(withoutSecrets(written), "is not the URL of a web hook", "write http://host/path or https://host/path")
   },
   (value) => value,
   "URL",
