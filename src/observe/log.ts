@@ -43,7 +43,15 @@ function readable(line: string): string {
   const words = Object.entries(fields).map(([key, value]) => {
     const isList = Array.isArray(value) && value.every((item) => typeof item === "string")
     const text = typeof value === "string" ? value : isList ? value.join("; ") : JSON.stringify(value)
-    return `${key}=${/^[\w.:/@[\]-]+$/.test(text) ? text : JSON.stringify(text)}`
+    return `${key}=${/^[\w.:/@[\]-]+$/.test(text) ? text : quoted(text)}`
   })
   return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${String(event)}  ${words.join(" ")}\n`
+}
+
+/** Names and texts come from strangers, and JSON leaves DEL, the C1 controls and marks of direction as they are. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  )
 }
