@@ -11,7 +11,7 @@ import { forwardedLog } from "./forwarded-log.ts"
 import { LoopTeam } from "./loop-team.ts"
 import { demandsMs, limitsBandwidth } from "./cap-desk.ts"
 import type { Answers, Failure, FromLoop, LoopTask, Question, ToLoop } from "./messages.ts"
-import { RemoteWaker } from "./remote-waker.ts"
+import { RemoteWakers } from "./remote-waker.ts"
 import type { WakeLine } from "./remote-waker.ts"
 
 export class LoopService {
@@ -20,8 +20,7 @@ export class LoopService {
   readonly #team: LoopTeam
   readonly #balancer: Balancer
   readonly #endings: Endings
-  /** By app and target. */
-  readonly #wakers: Map<string, RemoteWaker> = new Map()
+  readonly #wakers: RemoteWakers
   readonly #answers: Map<number, (failure: Failure | undefined) => void> = new Map()
   #lastAsk = 0
   #isStopped = false
@@ -31,6 +30,7 @@ export class LoopService {
     const { loop, settings, memory, counters, words, ticketSecret, logLevel, version } = task
     this.#send = send
     this.#onOver = onOver
+    this.#wakers = new RemoteWakers(this.#line)
     const log: Log = forwardedLog(logLevel, (level, event, fields) => send({ kind: "log", level, event, fields }))
     this.#team = new LoopTeam({
       loop,
@@ -38,7 +38,7 @@ export class LoopService {
       counters,
       ticketSecret,
       tell: (word) => send({ kind: "word", word }),
-      wakes: (app, target) => this.#waker(app, target.name),
+      wakes: (app, target) => this.#wakers.open(app, target.name),
     })
     this.#endings = new Endings({ log, version, settings: () => this.#balancer.settings })
     this.#balancer = new Balancer({
@@ -123,7 +123,7 @@ export class LoopService {
   }
 
   #hear(word: Word): void {
-    if (word.kind === "target" && word.wake !== undefined) this.#waker(word.app, word.target).hear(word.wake)
+    if (word.kind === "target" && word.wake !== undefined) this.#wakers.hear(word.app, word.target, word.wake)
     this.#balancer.hear(word)
   }
 
@@ -133,16 +133,6 @@ export class LoopService {
     this.#isStopped = true
     this.#send({ kind: "stopped" })
     this.#onOver()
-  }
-
-  #waker(app: string, target: string): RemoteWaker {
-    const key = `${app}\n${target}`
-    let waker = this.#wakers.get(key)
-    if (waker === undefined) {
-      waker = new RemoteWaker(this.#line, app, target)
-      this.#wakers.set(key, waker)
-    }
-    return waker
   }
 
   readonly #line: WakeLine = {

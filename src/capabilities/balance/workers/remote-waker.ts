@@ -18,17 +18,49 @@ export interface WakeLine {
   forget(ask: number): void
 }
 
-export class RemoteWaker implements Wakes {
+/** Those of one thread. */
+export class RemoteWakers {
+  readonly #line: WakeLine
+  /** By app and target; one that was removed and came back has two until its old connections are over. */
+  readonly #wakers: Map<string, Set<RemoteWaker>> = new Map()
+
+  constructor(line: WakeLine) {
+    this.#line = line
+  }
+
+  /** Until its `stop`. */
+  open(app: string, target: string): Wakes {
+    const key = keyOf(app, target)
+    const same = this.#wakers.get(key) ?? new Set()
+    const waker = new RemoteWaker(this.#line, app, target, () => {
+      same.delete(waker)
+      if (same.size === 0 && this.#wakers.get(key) === same) this.#wakers.delete(key)
+    })
+    this.#wakers.set(key, same.add(waker))
+    return waker
+  }
+
+  /** The main thread says how it is. */
+  hear(app: string, target: string, word: WakeWord): void {
+    for (const waker of this.#wakers.get(keyOf(app, target)) ?? []) waker.hear(word)
+  }
+}
+
+class RemoteWaker implements Wakes {
   readonly #line: WakeLine
   readonly #app: string
   readonly #target: string
+  readonly #onStop: () => void
   #state: WakeState = "asleep"
   #watched = false
+  /** Connections that the main thread counts. */
+  #users = 0
 
-  constructor(line: WakeLine, app: string, target: string) {
+  constructor(line: WakeLine, app: string, target: string, onStop: () => void) {
     this.#line = line
     this.#app = app
     this.#target = target
+    this.#onStop = onStop
   }
 
   get state(): WakeState {
@@ -59,10 +91,12 @@ export class RemoteWaker implements Wakes {
   }
 
   busy(): void {
+    this.#users++
     this.#line.use("busy", this.#app, this.#target)
   }
 
   idle(): void {
+    this.#users--
     this.#line.use("idle", this.#app, this.#target)
   }
 
@@ -76,13 +110,19 @@ export class RemoteWaker implements Wakes {
     // The main thread has the settings too.
   }
 
+  /** Nobody tells it any more who leaves. */
   stop(): Promise<void> {
+    while (this.#users > 0) this.idle()
+    this.#onStop()
     return Promise.resolve()
   }
 
-  /** The main thread says how it is. */
   hear({ state, watched }: WakeWord): void {
     this.#state = state
     this.#watched = watched
   }
+}
+
+function keyOf(app: string, target: string): string {
+  return `${app}\n${target}`
 }

@@ -49,9 +49,11 @@ export class WakeDesk {
   use({ use, app, target }: UseMessage): void {
     const usage = this.#usageOf(app, target)
     if (usage === undefined) return
+    // It came when the target was not here.
+    if (use === "idle" && usage.users === 0) return
     usage.waker[use]()
     if (use === "busy") usage.users++
-    else if (use === "idle" && --usage.users <= 0) this.#usages.delete(keyOf(app, target))
+    else if (use === "idle" && --usage.users === 0) this.#usages.delete(keyOf(app, target))
   }
 
   /** The thread is gone. */
