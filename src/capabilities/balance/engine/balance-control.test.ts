@@ -107,6 +107,29 @@ test("an operator's word in the middle of a reload is a word about the new confi
   assert.deepEqual(effective(), ["1×1", "2×1", "4×9"])
 })
 
+test("a word said while a reload is being refused does not bring that file in", async (t) => {
+  const { control, balancer, state, says, effective } = await controlled(t)
+  const opening = Promise.withResolvers<void>()
+  const update = balancer.update.bind(balancer)
+  let isRefused = false
+  // As event loops do it: not at once.
+  t.mock.method(balancer, "update", async (settings: Settings) => {
+    await opening.promise
+    if (isRefused) update(settings)
+    else {
+      isRefused = true
+      throw new RdvError("timeout", "an event loop does not answer")
+    }
+  })
+  state.file = says(1, 2, 9)
+  const refused = assert.rejects(control.reload(), { code: "timeout" })
+  await new Promise((resolve) => setImmediate(resolve))
+  const said = control.target("app", at(1), { weight: 5 })
+  opening.resolve()
+  await Promise.all([refused, said])
+  assert.deepEqual(effective(), ["1×5", "2×1"])
+})
+
 test("a word that cannot be followed is as if it had not been said", async (t) => {
   const { control, balancer, effective } = await controlled(t)
   const refuse = t.mock.method(balancer, "update", () => {

@@ -48,7 +48,7 @@ export class BalanceControl implements Control {
   readonly #watch: FileWatch
   /** Without what operators said. */
   #file: Settings
-  /** By app; replaced as a whole, so that what cannot be used is taken back. */
+  /** By app; replaced as a whole, by what the balancer has taken over. */
   #overlays: ReadonlyMap<string, Overlay> = new Map()
   readonly #reloads: { good: number; bad: number; lastError: string | undefined } = {
     good: 0,
@@ -56,6 +56,8 @@ export class BalanceControl implements Control {
     lastError: undefined,
   }
   #reloading: Promise<unknown> = Promise.resolve()
+  /** What the balancer takes over, one after the other: each stands on what the one before has come to. */
+  #applying: Promise<unknown> = Promise.resolve()
 
   constructor(options: BalanceControlOptions) {
     const { clock, file, settings } = options
@@ -141,21 +143,17 @@ export class BalanceControl implements Control {
     try {
       const settings = this.#options.read()
       const before = this.#file
-      const overlays = this.#overlays
-      const kept = keptOverlays(overlays, before, settings)
-      const effective = this.#effective(settings, kept)
+      const [overlays, kept] = await this.#inTurn(async () => {
+        const present = this.#overlays
+        const after = keptOverlays(present, before, settings)
+        await this.#apply(settings, after)
+        return [present, after]
+      })
       // From now on operators speak of the new one, while its doors are still being opened.
-      this.#file = settings
-      this.#overlays = kept
-      let isApplied = false
       try {
-        await balancer.update(effective)
-        isApplied = true
         await follow(settings)
       } catch (error) {
-        this.#file = before
-        if (this.#overlays === kept) this.#overlays = overlays
-        if (isApplied) await balancer.update(this.#effective(before, this.#overlays))
+        await this.#inTurn(() => this.#apply(before, this.#overlays === kept ? overlays : this.#overlays))
         throw error
       }
       balancer.reloadFiles()
@@ -174,23 +172,27 @@ export class BalanceControl implements Control {
     }
   }
 
-  #effective(settings: Settings, overlays: ReadonlyMap<string, Overlay>): Settings {
-    return this.#options.complete(withOverlays(settings, overlays))
+  /** Fails with what the balancer says to it, and nothing has changed then. */
+  async #apply(settings: Settings, overlays: ReadonlyMap<string, Overlay>): Promise<void> {
+    const { balancer, complete } = this.#options
+    await balancer.update(complete(withOverlays(settings, overlays)))
+    this.#file = settings
+    this.#overlays = overlays
   }
 
-  /** Fails with what the balancer says to it, and nothing has changed then. */
-  async #change(app: string, change: (overlay: Overlay) => void): Promise<void> {
-    const before = this.#overlays
-    const overlay = copyOf(before.get(app))
-    change(overlay)
-    const after = new Map(before).set(app, overlay)
-    this.#overlays = after
-    try {
-      await this.#options.balancer.update(this.#effective(this.#file, after))
-    } catch (error) {
-      if (this.#overlays === after) this.#overlays = before
-      throw error
-    }
+  /** Fails as `#apply` does. */
+  #change(app: string, change: (overlay: Overlay) => void): Promise<void> {
+    return this.#inTurn(() => {
+      const overlay = copyOf(this.#overlays.get(app))
+      change(overlay)
+      return this.#apply(this.#file, new Map(this.#overlays).set(app, overlay))
+    })
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#applying.then(work)
+    this.#applying = next.catch(() => undefined)
+    return next
   }
 
   #find(app: string, name: string): Target {
