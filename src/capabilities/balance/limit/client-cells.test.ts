@@ -56,6 +56,16 @@ test("a loop that dies gives its clients' places back", () => {
   assert.equal(one.admit("a", limits, 1), undefined)
 })
 
+test("a higher rate holds at once, whatever the lower one has left to pay", () => {
+  const cells = new ClientCells(ClientCells.shared(1), 1, 0)
+  const slow = { most: undefined, perSecond: 0.01 }
+  assert.equal(cells.admit("a", slow, 1_000), undefined)
+  assert.equal(cells.admit("a", slow, 1_000), "rate-client")
+  const fast = { most: undefined, perSecond: 10 }
+  assert.equal(cells.admit("a", fast, 1_000), "rate-client", "its burst is spent")
+  assert.equal(cells.admit("a", fast, 1_101), undefined)
+})
+
 test("what was taken of a rate can be given back", () => {
   const cells = new ClientCells(ClientCells.shared(1), 1, 0)
   const limits = { most: undefined, perSecond: 1 }

@@ -60,9 +60,12 @@ export class ClientCells {
       if (at === undefined) return undefined
       if (most !== undefined && this.#total(at) >= most) return "limit-client"
       if (perSecond !== undefined) {
-        const paidAt = Math.max(this.#paidAt[at] as number, now)
-        if (paidAt - now > debtMs(perSecond)) return "rate-client"
-        this.#paidAt[at] = paidAt + 1_000 / perSecond
+        // Nobody owes more than this rate lets owe: a slower one may have held before.
+        const most = now + debtMs(perSecond) + 1_000 / perSecond
+        const paidAt = Math.min(most, Math.max(this.#paidAt[at] as number, now))
+        const isLate = paidAt - now > debtMs(perSecond)
+        this.#paidAt[at] = isLate ? paidAt : paidAt + 1_000 / perSecond
+        if (isLate) return "rate-client"
       }
       const own = at * this.#loops + this.#loop
       this.#counts[own] = (this.#counts[own] as number) + 1
@@ -108,7 +111,11 @@ export class ClientCells {
     for (let bucket = 0; bucket < buckets; bucket++) {
       Atomics.compareExchange(this.#locks, bucket, loop + 1, 0)
       this.#lock(bucket)
-      for (let at = bucket * bucketSize; at < (bucket + 1) * bucketSize; at++) this.#counts[at * this.#loops + loop] = 0
+      for (let at = bucket * bucketSize; at < (bucket + 1) * bucketSize; at++) {
+        const own = at * this.#loops + loop
+        // Pages that nobody has written to stay so.
+        if (this.#counts[own] !== 0) this.#counts[own] = 0
+      }
       this.#unlock(bucket)
     }
   }
