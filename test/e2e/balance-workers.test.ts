@@ -67,10 +67,11 @@ function leaveAll(all: readonly Visitor[]): void {
 }
 
 const two = { flags: ["--workers", "2"] }
-const crashing = {
-  flags: ["--workers", "2"],
-  env: { NODE_OPTIONS: `--import ${resolve(import.meta.dirname, "../kit/crash-loop.ts")}` },
-}
+const loading = (...files: readonly string[]) => ({
+  ...two,
+  env: { NODE_OPTIONS: files.map((file) => `--import ${resolve(import.meta.dirname, "../kit", file)}`).join(" ") },
+})
+const crashing = loading("crash-loop.ts")
 
 test("both loops serve the port, and are seen as one", async (t) => {
   const [port] = (await freePorts(1)) as [number]
@@ -229,6 +230,43 @@ test("a loop that dies comes back, and what it held is free", async (t) => {
     await visitMany([port], 8, 4)
     return balancer.log("connection.ended").some(({ loop, ending }) => loop === died_ && ending === "done")
   }, "the loop serves again")
+})
+
+test("what loops have counted is not forgotten, however often they die", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const greeter = await Greeter.start(t, "one")
+  const app = { name: "web", ports: [port], targets: [greeter.address] }
+  await using balancer = await RunningBalancer.start({ apps: [app] }, loading("crash-loop.ts", "scarce-threads.ts"))
+  await visitMany([port], 40)
+  assert.equal((await balancer.app("web")).total, 40)
+  const deaths = () => balancer.log("loop.died").map(({ loop }) => loop)
+  // Also the one that did not come into being at the first attempt to start it again.
+  await until(() => {
+    const isDone = [1, 2].every((loop) => deaths().filter((one) => one === loop).length >= 2)
+    if (!isDone) balancer.command.kill("SIGUSR1")
+    return isDone
+  }, "each has died twice")
+  assert.ok(balancer.log("loop.died").some(({ reason }) => /no thread for a test/.test(String(reason))))
+  assert.equal((await balancer.app("web")).total, 40)
+  await until(async () => (await visitTarget(port).catch(() => "nobody")) === "one", "somebody serves again")
+})
+
+test("a reload that one loop refuses leaves the ports open that there were", async (t) => {
+  const ports = (await freePorts(2)) as [number, number]
+  const greeter = await Greeter.start(t, "one")
+  using folder = temporaryFolder()
+  const pair = makeCertificate()
+  const tls_ = { cert: join(folder.path, "only-cert.pem"), key: join(folder.path, "only-key.pem") }
+  writeFileSync(tls_.cert, pair.cert)
+  writeFileSync(tls_.key, pair.key)
+  const app = { name: "web", ports: [ports[0]], targets: [greeter.address] }
+  await using balancer = await RunningBalancer.start({ apps: [app] }, loading("refuse-loop.ts"))
+  balancer.replace({ apps: [{ ...app, ports: [ports[1]], tls: tls_ }] })
+  await assert.rejects(balancer.admin.reload(), /only-cert/)
+  assert.deepEqual(await visitMany([ports[0]], 20), { one: 20 })
+  const { listeners } = await balancer.app("web")
+  assert.deepEqual(listeners, [{ address: `*:${ports[0]}`, state: "listening" }])
+  assert.deepEqual(balancer.log("listener.failed"), [])
 })
 
 test("checks are made once, and what they find holds in both loops", async (t) => {

@@ -113,3 +113,32 @@ test("a client's rate is one over all loops, and whole again where it is alone",
   for (const reader of readers.slice(1)) reader.close()
   near(sum(ratesOf(clock, readers.slice(0, 1), 10)), rate, 0.05, "alone again")
 })
+
+test("a loop that is started again is told its part, though nothing else has changed", () => {
+  const cap = 1_000_000
+  const settings = capped({ app: cap })
+  const clock = new FakeClock()
+  const keeper = { settings, bandwidth: new Shaper({ clock, settings, share: 0.5 }) }
+  const told: [loop: number, share: number][] = []
+  const desk = new CapDesk({
+    clock,
+    loops: 3,
+    tell: (loop, parts) => told.push(...parts.map(({ share }): [number, number] => [loop, share])),
+    keeper,
+  })
+  const demand = { cap: "up app web", rate: cap, used: cap, hungry: true, members: [["a", 1]] as const }
+  const look = () => {
+    told.length = 0
+    desk.take(1, [demand])
+    clock.advance(demandsMs)
+    return told.toSorted(([one], [two]) => one - two)
+  }
+  assert.deepEqual(look(), [
+    [1, 1],
+    [2, 0.05],
+  ])
+  assert.deepEqual(look(), [])
+  desk.gone(2)
+  assert.deepEqual(look(), [[2, 0.05]])
+  desk.stop()
+})

@@ -24,7 +24,7 @@ interface Cap {
   /** By loop. */
   readonly demands: ({ readonly demand: Demand; readonly at: number } | undefined)[]
   /** By loop; undefined: it has what it begins with. */
-  parts: readonly Part[] | undefined
+  parts: readonly (Part | undefined)[] | undefined
 }
 
 export class CapDesk {
@@ -47,6 +47,14 @@ export class CapDesk {
         this.#caps.set(demand.cap, cap)
       }
       cap.demands[loop] = { demand, at }
+    }
+  }
+
+  /** That loop has died: the next one in its place begins with what loops begin with, and has to be told. */
+  gone(loop: number): void {
+    for (const cap of this.#caps.values()) {
+      cap.demands[loop] = undefined
+      cap.parts = cap.parts?.with(loop, undefined)
     }
   }
 
@@ -82,7 +90,9 @@ export class CapDesk {
         cap.parts = before && before.map(() => ({ cap: name, share: 1, split: [] }))
         this.#caps.delete(name)
       } else this.#caps.delete(name)
-      for (const [loop, part] of (cap.parts ?? []).entries()) if (!isSame(before?.[loop], part)) news[loop]?.push(part)
+      for (const [loop, part] of (cap.parts ?? []).entries()) {
+        if (part !== undefined && !isSame(before?.[loop], part)) news[loop]?.push(part)
+      }
     }
     for (const [loop, parts] of news.entries()) {
       if (parts.length === 0) continue

@@ -11,7 +11,7 @@
 import { randomBytes } from "node:crypto"
 import { Backoff } from "../../../base/backoff.ts"
 import type { Clock, Timer } from "../../../base/clock.ts"
-import { asRdvError } from "../../../base/error.ts"
+import { asRdvError, RdvError } from "../../../base/error.ts"
 import { silentLog } from "../../../base/log.ts"
 import type { Log, LogLevel } from "../../../base/log.ts"
 import type { LiveConnection } from "../admin/control.ts"
@@ -212,21 +212,24 @@ export class Loops implements Engine {
   }
 
   async #update(settings: Settings): Promise<void> {
+    if (this.#isStopping) throw new RdvError("closed", "The balancer is being stopped")
     const before = this.#settings
     checkCertificates(settings, this.#clock)
     this.#team.counters = this.#plan.follow(settings, before)
     this.#main.update(mainPart(settings))
     try {
-      await this.#claims.follow(sharedPorts(settings))
+      // What is claimed stays ours until no loop needs it: while one has a port open, it could not be claimed again.
+      await this.#claims.follow(new Map([...sharedPorts(before), ...sharedPorts(settings)]))
       await this.#applyAll(settings)
     } catch (error) {
       this.#main.update(mainPart(before))
-      await this.#claims.follow(sharedPorts(before))
       await this.#applyAll(before).catch((thrown: unknown) =>
         this.#log.error("loop.astray", { reason: asRdvError(thrown).message }),
       )
+      await this.#claims.follow(sharedPorts(before))
       throw error
     }
+    await this.#claims.follow(sharedPorts(settings))
     this.#settings = settings
     // What a reload changes by itself, such as the health of what is no longer checked.
     for (const word of this.#main.words()) if (word.kind === "target") this.#spread(word, undefined)
@@ -281,21 +284,28 @@ export class Loops implements Engine {
       version,
     }
     place.startedAt = this.#clock.now()
-    const thread: LoopThread = new LoopThread(task, this.#clock, {
-      onMessage: (message) => this.#take(place, thread, message),
-      onDied: (reason) => this.#died(place, reason),
-    })
-    place.thread = thread
+    try {
+      const thread: LoopThread = new LoopThread(task, this.#clock, {
+        onMessage: (message) => this.#take(place, thread, message),
+        onDied: (reason) => this.#died(place, reason),
+      })
+      place.thread = thread
+    } catch (error) {
+      // The system has no thread for it now.
+      this.#died(place, asRdvError(error).message)
+    }
   }
 
   #died(place: Place, reason: string): void {
     const { loop } = place
     place.thread = undefined
-    place.past = mergeSnapshots(departed(place.seen), [place.past])
+    // One that died before it was asked has left nothing.
+    if (place.seen.length > 0) place.past = mergeSnapshots(departed(place.seen), [place.past])
     place.seen = []
     place.desk.clear()
     this.#tally.release(loop)
     this.#cells.release(loop)
+    this.#caps.gone(loop)
     // What it held is free now.
     for (const { name } of this.#settings.apps) this.#spread({ kind: "freed", app: name }, undefined)
     if (this.#isStopping) return

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { appOf, settingsOf, targetOf } from "../../../../test/kit/balance-rig.ts"
+import type { Settings } from "../config/settings.ts"
 import { Tally } from "../limit/tally.ts"
 import { CounterPlan, counterName, Ids, SharedSeats, shareMemory } from "./shared-memory.ts"
 
@@ -22,7 +23,7 @@ function setUp() {
 
 test("a count keeps its place through reloads as long as it is there, and while somebody is counted", () => {
   const { settings, one } = setUp()
-  const plan = new CounterPlan(one, 100)
+  const plan = new CounterPlan(one, 13)
   const files = [
     settings(["web"], [1, 2]),
     settings(["web", "mail"], [1]),
@@ -40,6 +41,18 @@ test("a count keeps its place through reloads as long as it is there, and while 
   const fourth = plan.follow(files[3], files[2])
   assert.equal(new Set(fourth.values()).size, fourth.size, "a place twice")
   assert.ok([...fourth.values()].includes(gone), "the place is used again")
+})
+
+test("a place that came free is used again as late as possible", () => {
+  const { settings, one } = setUp()
+  const plan = new CounterPlan(one, 8)
+  const files = [1, 2, 3, 4, 5].map((port) => settings(["web"], [port])) as [Settings, ...Settings[]]
+  const places = files.map((file, at) =>
+    plan.follow(file, files[Math.max(0, at - 1)] as Settings).get(counterName("target", "web", `127.0.0.1:${at + 1}`)),
+  )
+  assert.deepEqual(places, [3, 4, 5, 6, 7])
+  const after = plan.follow(settings(["web"], [6]), files[4] as Settings)
+  assert.equal(after.get(counterName("target", "web", "127.0.0.1:6")), 3)
 })
 
 test("a file with more counts than there are places changes nothing", () => {

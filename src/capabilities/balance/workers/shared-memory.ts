@@ -29,13 +29,17 @@ export function shareMemory(loops: number, settings: Settings): SharedMemory {
   }
 }
 
-/** Which count has which place in the tally. A place is used again when nobody counts there any more. */
+/**
+ * Which count has which place in the tally. A place is used again when nobody counts there any more, as late as possible:
+ * loops may still look at it to find out that their last connection has gone.
+ */
 export class CounterPlan {
   readonly #tally: Tally
   readonly #most: number
   readonly #places: Map<string, number> = new Map()
   #next = 0
-  #free: number[] = []
+  /** The one that is free for the longest time first. */
+  readonly #free: number[] = []
 
   constructor(tally: Tally, most: number) {
     this.#tally = tally
@@ -62,7 +66,10 @@ export class CounterPlan {
       this.#places.delete(name)
       this.#free.push(place)
     }
-    for (const name of missing) this.#places.set(name, this.#free.pop() ?? this.#next++)
+    for (const name of missing) {
+      const place = this.#next < this.#most ? this.#next++ : (this.#free.shift() as number)
+      this.#places.set(name, place)
+    }
     return new Map(this.#places)
   }
 }
