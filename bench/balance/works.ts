@@ -67,7 +67,7 @@ function churn(): Work {
     async take(bench, { ports, pid }, { seconds, quick }) {
       const count = quick ? 3_000 : 10_000 * seconds
       // Not counted: a process that has just started compiles what it runs.
-      await bench.ask(["cps", host, `${ports.once}`, "32", "2000"], undefined, 30)
+      await bench.ask(["cps", host, `${ports.once}`, "32", "16000"], undefined, 30)
       const answer = await bench.ask(["cps", host, `${ports.once}`, "32", `${count}`], pid, 30)
       if (of(answer, "failures") > 0) throw new Error(`${of(answer, "failures")} of ${count} connections failed`)
       return {
