@@ -302,15 +302,25 @@ test("a herd at both loops starts a sleeping target once", async (t) => {
 test("a port that another process has is not shared with it", async (t) => {
   const [port] = (await freePorts(1)) as [number]
   const greeter = await Greeter.start(t, "one")
-  const config = { apps: [{ name: "web", ports: [port], targets: [greeter.address] }] }
+  const [own] = (await freePorts(1)) as [number]
+  const config = {
+    apps: [
+      { name: "web", ports: [port], targets: [greeter.address] },
+      // The main thread serves it.
+      { name: "far", ports: [own], targets: [greeter.address, "rdv:far"], "when-down": "accept" },
+    ],
+  }
   await using first = await RunningBalancer.start(config, two)
   await using second = await RunningBalancer.start(config, two)
   assert.equal((await second.app("web")).listeners[0]?.state, "retrying")
+  assert.equal((await second.app("far")).listeners[0]?.state, "retrying")
   assert.deepEqual(await visitMany([port], 20), { one: 20 })
   assert.equal((await first.app("web")).total, 20)
   first.command.kill()
-  await until(async () => (await second.app("web")).listeners[0]?.state === "listening", "the port is taken over")
-  assert.deepEqual(await visitMany([port], 10), { one: 10 })
+  for (const name of ["web", "far"]) {
+    await until(async () => (await second.app(name)).listeners[0]?.state === "listening", `${name} is taken over`)
+  }
+  assert.deepEqual(await visitMany([port, own], 10), { one: 10 })
 })
 
 test("what one loop has ejected, the others do not try", async (t) => {

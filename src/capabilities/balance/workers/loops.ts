@@ -32,7 +32,7 @@ import { LoopThread } from "./loop-thread.ts"
 import { departed, mergeSnapshots } from "./merge-snapshots.ts"
 import type { FromLoop, LoopTask, ToLoop } from "./messages.ts"
 import { PortClaims } from "./port-claims.ts"
-import { mainPart, sharedPorts, threadPart } from "./settings-parts.ts"
+import { allPorts, mainPart, threadPart } from "./settings-parts.ts"
 import { CounterPlan, shareMemory } from "./shared-memory.ts"
 import type { SharedMemory } from "./shared-memory.ts"
 import { WakeDesk } from "./wake-desk.ts"
@@ -99,7 +99,7 @@ export class Loops implements Engine {
       tell: (word) => this.#spread(word, undefined),
       wakes: undefined,
     })
-    this.#main = new Balancer({ ...options, settings: mainPart(settings), shared: true, team: this.#team })
+    this.#main = new Balancer({ ...options, settings: mainPart(settings, new Set()), shared: true, team: this.#team })
     this.#claims = new PortClaims({ clock, log, onLate: () => this.#openLate() })
     this.#places = Array.from({ length: loops }, (_, at) => this.#newPlace(at + 1))
     this.#caps = new CapDesk({
@@ -109,6 +109,8 @@ export class Loops implements Engine {
       keeper: this.#main,
     })
     this.#ready = this.#inTurn(() => this.#startAll())
+    // Whoever waits for it in `listening` hears of it.
+    this.#ready.catch(() => undefined)
     this.#changeTicketsDaily()
   }
 
@@ -122,10 +124,10 @@ export class Loops implements Engine {
 
   async listening(): Promise<readonly { readonly address: string; readonly ok: boolean }[]> {
     await this.#ready
-    const own = await this.#main.listening()
+    await this.#main.listening()
     await Promise.all(this.#threads.map((thread) => thread.ask({ about: "listening" }).catch(() => undefined)))
-    const shared = [...sharedPorts(this.#settings).keys()]
-    return [...shared.map((address) => ({ address, ok: this.#claims.ours.has(address) })), ...own]
+    const { ours } = this.#claims
+    return [...allPorts(this.#settings).keys()].map((address) => ({ address, ok: ours.has(address) }))
   }
 
   targets(app: string): readonly Target[] {
@@ -206,8 +208,9 @@ export class Loops implements Engine {
   }
 
   async #startAll(): Promise<void> {
-    await this.#claims.follow(sharedPorts(this.#settings))
+    await this.#claims.follow(allPorts(this.#settings))
     if (this.#isStopping) return
+    this.#main.update(mainPart(this.#settings, this.#claims.ours))
     for (const place of this.#places) this.#start(place)
   }
 
@@ -216,20 +219,19 @@ export class Loops implements Engine {
     const before = this.#settings
     checkCertificates(settings, this.#clock)
     this.#team.counters = this.#plan.follow(settings, before)
-    this.#main.update(mainPart(settings))
+    this.#main.update(mainPart(settings, this.#claims.ours))
     try {
       // What is claimed stays ours until no loop needs it: while one has a port open, it could not be claimed again.
-      await this.#claims.follow(new Map([...sharedPorts(before), ...sharedPorts(settings)]))
+      await this.#claims.follow(new Map([...allPorts(before), ...allPorts(settings)]))
       await this.#applyAll(settings)
     } catch (error) {
-      this.#main.update(mainPart(before))
       await this.#applyAll(before).catch((thrown: unknown) =>
         this.#log.error("loop.astray", { reason: asRdvError(thrown).message }),
       )
-      await this.#claims.follow(sharedPorts(before))
+      await this.#claims.follow(allPorts(before))
       throw error
     }
-    await this.#claims.follow(sharedPorts(settings))
+    await this.#claims.follow(allPorts(settings))
     this.#settings = settings
     // What a reload changes by itself, such as the health of what is no longer checked.
     for (const word of this.#main.words()) if (word.kind === "target") this.#spread(word, undefined)
@@ -240,6 +242,7 @@ export class Loops implements Engine {
 
   /** Fails when one of them refuses. One that died meanwhile will begin with what holds by then. */
   async #applyAll(settings: Settings): Promise<void> {
+    this.#main.update(mainPart(settings, this.#claims.ours))
     const part = threadPart(settings, this.#places.length, this.#claims.ours)
     const { counters } = this.#team
     const answers = await Promise.allSettled(

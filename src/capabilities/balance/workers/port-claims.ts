@@ -1,6 +1,6 @@
 /**
- * Makes sure that a port is ours before several loops share it: with a shared port the system lets another balancer of the
- * same user take half of the connections without a word. So the main thread opens each new port once for itself alone, as
+ * Makes sure that a port is ours before several loops share it or hand it over: with a shared port the system lets another
+ * balancer of the same user take half of the connections without a word. So the main thread opens each new port once for itself alone, as
  * it is refused when anybody else has it, and lets the loops have it then.
  */
 

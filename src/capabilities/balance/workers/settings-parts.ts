@@ -7,30 +7,30 @@ import { doorAddress } from "../engine/door.ts"
 import type { AppSettings, ListenerSettings, Settings } from "../config/settings.ts"
 
 /** Addresses of the ports that the main thread serves. */
-export function ownPorts({ apps }: Settings): ReadonlySet<string> {
+function ownPorts({ apps }: Settings): ReadonlySet<string> {
   const wants = apps.filter(({ targets }) => targets.some(({ address }) => address.kind === "rdv"))
   return new Set(wants.flatMap(({ listeners }) => listeners.map(doorAddress)))
 }
 
-/** The other ones, each once. */
-export function sharedPorts(settings: Settings): ReadonlyMap<string, ListenerSettings> {
-  const own = ownPorts(settings)
-  const shared = new Map<string, ListenerSettings>()
-  for (const { listeners } of settings.apps) {
+/** Those of the main thread and of the others, each once. */
+export function allPorts({ apps }: Settings): ReadonlyMap<string, ListenerSettings> {
+  const ports = new Map<string, ListenerSettings>()
+  for (const { listeners } of apps) {
     for (const listener of listeners) {
       const address = doorAddress(listener)
-      if (!own.has(address) && !shared.has(address)) shared.set(address, listener)
+      if (!ports.has(address)) ports.set(address, listener)
     }
   }
-  return shared
+  return ports
 }
 
-/** What the main thread has to do: its ports, and nothing that stands ready for others. */
-export function mainPart(settings: Settings): Settings {
+/** What the main thread has to do, at ports that may be opened: its own, and nothing that stands ready for others. */
+export function mainPart(settings: Settings, open: ReadonlySet<string>): Settings {
   const own = ownPorts(settings)
   return withApps(settings, (app) => {
-    const listeners = app.listeners.filter((listener) => own.has(doorAddress(listener)))
-    if (listeners.length > 0) return { ...app, listeners }
+    const mine = app.listeners.filter((listener) => own.has(doorAddress(listener)))
+    const listeners = mine.filter((listener) => open.has(doorAddress(listener)))
+    if (mine.length > 0) return { ...app, listeners }
     return { ...app, listeners, targets: app.targets.map((target) => ({ ...target, warm: 0 })) }
   })
 }
