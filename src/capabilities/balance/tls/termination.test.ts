@@ -455,15 +455,20 @@ test("what is no TLS, and who leaves, ends with its reason", deadline, async (t)
     else socket.end(bytes)
     await eventually("it is told", () => door.results.length > count)
   }
+  // A client may know how it ended before we do.
+  const told = (count: number) => eventually("it is told", () => door.results.length === count)
   await say("GET / HTTP/1.1\r\n\r\n")
   await say("SSH-2.0-OpenSSH_9.2\r\n")
   await visit(door.port, { maxVersion: "TLSv1.2", ca: secrets.ca })
+  await told(3)
   await new Promise((resolve) => {
     const system = ["-s", "--resolve", `a.test:${door.port}:127.0.0.1`]
     execFile("curl", [...system, `https://a.test:${door.port}/`], { timeout: 10_000 }, resolve)
   })
+  await told(4)
   // Node's own clients just leave.
   await visit(door.port)
+  await told(5)
   await say("\x16\x03")
   await say("")
   assert.deepEqual(good(door).slice(0, 1), ["the client speaks plain HTTP"])
