@@ -134,7 +134,8 @@ async function run(call: CommandCall): Promise<number> {
     unhang()
     if (balancer.connections > 0) {
       const seconds = Math.ceil(balancer.settings.drainMs / 1_000)
-      output.note(`rdv: ${balancer.connections} connections may take up to ${seconds} s; Ctrl+C again quits at once`)
+      const count = balancer.connections === 1 ? "1 connection" : `${balancer.connections} connections`
+      output.note(`rdv: ${count} may take up to ${seconds} s; Ctrl+C again quits at once`)
     }
     return exitCode.ok
   } finally {

@@ -56,6 +56,11 @@ test("what surprises is told once, with the app that it is about", () => {
     ],
     [app("access: [{deny-file: gone.txt}]"), "warning a: gone.txt does not exist"],
     [app("access: [{deny-file: bad.txt}]"), 'warning a: bad.txt:2:1: "10.0.0.0/40" is not a network'],
+    [
+      app("access: [{allow: 10.0.0.7}, {deny: 10.0.0.0/8}]"),
+      "warning a: access: the last rule denies, and whoever no rule names is denied as well",
+    ],
+    [app("access: {otherwise: allow, rules: [{allow: 10.0.0.7}, {deny: 10.0.0.0/8}]}")],
     [app("each-target: {zone: x}"), "warning a: targets have zones and the balancer has none, so no zone is preferred"],
     [app("timeouts: {dial: 1s}"), "warning a: timeouts: dial is shorter than connect, and ends the first attempt"],
   ]

@@ -131,6 +131,13 @@ function aboutApp({ targets, access, timeouts, policy }: AppSettings, settings: 
     const settings = { rules: [rule], otherwise: access.otherwise }
     attempt(() => new Access({ clock: systemClock, log: silentLog, settings }).stop(), tell)
   }
+  const [lastRule] = access.rules.slice(-1)
+  if (lastRule?.action === "deny" && access.otherwise === "deny") {
+    tell(
+      "access: the last rule denies, and whoever no rule names is denied as well",
+      "leave the last rule out, or let others in: access: {otherwise: allow, rules: […]}",
+    )
+  }
   if (timeouts.dialMs < timeouts.connectMs) {
     tell("timeouts: dial is shorter than connect, and ends the first attempt", "make it a multiple of connect")
   }
