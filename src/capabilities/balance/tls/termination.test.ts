@@ -471,21 +471,19 @@ test("what is no TLS, and who leaves, ends with its reason", deadline, async (t)
   await told(5)
   await say("\x16\x03")
   await say("")
-  assert.deepEqual(good(door).slice(0, 1), ["the client speaks plain HTTP"])
-  assert.deepEqual(good(door).slice(1), [
-    "the client does not speak TLS",
-    "the client speaks older versions of TLS only",
-    "the client does not trust the authority of our certificate",
-    "the client left during the handshake",
-    "the client left during the handshake",
-    "the client left during the handshake",
-  ])
+  const left = "the client left during the handshake"
+  const [http, other, older, distrust, ...rest] = good(door)
+  const plainReasons = ["the client speaks plain HTTP", "the client does not speak TLS"]
+  assert.deepEqual([http, other, older], [...plainReasons, "the client speaks older versions of TLS only"])
+  // Its alert may be lost in the reset that follows.
+  assert.ok(distrust === "the client does not trust the authority of our certificate" || distrust === left, distrust)
+  assert.deepEqual(rest, [left, left, left])
   const gone = net.connect(door.port, "127.0.0.1")
   await eventually("it begins", () => door.termination.pending === 1)
   // A deadline of the caller's.
   door.raws.at(-1)?.destroy()
   await eventually("it is told", () => door.termination.pending === 0)
-  assert.equal(good(door).at(-1), "the client left during the handshake")
+  assert.equal(good(door).at(-1), left)
   gone.destroy()
 })
 
