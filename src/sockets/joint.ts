@@ -29,6 +29,8 @@ export interface JointEnd {
 export interface Meter {
   /** Counts them. False: stop reading, until `resume` of the lane. With 0 bytes it asks whether reading may begin. */
   spend(bytes: number): boolean
+  /** How many bytes should be read at once, so that others get their turn in time. */
+  readonly piece?: number
 }
 
 export type Side = "client" | "target"
@@ -232,6 +234,8 @@ export class Lane {
   /** After the meter said stop. */
   resume(): void {
     this.paced = false
+    const { piece } = this.meter ?? {}
+    if (piece !== undefined) this.from.reader?.limitTo(piece)
     this.#goOn()
   }
 

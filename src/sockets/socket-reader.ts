@@ -46,9 +46,16 @@ export class SocketReader {
     },
   }
 
-  /** Reads no more than this at once, after the next read: a slow pace is kept by small steps. */
+  /** Reads no more than this at once, after the next read: a slow pace is kept by small steps. May be called again. */
   limitTo(bytes: number): void {
-    if (bytes < sharedBytes) this.#buffer = shared.subarray(0, Math.max(1, bytes))
+    const isLimited = this.#buffer !== shared && this.#buffer.buffer === shared.buffer
+    if (bytes >= ownBytes) {
+      if (isLimited) this.#buffer = shared
+      return
+    }
+    const size = Math.max(1, Math.min(bytes, sharedBytes))
+    // A view of its own, also of the whole: only what is not limited grows.
+    if (!isLimited || this.#buffer.length !== size) this.#buffer = shared.subarray(0, size)
   }
 
   /** Gives the large buffer back; after the socket has closed. */
@@ -66,19 +73,20 @@ export class SocketReader {
   #take(length: number): void {
     const buffer = this.#lent
     if (buffer.buffer === shared.buffer) {
-      if (length === sharedBytes && this.#buffer === buffer) {
+      if (length === sharedBytes && buffer === shared && this.#buffer === shared) {
         this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
         this.#quiet = 0
       }
       this.receive(this.borrows ? plainBytes(buffer, length) : copyOf(buffer, length))
     } else if (length <= copyBytes) {
       this.#quiet = length <= smallBytes ? this.#quiet + 1 : 0
-      if (this.#quiet >= quietReads) this.release()
+      if (this.#quiet >= quietReads && this.#buffer === buffer) this.release()
       this.receive(this.borrows ? plainBytes(buffer, length) : copyOf(buffer, length))
     } else {
       this.#quiet = 0
       // Kept: the memory is the sink's until it comes back by `recycle`.
-      if (this.receive(plainBytes(buffer, length))) this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
+      const isKept = this.receive(plainBytes(buffer, length))
+      if (isKept && this.#buffer === buffer) this.#buffer = spares.pop() ?? Buffer.allocUnsafeSlow(ownBytes)
     }
   }
 }
