@@ -242,7 +242,7 @@ test("what an agent cannot reach another one serves, and health checks see each 
   const health = { path: "/", interval: "100ms" }
   const { port: at } = await balance(t, { targets: ["rdv:mixed", "rdv:other"], health })
   // The first checks may have come before the session.
-  await until(async () => /[ab]/.test(await curls(at, 2)), "a check has found the agents")
+  await until(async () => /[ab].*c|c.*[ab]/.test(await curls(at, 4)), "a check has found the agents of both names")
   assert.equal((await curls(at, 8)).split("").filter((name) => name === "c").length, 4)
   a.stop()
   const answers = await curls(at, 8)

@@ -20,7 +20,9 @@ async function balance(t: TestContext, root: object, app: object = {}) {
 
 async function isRefused(port: number): Promise<boolean> {
   using late = new Visitor(port)
-  return (await late.end().catch(() => "open")) === "refused"
+  // Who still comes in stays as long as the stop lets it.
+  await late.until(() => late.connected || late.ended !== "open", "an answer to the connect")
+  return late.ended === "refused"
 }
 
 test("a stop takes nobody new, lets what runs finish, and is over with the last one", async (t) => {
