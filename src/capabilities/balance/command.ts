@@ -96,7 +96,7 @@ async function run(call: CommandCall): Promise<number> {
   }
   const settings = read()
   const log = logOf(call, "info")
-  const agent = startUplink(call, settings, log)
+  const agent = await startUplink(call, settings, log)
   const ended = new Endings({ log, version, settings: () => balancer.settings })
   const balancer: Engine = await startEngine(call, {
     settings: withLimits(settings),
@@ -175,8 +175,11 @@ function withLimits(settings: Settings): Settings {
   return { ...settings, maxConnections: settings.maxConnections ?? descriptorsFor(settings) }
 }
 
-/** The session through which `rdv:` targets are reached. */
-function startUplink(call: CommandCall, settings: Settings, log: Log): RunningAgent | undefined {
+/** How long a start waits for the relay: without a session the first clients and checks would find nobody, ms. */
+const uplinkMs = 3_000
+
+/** The session through which `rdv:` targets are reached. A relay that is away is dialled again and again. */
+async function startUplink(call: CommandCall, settings: Settings, log: Log): Promise<RunningAgent | undefined> {
   const { flags, output } = call
   const address = flags.text("relay")
   if (address === undefined) {
@@ -184,7 +187,8 @@ function startUplink(call: CommandCall, settings: Settings, log: Log): RunningAg
     if (wants) output.warn("targets behind agents (rdv:) cannot be reached without a relay: add --relay ADDRESS")
     return undefined
   }
-  return startAgent({
+  const up = Promise.withResolvers<void>()
+  const running = startAgent({
     relay: printAddress(parseAddress(relayAddress(address), "tcp")),
     token: tokenOf(call),
     instance: agentIdentity(foldersOf(call).state),
@@ -192,9 +196,18 @@ function startUplink(call: CommandCall, settings: Settings, log: Log): RunningAg
     dial: dialOf(call),
     tokenInClear: flags.on("token-in-clear"),
     onEvent: (event) => {
-      if (event.kind === "failed") log.error("uplink.failed", { reason: event.error.message })
+      // The session stands when this round of events is over.
+      if (event.kind === "up") setImmediate(up.resolve)
+      if (event.kind === "failed") {
+        log.error("uplink.failed", { reason: event.error.message })
+        up.resolve()
+      }
     },
   })
+  const timer = systemClock.after(uplinkMs, up.resolve)
+  await Promise.race([up.promise, untilStopped(call.stopping)])
+  timer.cancel()
+  return running
 }
 
 async function tell({ output }: CommandCall, file: string, balancer: Engine): Promise<void> {
