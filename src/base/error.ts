@@ -38,6 +38,11 @@ export const errorCodes = {
   usage: { number: 22, retry: false, text: "The command or the configuration is wrong" },
   in_use: { number: 23, retry: false, text: "The address is in use" },
   rate_limited: { number: 24, retry: true, text: "Too many attempts; wait" },
+  not_found: { number: 25, retry: false, text: "There is nothing of this name" },
+  exists: { number: 26, retry: false, text: "The name is taken" },
+  removed: { number: 27, retry: false, text: "It was removed meanwhile" },
+  would_block: { number: 28, retry: true, text: "It cannot be done without waiting" },
+  too_large: { number: 29, retry: false, text: "It is larger than what is allowed" },
 } as const
 
 export type ErrorCode = keyof typeof errorCodes

@@ -1,0 +1,50 @@
+/** What can be set on one channel, at any time, by its `ctl` file or natively. */
+
+import type { Grade } from "./parties.ts"
+
+export interface ChannelSettings {
+  /** How many messages wait in the channel without a receiver; 0: rendezvous. */
+  readonly size: number
+  /** The same in bytes; whichever is reached first. */
+  readonly sizeBytes: number
+  /** `unicast`: each message goes to one receiver. `multicast`: to each reader that has the channel open. */
+  readonly mode: "unicast" | "multicast"
+  readonly deliver: Grade
+  /** Bytes of one message. */
+  readonly maxMessage: number
+  /** Text: written bytes are cut into lines, each of them a message. */
+  readonly lines: boolean
+  /** Blocked sends and receives of files without a deadline of their own fail after this, ms; 0: never. */
+  readonly timeoutMs: number
+  /** How long a receiver may take from the message to `done`, ms; 0: as long as its reader is there. Grade `done` only. */
+  readonly leaseMs: number
+  /** How often a message may be given out before it goes to `deadLetter`, or its sender hears of it; 0: for ever. */
+  readonly attempts: number
+  /** Path of the channel that gets messages after `attempts`; empty: their sender gets an error. */
+  readonly deadLetter: string
+  /** What happens to a message whose receiver vanished before the proof. `requeue`: next receiver. `fail`: its sender hears. */
+  readonly onDisconnect: "requeue" | "fail"
+  /** Multicast: how many of the last messages a new reader gets first. */
+  readonly retain: number
+  /** Multicast: a reader that is behind by `size` messages stops the senders, or is cut off with a count. */
+  readonly slowReader: "wait" | "cut"
+  /** Parties that wait on either side; the next one is refused with `limit`. */
+  readonly maxWaiting: number
+}
+
+export const defaultChannelSettings: ChannelSettings = {
+  size: 0,
+  sizeBytes: 64 * 2 ** 20,
+  mode: "unicast",
+  deliver: "seen",
+  maxMessage: 2 ** 20,
+  lines: false,
+  timeoutMs: 0,
+  leaseMs: 60_000,
+  attempts: 0,
+  deadLetter: "",
+  onDisconnect: "requeue",
+  retain: 0,
+  slowReader: "wait",
+  maxWaiting: 10_000,
+}
