@@ -124,9 +124,9 @@ export function tokenOf({ flags, output }: Pick<CommandCall, "flags" | "output">
   return checkToken(direct, "RDV_TOKEN")
 }
 
-/** What dialling needs beside the address. Throws `usage`. */
-export function dialOf({ flags }: { flags: Pick<FlagReader, "text"> }): Partial<TlsDialLimits> {
-  const ca = flags.text("ca")
+/** What dialling needs beside the address; `caFlag` is the flag that stands for `--ca`. Throws `usage`. */
+export function dialOf({ flags }: { flags: FlagReader }, caFlag = "ca"): Partial<TlsDialLimits> {
+  const ca = flags.text(caFlag)
   const pin = flags.text("pin")
   const proxy = flags.text("proxy")
   if (pin !== undefined && !/^(sha256:)?([0-9a-f]{64}|[0-9a-f]{2}(:[0-9a-f]{2}){31})$/i.test(pin)) {
@@ -135,7 +135,7 @@ export function dialOf({ flags }: { flags: Pick<FlagReader, "text"> }): Partial<
     })
   }
   return {
-    ...(ca !== undefined && { ca: readText(ca, "--ca") }),
+    ...(ca !== undefined && { ca: readText(ca, `--${caFlag}`) }),
     ...(pin !== undefined && { pinSha256: pin.replace(/^sha256:/i, "") }),
     ...(proxy !== undefined && { proxy: readProxy(proxy) }),
   }

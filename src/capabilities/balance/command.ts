@@ -8,27 +8,15 @@ import type { Stream } from "../../base/stream.ts"
 import { SeededRandom } from "../../base/random.ts"
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
-import {
-  commonFlags,
-  dataFlag,
-  dialOf,
-  foldersOf,
-  logFlags,
-  logLevelOf,
-  logOf,
-  relayAddress,
-  relayFlags,
-  tokenOf,
-} from "../../cli/common-flags.ts"
+import { commonFlags, dataFlag, logFlags, logLevelOf, logOf, relayFlags } from "../../cli/common-flags.ts"
 import { printable } from "../../base/columns.ts"
 import { tellStatus } from "../../cli/process-status.ts"
 import { onHangUp } from "../../cli/stop-signals.ts"
+import { uplinkOptions } from "../../cli/uplink-options.ts"
 import { readDocumentFile } from "../../config/document.ts"
 import { dialPrivate } from "../../host/private-call.ts"
 import { startAgent, version } from "../../node.ts"
 import type { RunningAgent } from "../../node.ts"
-import { agentIdentity } from "../../store/agent-identity.ts"
-import { parseAddress, printAddress } from "../../transport/address.ts"
 import { AdminServer } from "./admin/admin-server.ts"
 import { descriptorsFor } from "./config/host-facts.ts"
 import { readSettings } from "./config/read-settings.ts"
@@ -180,21 +168,16 @@ const uplinkMs = 3_000
 
 /** The session through which `rdv:` targets are reached. A relay that is away is dialled again and again. */
 async function startUplink(call: CommandCall, settings: Settings, log: Log): Promise<RunningAgent | undefined> {
-  const { flags, output } = call
-  const address = flags.text("relay")
-  if (address === undefined) {
+  const uplink = uplinkOptions(call)
+  if (uplink === undefined) {
     const wants = settings.apps.some(({ targets }) => targets.some((target) => target.address.kind === "rdv"))
-    if (wants) output.warn("targets behind agents (rdv:) cannot be reached without a relay: add --relay ADDRESS")
+    if (wants) call.output.warn("targets behind agents (rdv:) cannot be reached without a relay: add --relay ADDRESS")
     return undefined
   }
   const up = Promise.withResolvers<void>()
   const running = startAgent({
-    relay: printAddress(parseAddress(relayAddress(address), "tcp")),
-    token: tokenOf(call),
-    instance: agentIdentity(foldersOf(call).state),
+    ...uplink,
     log,
-    dial: dialOf(call),
-    tokenInClear: flags.on("token-in-clear"),
     onEvent: (event) => {
       // The session stands when this round of events is over.
       if (event.kind === "up") setImmediate(up.resolve)

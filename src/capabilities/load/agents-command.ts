@@ -2,12 +2,11 @@
 
 import { RdvError } from "../../base/error.ts"
 import type { CommandCall } from "../../cli/command.ts"
-import { dataFlag, dialOf, foldersOf, relayAddress, relayFlags, tokenOf } from "../../cli/common-flags.ts"
+import { dataFlag, relayFlags } from "../../cli/common-flags.ts"
 import type { Flags } from "../../cli/flags.ts"
+import { uplinkOptions } from "../../cli/uplink-options.ts"
 import { silentLog } from "../../base/log.ts"
 import { startAgent } from "../../node.ts"
-import { agentIdentity } from "../../store/agent-identity.ts"
-import { parseAddress, printAddress } from "../../transport/address.ts"
 import type { Crew, CrewOptions } from "./engine/crew.ts"
 import { startAgents } from "./remote/agents.ts"
 import { checkGeneratorName, mostGenerators } from "./remote/messages.ts"
@@ -54,19 +53,14 @@ export async function connectAgents(call: CommandCall): Promise<Agents | undefin
       mend: "leave one out",
     })
   }
-  const address = flags.text("relay")
-  if (address === undefined) {
+  const uplink = uplinkOptions(call, { ca: "relay-ca" })
+  if (uplink === undefined) {
     throw new RdvError("usage", "--agents are reached through a relay", { mend: "add --relay ADDRESS" })
   }
   const up = Promise.withResolvers<void>()
-  const relay = printAddress(parseAddress(relayAddress(address), "tcp"))
   const running = startAgent({
-    relay,
-    token: tokenOf(call),
-    instance: agentIdentity(foldersOf(call).state),
+    ...uplink,
     log: silentLog,
-    dial: dialOf({ flags: { text: (name) => flags.text(name === "ca" ? "relay-ca" : name) } }),
-    tokenInClear: flags.on("token-in-clear"),
     onEvent: (event) => {
       // The session stands when this round of events is over.
       if (event.kind === "up") setImmediate(up.resolve)

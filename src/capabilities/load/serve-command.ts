@@ -7,22 +7,17 @@ import {
   commonFlags,
   dataFlag,
   deadAfterFlag,
-  dialOf,
   drainFlag,
-  foldersOf,
   leastDeadAfterMs,
   logFlags,
   logOf,
-  relayAddress,
   relayFlags,
-  tokenOf,
 } from "../../cli/common-flags.ts"
 import { printable } from "../../cli/output.ts"
 import { tellStatus } from "../../cli/process-status.ts"
 import { UplinkLines } from "../../cli/uplink-lines.ts"
+import { uplinkOptions } from "../../cli/uplink-options.ts"
 import { startAgent, version } from "../../node.ts"
-import { agentIdentity } from "../../store/agent-identity.ts"
-import { parseAddress, printAddress } from "../../transport/address.ts"
 import { readAllowed } from "./remote/allowance.ts"
 import type { Allowance } from "./remote/allowance.ts"
 import { checkGeneratorName } from "./remote/messages.ts"
@@ -87,13 +82,13 @@ async function run(call: CommandCall): Promise<number> {
   const name = flags.text("name")
   if (name === undefined) throw new RdvError("usage", "The generator has no name", { mend: "add --name lab1" })
   checkGeneratorName(name)
-  const address = flags.text("relay")
-  if (address === undefined) {
+  const uplink = uplinkOptions(call)
+  if (uplink === undefined) {
     throw new RdvError("usage", "Plans come through a relay, and none is named", { mend: "add --relay ADDRESS" })
   }
+  const { relay } = uplink
   const allowance = allowanceOf(call)
   const drainMs = flags.durationMs("drain") as number
-  const relay = printAddress(parseAddress(relayAddress(address), "tcp"))
   const log = logOf(call, "error")
   const lines = new UplinkLines(output, relay)
   const over = Promise.withResolvers<never>()
@@ -105,13 +100,9 @@ async function run(call: CommandCall): Promise<number> {
     over.reject(error)
   }
   const running = startAgent({
-    relay,
-    token: tokenOf(call),
-    instance: agentIdentity(foldersOf(call).state),
+    ...uplink,
     log,
     limits: { deadAfterMs: flags.durationMs("dead-after", leastDeadAfterMs) as number },
-    dial: dialOf(call),
-    tokenInClear: flags.on("token-in-clear"),
     onEvent: (event) => {
       if (leaving || call.stopping.aborted) return
       if (event.kind === "retry" && flags.on("once") && !lines.wasUp) fail(event.error)

@@ -7,21 +7,20 @@ import {
   commonFlags,
   dataFlag,
   deadAfterFlag,
-  dialOf,
   drainFlag,
   foldersOf,
   leastDeadAfterMs,
   logFlags,
   logOf,
-  relayAddress,
   relayFlags,
-  tokenOf,
 } from "../../cli/common-flags.ts"
 import type { Flags } from "../../cli/flags.ts"
 import { startLocalRelay } from "../../cli/local-relay.ts"
+import type { LocalRelay } from "../../cli/local-relay.ts"
 import { tellStatus } from "../../cli/process-status.ts"
 import { exchangeLine, frame } from "../../cli/tunnel-lines.ts"
 import { UplinkLines } from "../../cli/uplink-lines.ts"
+import { uplinkOptions } from "../../cli/uplink-options.ts"
 import type { Exposed } from "../../host/host.ts"
 import { checkPrivateName } from "../../host/private-call.ts"
 import { isLoopback, startAgent, startTunnel } from "../../node.ts"
@@ -139,13 +138,12 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
   const limits = { deadAfterMs: flags.durationMs("dead-after", leastDeadAfterMs) as number }
   const at = foldersOf(call)
   const log = logOf(call, "error")
-  const relayText = flags.text("relay")
-  checkCombination(call, relayText)
-  const token = relayText === undefined ? undefined : tokenOf(call)
-  const instance = agentIdentity(at.state)
+  checkCombination(call)
+  const uplink = uplinkOptions(call)
+  const instance = uplink?.instance ?? agentIdentity(at.state)
 
   const local =
-    relayText === undefined
+    uplink === undefined
       ? await startLocalRelay({
           folders: at,
           listen: flags.list("listen"),
@@ -154,7 +152,7 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
           sessionLimits: limits,
         })
       : undefined
-  const relay = local?.address ?? printAddress(parseAddress(relayAddress(relayText as string), "tcp"))
+  const relay = uplink?.relay ?? (local as LocalRelay).address
   const lines = new UplinkLines(output, relay)
   const over = Promise.withResolvers<never>()
   let leaving = false
@@ -168,13 +166,11 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
   let quiet
   try {
     agent = startAgent({
+      ...uplink,
       relay,
-      token,
       instance,
       log,
       limits,
-      dial: dialOf(call),
-      tokenInClear: flags.on("token-in-clear"),
       ...(local !== undefined && { connect: local.connect }),
       onEvent: (event) => {
         // When we leave, the end of the session is no news.
@@ -184,7 +180,7 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
         if (event.kind === "failed") fail(event.error)
       },
     })
-    await startTunnel(agent.agent, settings, events(call, settings, relayText === undefined ? undefined : relay, fail))
+    await startTunnel(agent.agent, settings, events(call, settings, uplink?.relay, fail))
     const command = `rdv ${settings.kind} ${settings.target}`
     quiet = await tellStatus(call.env, { command, relay: local?.running, agent }, log)
     warnOfDeadTarget(call, settings)
@@ -200,8 +196,8 @@ async function run(call: CommandCall, raw: { readonly [key: string]: unknown }):
   }
 }
 
-function checkCombination({ flags, output }: CommandCall, relay: string | undefined): void {
-  if (relay !== undefined) {
+function checkCombination({ flags, output }: CommandCall): void {
+  if (flags.text("relay") !== undefined) {
     if (!flags.has("listen")) return
     throw new RdvError("usage", "--listen is for the relay in this process, and --relay names another one", {
       mend: "leave one out",
