@@ -17,6 +17,8 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   config: ["base"],
   // X.509 for development, and files of it that are renewed.
   certificates: ["base", "config"],
+  // 9P as a library.
+  ninep: ["base"],
   mux: ["base", "wire"],
   transport: ["base", "sockets", "mux/link.ts"],
   host: ["base", "wire", "mux"],
@@ -26,6 +28,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "capabilities/*": ["base", "config", "host", "http1", "sockets"],
   // It ends TLS at ports of its own.
   "capabilities/balance": ["base", "config", "host", "http1", "sockets", "certificates"],
+  "capabilities/channels": ["base", "config", "host", "http1", "sockets", "ninep"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
   "capabilities/*/*-command.ts": ["*"],
@@ -53,6 +56,7 @@ export const portable: readonly string[] = [
   "mux",
   "host",
   "http1",
+  "ninep",
   "directory",
   "agent",
   "transport/memory.ts",
