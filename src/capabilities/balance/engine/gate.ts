@@ -8,34 +8,24 @@ import type { Clock } from "../../../base/clock.ts"
 import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
 import { hostPortText } from "../../../config/host-port.ts"
-import type { HostPort } from "../../../config/host-port.ts"
 import { cutSocket } from "../../../sockets/cut.ts"
 import { cutEnd } from "../../../sockets/joint.ts"
 import type { JointEnd } from "../../../sockets/joint.ts"
 import type { ListenerSettings, ListenerTls } from "../config/settings.ts"
-import { recordOf } from "../connection/arrival.ts"
 import type { Arrival } from "../connection/arrival.ts"
 import { Connection } from "../connection/connection.ts"
 import type { Ending } from "../connection/ending.ts"
-import { PrefaceReader } from "../connection/preface.ts"
-import type { Preface, PrefaceListener, PrefaceWants } from "../connection/preface.ts"
-import type { ConnectionRecord } from "../connection/record.ts"
+import type { PrefaceWants } from "../connection/preface.ts"
 import type { ClientFacts } from "../connection/upstream.ts"
 import { clientKey } from "../limit/address.ts"
 import { readNetworks } from "../limit/networks.ts"
 import type { Networks } from "../limit/networks.ts"
-import type { Tiers, TierSigns } from "../limit/tiers.ts"
+import type { Tiers } from "../limit/tiers.ts"
 import { ServerNames } from "../preface/server-names.ts"
-import type { ProxyHeader } from "../preface/proxy-header.ts"
 import { Termination } from "../tls/termination.ts"
-import type { Secured } from "../tls/termination.ts"
 import type { App } from "./app.ts"
-
-/** An app that takes connections here. */
-export interface Tenant {
-  readonly app: App
-  readonly listener: ListenerSettings
-}
+import { Entrant, plainFacts, refusalRecord } from "./entrant.ts"
+import type { EntrantGate, Tenant, Told } from "./entrant.ts"
 
 /** What all ports share. */
 export interface GateKeeper {
@@ -43,7 +33,7 @@ export interface GateKeeper {
   readonly log: Log
   tiers: Tiers
   /** Of all ports: those whose preface is not over, the oldest first. */
-  readonly entering: Set<Entering>
+  readonly entering: Set<Entrant>
   /** So many of these there may be. */
   readonly mostEntering: () => number
   /** Counts one more, until its app tells that it is over. False: there are more than there may be. */
@@ -53,12 +43,7 @@ export interface GateKeeper {
   readonly ticketKeys: ((app: string) => Uint8Array) | undefined
 }
 
-/** A connection whose preface is read. */
-export interface Entering {
-  fail(ending: Ending, detail?: string): void
-}
-
-export class Gate {
+export class Gate implements EntrantGate {
   readonly #keeper: GateKeeper
   readonly #address: string
   readonly #port: number
@@ -159,7 +144,8 @@ export class Gate {
     else this.enter(first, this.#arrival(socket, now, first, plainFacts(socket), undefined), { stream: socket })
   }
 
-  /** @internal What the rest is for an entrant. */
+  // What follows is for entrants.
+
   wants(socket: Socket): PrefaceWants {
     const proxyHeader = this.#tenants[0]?.listener.proxyProtocol ?? "off"
     const isTrusted = this.#proxyFrom === undefined || this.#proxyFrom.has(socket.remoteAddress ?? "")
@@ -173,37 +159,30 @@ export class Gate {
     }
   }
 
-  /** @internal */
   mayTell(socket: Socket): boolean {
     return this.#proxyFrom === undefined || this.#proxyFrom.has(socket.remoteAddress ?? "")
   }
 
-  /** @internal No app here takes it, whatever it may say. */
   denies(socket: Socket): boolean {
     return this.#tenants.every(({ app }) => !app.allows(socket.remoteAddress ?? ""))
   }
 
-  /** @internal */
   has(tenant: Tenant): boolean {
     return this.#tenants.some(({ app }) => app === tenant.app)
   }
 
-  /** @internal */
   tenantFor(serverName: string | undefined): Tenant | undefined {
     return this.#only ?? this.#names.find(serverName)
   }
 
-  /** @internal */
   termination(tenant: Tenant): Termination | undefined {
     return this.#terminations.get(tenant.app)
   }
 
-  /** @internal */
   get fallback(): Tenant | undefined {
     return this.#tenants[0]
   }
 
-  /** @internal */
   add(entrant: Entrant): void {
     const { entering, mostEntering } = this.#keeper
     this.#entrants.add(entrant)
@@ -214,34 +193,21 @@ export class Gate {
     oldest?.fail("preface-timeout", "too many others came meanwhile")
   }
 
-  /** @internal */
   drop(entrant: Entrant): void {
     this.#entrants.delete(entrant)
     this.#keeper.entering.delete(entrant)
   }
 
-  get clock(): Clock {
-    return this.#keeper.clock
+  arrive({ socket, startedAt }: Entrant, tenant: Tenant, facts: ClientFacts, told: Told): Arrival {
+    return this.#arrival(socket, startedAt, tenant, facts, told)
   }
 
-  /** @internal */
-  arrive(
-    entrant: { readonly socket: Socket; readonly startedAt: number },
-    tenant: Tenant,
-    facts: ClientFacts,
-    told: Told,
-  ): Arrival {
-    return this.#arrival(entrant.socket, entrant.startedAt, tenant, facts, told)
-  }
-
-  /** @internal */
   enter({ app }: Tenant, arrival: Arrival, client: JointEnd): void {
     const refused = app.refusal(arrival.address, arrival.clientKey)
     if (refused === undefined) app.take(new Connection(app, arrival, client))
     else this.refuse(app, arrival, client, refused, "")
   }
 
-  /** @internal */
   refuse(app: App, arrival: Arrival, client: JointEnd, ending: Ending, detail: string): void {
     client.stream.on("error", ignore)
     cutEnd(client)
@@ -273,151 +239,6 @@ export class Gate {
       prefaceMs: told === undefined ? undefined : now - startedAt,
     }
   }
-}
-
-/** What header and handshake tell for tiers. */
-type Told = Pick<TierSigns, "certificate" | "token">
-
-/** A connection whose preface is read. */
-class Entrant implements PrefaceListener {
-  readonly socket: Socket
-  readonly startedAt: number
-  readonly #gate: Gate
-  readonly #reads: boolean
-  #tenant: Tenant | undefined
-  #reader: PrefaceReader | undefined
-  #header: ProxyHeader | undefined
-  #isOver = false
-
-  constructor(gate: Gate, socket: Socket, startedAt: number, reads: boolean) {
-    this.#gate = gate
-    this.socket = socket
-    this.startedAt = startedAt
-    this.#reads = reads
-    this.#tenant = gate.fallback
-  }
-
-  begin(): void {
-    this.#gate.add(this)
-    this.socket.on("error", ignore)
-    if (!this.#reads) {
-      if (this.#gate.denies(this.socket)) this.fail("denied")
-      else this.onPreface({ header: undefined, hello: undefined, rest: Buffer.alloc(0) })
-      return
-    }
-    const wants = this.#gate.wants(this.socket)
-    if (wants.proxyHeader === "off" && this.#gate.denies(this.socket)) this.fail("denied")
-    else if (wants.proxyHeader === "require" && !this.#gate.mayTell(this.socket)) {
-      this.fail("denied", "its PROXY header does not count")
-    } else if (wants.proxyHeader === "off" && !wants.hello) {
-      this.onPreface({ header: undefined, hello: undefined, rest: Buffer.alloc(0) })
-    } else this.#reader = new PrefaceReader(this.socket, wants, this)
-  }
-
-  look(now: number): void {
-    const prefaceMs = this.#tenant?.app.settings.timeouts.prefaceMs ?? 0
-    if (now - this.startedAt >= prefaceMs) this.fail("preface-timeout")
-  }
-
-  onPreface({ header, hello, rest }: Preface): void {
-    this.#header = header
-    const serverName = hello?.serverName
-    const tenant = this.#gate.tenantFor(serverName)
-    if (tenant === undefined) {
-      this.fail("unknown-name", serverName === undefined ? "it names none" : serverName)
-      return
-    }
-    this.#tenant = tenant
-    const termination = this.#gate.termination(tenant)
-    if (termination === undefined) {
-      // What is put back needs no memory of ours later; behind an end nothing can be.
-      const first = rest.length > 0 && this.socket.readableEnded ? rest : undefined
-      if (rest.length > 0 && first === undefined) this.socket.unshift(rest)
-      this.#enter(tenant, { stream: this.socket, first }, this.#facts(hello?.serverName ?? header?.authority))
-    } else termination.secure(this.socket, rest, (result) => this.#secured(tenant, result))
-  }
-
-  onBadPreface(ending: Ending, detail: string): void {
-    this.fail(ending, detail)
-  }
-
-  fail(ending: Ending, detail = ""): void {
-    if (this.#isOver) return
-    this.#over()
-    const tenant = this.#tenant as Tenant
-    const arrival = this.#gate.arrive(this, tenant, this.#facts(undefined), this.#told(undefined))
-    this.#gate.refuse(tenant.app, arrival, { stream: this.socket }, ending, detail)
-  }
-
-  #secured(tenant: Tenant, result: Secured): void {
-    if (this.#isOver) {
-      if (result.ok) result.socket.destroy()
-      return
-    }
-    if (!result.ok) {
-      this.fail("tls-failed", result.reason)
-      return
-    }
-    if (!this.#gate.has(tenant)) {
-      result.socket.on("error", ignore)
-      result.socket.destroy()
-      this.fail("stopped", "its app went during the handshake")
-      return
-    }
-    const { serverName, alpn, version, commonName } = result
-    const facts = { ...this.#facts(serverName), alpn, tls: { version, commonName } }
-    this.#enter(tenant, { stream: result.socket, below: this.socket }, facts)
-  }
-
-  #enter(tenant: Tenant, client: JointEnd, facts: ClientFacts): void {
-    this.#over()
-    this.socket.off("error", ignore)
-    const arrival = this.#gate.arrive(this, tenant, facts, this.#told(facts.tls?.commonName))
-    this.#gate.enter(tenant, arrival, client)
-  }
-
-  #told(commonName: string | undefined): Told {
-    const header = this.#header
-    return { certificate: commonName ?? header?.tls?.commonName, token: header?.custom }
-  }
-
-  #facts(serverName: string | undefined): ClientFacts {
-    const own = plainFacts(this.socket)
-    const header = this.#header
-    return {
-      source: header?.source ?? own.source,
-      destination: header?.destination === undefined ? own.destination : () => header.destination,
-      serverName,
-      alpn: undefined,
-      tls: undefined,
-    }
-  }
-
-  #over(): void {
-    this.#isOver = true
-    this.#reader?.stop()
-    this.#gate.drop(this)
-  }
-}
-
-function plainFacts(socket: Socket): ClientFacts {
-  return {
-    source: endOf(socket.remoteAddress, socket.remotePort),
-    destination: () => endOf(socket.localAddress, socket.localPort),
-    serverName: undefined,
-    alpn: undefined,
-    tls: undefined,
-  }
-}
-
-/** An IPv4 client of a port for both families is one of IPv4. */
-function endOf(host: string | undefined, port: number | undefined): HostPort | undefined {
-  if (host === undefined || port === undefined) return undefined
-  return { host: host.startsWith("::ffff:") ? host.slice(7) : host, port }
-}
-
-function refusalRecord(arrival: Arrival, app: App, ending: Ending, now: number, detail = ""): ConnectionRecord {
-  return { ...recordOf(arrival, app.settings.name, now), ending, detail }
 }
 
 function ignore(): void {
