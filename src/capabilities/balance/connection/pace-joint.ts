@@ -2,7 +2,7 @@
 
 import type { Joint } from "../../../sockets/joint.ts"
 import type { App } from "../engine/app.ts"
-import type { Flow } from "../limit/shaper.ts"
+import type { Flow } from "../bandwidth/shaper.ts"
 import type { Arrival } from "./arrival.ts"
 
 /** Undefined: nothing limits it. Whoever ends the connection closes the flows. */

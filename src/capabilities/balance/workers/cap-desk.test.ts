@@ -3,8 +3,8 @@ import { test } from "node:test"
 import { FakeClock } from "../../../../test/kit/fake-clock.ts"
 import { defaultApp, defaultSettings } from "../config/defaults.ts"
 import type { Settings } from "../config/settings.ts"
-import { Shaper } from "../limit/shaper.ts"
-import type { Flow } from "../limit/shaper.ts"
+import { Shaper } from "../bandwidth/shaper.ts"
+import type { Flow } from "../bandwidth/shaper.ts"
 import { CapDesk, demandsMs } from "./cap-desk.ts"
 
 const none = { up: undefined, down: undefined }

@@ -1,11 +1,11 @@
 /** Where the loops' demands for bandwidth come together, and their parts go out: some times a second, as long as there are any. */
 
 import type { Clock, Timer } from "../../../base/clock.ts"
+import { divide } from "../bandwidth/cap-parts.ts"
+import type { Demand, Part } from "../bandwidth/cap-parts.ts"
+import { isClientCap } from "../bandwidth/shaper.ts"
 import type { Bandwidth, Settings } from "../config/settings.ts"
 import type { Balancer } from "../engine/balancer.ts"
-import { divide } from "../limit/cap-parts.ts"
-import type { Demand, Part } from "../limit/cap-parts.ts"
-import { isClientCap } from "../limit/shaper.ts"
 
 export interface CapDeskOptions {
   readonly clock: Clock

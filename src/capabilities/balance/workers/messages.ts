@@ -6,9 +6,9 @@
 import type { LogFields, LogLevel } from "../../../base/log.ts"
 import type { ErrorCode } from "../../../base/error.ts"
 import type { LiveConnection } from "../admin/control.ts"
+import type { Demand, Part } from "../bandwidth/cap-parts.ts"
 import type { Settings } from "../config/settings.ts"
 import type { Word } from "../engine/team.ts"
-import type { Demand, Part } from "../limit/cap-parts.ts"
 import type { AppSnapshot } from "../observe/snapshot.ts"
 import type { SharedMemory } from "./shared-memory.ts"
 

@@ -13,8 +13,8 @@
 
 import type { Clock, Timer } from "../../../base/clock.ts"
 import type { AppSettings, Settings, TierSettings } from "../config/settings.ts"
+import { Chain, Link } from "../limit/chain.ts"
 import type { Demand, Part } from "./cap-parts.ts"
-import { Chain, Link } from "./chain.ts"
 import { Heap } from "./heap.ts"
 import { Valve } from "./valve.ts"
 import type { Claim, Claimant } from "./valve.ts"

@@ -9,7 +9,7 @@
  * together as soon as there is one byte. Who did not have to wait pays afterwards only: it may never read again.
  */
 
-import { Chain, Link } from "./chain.ts"
+import { Chain, Link } from "../limit/chain.ts"
 import { Heap } from "./heap.ts"
 import type { HeapItem } from "./heap.ts"
 
