@@ -1,5 +1,6 @@
 /** What can be set on one channel, at any time, by its `ctl` file or natively. */
 
+import { RdvError } from "../../../base/error.ts"
 import type { Grade } from "./parties.ts"
 
 export interface ChannelSettings {
@@ -48,3 +49,28 @@ export const defaultChannelSettings: ChannelSettings = {
   slowReader: "wait",
   maxWaiting: 10_000,
 }
+
+/** Throws `usage` for a value that cannot hold. */
+export function checkSettings(settings: ChannelSettings): void {
+  for (const [name, most] of Object.entries(bounds) as [keyof typeof bounds, number][]) {
+    const value = settings[name]
+    if (!Number.isInteger(value) || value < 0 || value > most) {
+      throw new RdvError("usage", `${name} ${value} of a channel is out of bounds`, { mend: `give 0 to ${most}` })
+    }
+  }
+  if (settings.maxMessage === 0 || settings.maxWaiting === 0) {
+    throw new RdvError("usage", "maxMessage and maxWaiting of a channel cannot be 0", { mend: "give at least 1" })
+  }
+}
+
+/** A day is long for a message, and a gigabyte much memory. */
+const bounds = {
+  size: 10_000_000,
+  sizeBytes: 2 ** 40,
+  maxMessage: 2 ** 30,
+  timeoutMs: 86_400_000,
+  leaseMs: 86_400_000,
+  attempts: 1_000_000,
+  retain: 1_000_000,
+  maxWaiting: 1_000_000,
+} as const

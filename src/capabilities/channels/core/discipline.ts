@@ -1,0 +1,46 @@
+/** How a channel gives messages to receivers: one way for unicast, another for multicast. */
+
+import type { RdvError } from "../../../base/error.ts"
+import type { Message, Waiter } from "./message.ts"
+import type { Choice } from "./parties.ts"
+import type { Reader } from "./reader.ts"
+
+export interface Discipline {
+  /** Takes a message in; it is given out, buffered, or waits. */
+  offer(message: Message): void
+  /** True when nobody has it and its sender still waits: it is gone then. */
+  withdraw(message: Message): boolean
+  receive(waiter: Waiter): void
+  join(reader: Reader): void
+  /** Behind the vanishing of what it held and waited for. */
+  leave(reader: Reader): void
+  /** A message offered now would be matched or buffered at once. */
+  canSend(choice: Choice | undefined): boolean
+  /** A receiver that comes now would get a message at once. */
+  canReceive(choice: Choice | undefined, reader: Reader | undefined): boolean
+  /** The next message that a receiver would get. */
+  head(): Message | undefined
+  /** Limits have changed. */
+  reconfigured(): void
+  /** Senders that wait are told; what is in the buffer stays. */
+  refuseSenders(error: RdvError): void
+  /** Receivers that wait are told. */
+  refuseReceivers(error: RdvError): void
+  /** Everything that nobody holds is dropped; senders that wait are told. */
+  clear(error: RdvError): void
+  /** Nothing is left, and nothing can come back. */
+  readonly isEmpty: boolean
+  readonly waitingSenders: number
+  readonly waitingReceivers: number
+  status(): DisciplineStatus
+}
+
+export interface DisciplineStatus {
+  /** Messages with a place in the buffer that nobody holds. */
+  readonly buffered: number
+  readonly bufferedBytes: number
+  readonly waitingSenders: number
+  readonly waitingReceivers: number
+  /** When the oldest of those who wait began to; a clock's time. */
+  readonly oldest: number | undefined
+}
