@@ -2,8 +2,9 @@
  * Two connections as one pipe: bytes, back-pressure, half-close and reset pass both ways. What one side has ended, the
  * other may still answer. A reset is passed on as one, but never over bytes that wait to be sent.
  *
- * Nothing is held here: what was read is written at once, and while the other side takes no more, nothing is read. So a
- * direction binds at most one buffer of its reader, and as much as the two kernels hold.
+ * What was read is written at once, and while the other side takes no more, nothing is read. So a direction binds at most
+ * one buffer of its reader, and as much as the two kernels hold. The one exception keeps that bound: the client's first
+ * bytes for a target that is `untried` are held for one turn of the event loop, in which it may turn out to be dead.
  */
 
 import { Socket } from "node:net"
