@@ -14,6 +14,7 @@ import { tellStatus } from "../../cli/process-status.ts"
 import { onHangUp } from "../../cli/stop-signals.ts"
 import { uplinkOptions } from "../../cli/uplink-options.ts"
 import { readDocumentFile } from "../../config/document.ts"
+import { fileStateNow } from "../../config/file-state.ts"
 import { dialPrivate } from "../../host/private-call.ts"
 import { startAgent, version } from "../../node.ts"
 import type { RunningAgent } from "../../node.ts"
@@ -82,6 +83,8 @@ async function run(call: CommandCall): Promise<number> {
     const settings = withResolutions(readSettings(readDocumentFile(file)), flags.list("resolve"))
     return workers === undefined ? settings : { ...settings, workers }
   }
+  // Before it is read, as in a reload; connecting to a relay may take seconds.
+  const fileState = fileStateNow(file)
   const settings = read()
   const log = logOf(call, "info")
   const agent = await startUplink(call, settings, log)
@@ -109,6 +112,7 @@ async function run(call: CommandCall): Promise<number> {
       file,
       read,
       settings,
+      fileState,
       complete: withLimits,
       follow,
     })

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util"
 import type { Clock } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
+import { fileStateNow } from "../../../config/file-state.ts"
 import type { Control, LiveConnection, ReloadResult, TargetChange } from "../admin/control.ts"
 import { defaultTarget } from "../config/defaults.ts"
 import { readTargetAddress } from "../config/address-forms.ts"
@@ -26,8 +27,9 @@ export interface BalanceControlOptions {
   readonly file: string
   /** What the file says now. Throws `usage`. */
   readonly read: () => Settings
-  /** As it was read at the start. */
+  /** As it was read at the start, and the file's state then (`fileStateNow`). */
   readonly settings: Settings
+  readonly fileState?: string
   /** With what the file leaves to the machine. */
   readonly complete: (settings: Settings) => Settings
   /** What is outside of the balancer: admin doors, tracing. Rejects with `usage` or `in_use`, and then all is as before. */
@@ -60,11 +62,12 @@ export class BalanceControl implements Control {
   #applying: Promise<unknown> = Promise.resolve()
 
   constructor(options: BalanceControlOptions) {
-    const { clock, file, settings } = options
+    const { clock, file, settings, fileState } = options
     this.#options = options
     this.#file = settings
     this.#startedAt = clock.wall()
-    this.#watch = new FileWatch({ clock, file, onChange: () => this.reloadAndTell("it has changed") })
+    const onChange = () => this.reloadAndTell("it has changed")
+    this.#watch = new FileWatch({ clock, file, onChange, ...(fileState !== undefined && { read: fileState }) })
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -140,6 +143,8 @@ export class BalanceControl implements Control {
 
   async #reload(): Promise<ReloadResult> {
     const { balancer, log, file, follow } = this.#options
+    // Asked before it is read: what changes in between is seen as a change.
+    this.#watch.wasRead(fileStateNow(file))
     try {
       const settings = this.#options.read()
       const before = this.#file

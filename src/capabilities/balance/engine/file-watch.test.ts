@@ -6,6 +6,8 @@ import { test } from "node:test"
 import type { TestContext } from "node:test"
 import { temporaryFolder } from "../../../../test/kit/command.ts"
 import { FakeClock } from "../../../../test/kit/fake-clock.ts"
+import { until } from "../../../../test/kit/processes.ts"
+import { fileStateNow } from "../../../config/file-state.ts"
 import { FileWatch } from "./file-watch.ts"
 
 async function watched(t: TestContext) {
@@ -57,6 +59,49 @@ test("a file that is renamed over it, a link that moves, and one that goes and c
   writeFileSync(file, "back")
   await look()
   assert.equal(await look(), 4)
+})
+
+test("whoever has read a change is not told of it, but of the next one", async (t) => {
+  const { file, watch, look } = await watched(t)
+  writeFileSync(file, "changed")
+  watch.wasRead(fileStateNow(file))
+  await look()
+  assert.equal(await look(), 0)
+  writeFileSync(file, "seen by a look")
+  await look()
+  watch.wasRead(fileStateNow(file))
+  await look()
+  assert.equal(await look(), 0)
+  writeFileSync(file, "the next one")
+  await look()
+  assert.equal(await look(), 1)
+})
+
+test("a look that is under way does not tell of a state before the one that was read", async (t) => {
+  const { file, clock, watch, look } = await watched(t)
+  // It has asked the system when it is read, and is answered later.
+  clock.advance(1_000)
+  writeFileSync(file, "changed")
+  watch.wasRead(fileStateNow(file))
+  await until(() => clock.pending === 1, "the look is over")
+  await look()
+  assert.equal(await look(), 0)
+})
+
+test("what has changed between reading and the first look is told", async (t) => {
+  const folder = temporaryFolder()
+  t.after(() => folder[Symbol.dispose]())
+  const file = join(folder.path, "config.yaml")
+  writeFileSync(file, "one")
+  const read = fileStateNow(file)
+  writeFileSync(file, "another")
+  const told = Promise.withResolvers<void>()
+  const clock = new FakeClock()
+  const watch = new FileWatch({ clock, file, read, onChange: () => told.resolve() })
+  t.after(() => watch.stop())
+  await until(() => clock.pending === 1, "the first look is over")
+  clock.advance(1_000)
+  await told.promise
 })
 
 test("after a stop nothing is looked at any more", async (t) => {
