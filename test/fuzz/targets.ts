@@ -13,6 +13,10 @@ import { RequestReader } from "../../src/http1/request-reader.ts"
 import { ResponseReader } from "../../src/http1/response-reader.ts"
 import { readAgentMessage, readRelayMessage } from "../../src/host/control.ts"
 import { readPrivateCall, readPrivateCaller } from "../../src/host/private-call.ts"
+import { decode, encode } from "../../src/ninep/codec.ts"
+import { Frames } from "../../src/ninep/frames.ts"
+import type { Dialect } from "../../src/ninep/message.ts"
+import { NinepProtocolError } from "../../src/ninep/protocol-error.ts"
 import { LinkReader } from "../../src/mux/link-reader.ts"
 import { CheckReader } from "../../src/wire/check.ts"
 import { FrameDecoder } from "../../src/wire/decode.ts"
@@ -71,6 +75,7 @@ function outcome(run: () => string): string {
   } catch (error) {
     if (error instanceof RdvError) return `error ${error.code}`
     if (error instanceof HttpError) return `error ${error.status}`
+    if (error instanceof NinepProtocolError) return `error ${error.flaw}`
     throw error
   }
 }
@@ -104,6 +109,23 @@ const hello = Buffer.from(
     "000d0006000404030804",
   "hex",
 )
+
+const qid = { type: 0x80, version: 1, path: 2 }
+const ninepStat = { type: 0, dev: 0, qid, mode: 0o755, atime: 1, mtime: 2, length: 3 }
+const ninepNames = { name: "a", uid: "u", gid: "g", muid: "", extension: "x" }
+const ninepSeeds: readonly Uint8Array[] = [
+  encode({ type: "Tversion", tag: 0xffff, msize: 8192, version: "9P2000" }, "9P2000"),
+  encode({ type: "Tattach", tag: 1, fid: 1, afid: 2, uname: "u", aname: "a", nUname: 3 }, "9P2000.u"),
+  encode({ type: "Twalk", tag: 1, fid: 1, newfid: 2, wname: ["a", "ü"] }, "9P2000"),
+  encode({ type: "Rwalk", tag: 1, wqid: [qid, qid] }, "9P2000"),
+  encode({ type: "Twrite", tag: 1, fid: 1, offset: 2n ** 60n, data: text("hello") }, "9P2000"),
+  encode({ type: "Rerror", tag: 1, ename: "no", errno: 2 }, "9P2000.u"),
+  encode({ type: "Rstat", tag: 1, stat: { ...ninepStat, ...ninepNames } }, "9P2000"),
+  encode({ type: "Twstat", tag: 1, fid: 1, stat: { ...ninepStat, ...ninepNames } }, "9P2000.u"),
+  encode({ type: "Rreaddir", tag: 1, entries: [{ qid, offset: 1, type: 4, name: "d" }] }, "9P2000.L"),
+  encode({ type: "Tfsync", tag: 1, fid: 1, datasync: 1 }, "9P2000.L"),
+  encode({ type: "Tlcreate", tag: 1, fid: 1, name: "n", flags: 1, mode: 2, gid: 3 }, "9P2000.L"),
+]
 
 export const targets: readonly FuzzTarget[] = [
   {
@@ -266,4 +288,33 @@ export const targets: readonly FuzzTarget[] = [
     seeds: [hello],
     run: (input) => sameWhenGrown(input, readClientHello),
   },
+  {
+    name: "ninep",
+    seeds: ninepSeeds,
+    run: (input) =>
+      sameWhenCut(input, (chunks) => {
+        const events: string[] = []
+        const frames = new Frames(8192, (bytes, start, end) => events.push(...readNinep(bytes.slice(start, end))))
+        const ended = outcome(() => {
+          for (const chunk of chunks) frames.push(chunk)
+          return "more"
+        })
+        return `${events.join("|")} ${ended}`
+      }),
+  },
 ]
+
+/** What each dialect makes of one message; a message that was read is written the same. */
+function readNinep(bytes: Uint8Array): string[] {
+  const hex = Buffer.from(bytes).toString("hex")
+  return (["9P2000", "9P2000.u", "9P2000.L"] as const).flatMap((dialect: Dialect) =>
+    (["T", "R"] as const).map((direction) =>
+      outcome(() => {
+        const message = direction === "T" ? decode(bytes, dialect, "T") : decode(bytes, dialect, "R")
+        const again = Buffer.from(encode(message, dialect)).toString("hex")
+        if (again !== hex) throw new Error(`${dialect} ${message.type} is written differently: ${hex} / ${again}`)
+        return `${dialect} ${message.type} ${hex}`
+      }),
+    ),
+  )
+}
