@@ -14,9 +14,22 @@ test("status shows a balancer's apps and targets, and why connections failed, in
   assert.match(text, /^ {2}file {6}\/etc\/rdv\/config\.yaml, read again 2 times$/m)
   assert.match(text, /^ {2}now {7}5 of 9000 connections$/m)
   assert.match(text, /^ {2}web {7}round-robin on 0\.0\.0\.0:443; listening$/m)
-  assert.match(text, /5 connections, 1 wait, 240 so far, 2 failed \(2 connect-failed\)$/m)
+  assert.match(text, /5 connections, 1 waiting, 240 so far, 2 failed \(2 connect-failed\)$/m)
   assert.match(text, /^ {2}10\.0\.0\.1:80 +up +3 +120 +11\.7 KiB +4\.3 MiB +0\.5 ms$/m)
   assert.match(text, /^ {2}y{25}… +draining /m)
+})
+
+test("one is not several", () => {
+  const one = sampleSnapshot({
+    connections: 1,
+    maxConnections: undefined,
+    reloads: { good: 1, bad: 0, lastError: undefined },
+    apps: [sampleApp("web", { active: 1 })],
+  })
+  const text = balanceLines(told(one)).join("\n")
+  assert.match(text, /read again 1 time\n/)
+  assert.match(text, /^ {2}now {7}1 connection$/m)
+  assert.match(text, /^ {12}1 connection, /m)
 })
 
 test("listeners that cannot be opened and a file that is wrong are told with their reasons", () => {

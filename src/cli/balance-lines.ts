@@ -1,6 +1,7 @@
 /** The part of `rdv status` about a balancer, in 80 columns; and what is the state of a target in a word or two. */
 
 import { clip, tableLines } from "../base/columns.ts"
+import { counted } from "../base/counted.ts"
 import type { JsonObject } from "../base/json.ts"
 import { isFailure } from "../capabilities/balance/connection/blame.ts"
 import { endings } from "../capabilities/balance/connection/ending.ts"
@@ -17,12 +18,12 @@ const shownTargets = 20
 export function balanceLines(balance: JsonObject): string[] {
   const reloads = branch(balance, "reloads") ?? {}
   const most = balance["maxConnections"]
-  const room = typeof most === "number" ? ` of ${most}` : ""
+  const connections = counted(number(balance, "connections"), "connection")
   const wrong = typeof reloads["lastError"] === "string" ? [`the file is wrong: ${text(reloads, "lastError")}`] : []
   return [
-    `  file      ${text(balance, "configFile")}, read again ${number(reloads, "good")} times`,
+    `  file      ${text(balance, "configFile")}, read again ${counted(number(reloads, "good"), "time")}`,
     ...wrong.map((line) => `            ${line}`),
-    `  now       ${number(balance, "connections")}${room} connections`,
+    `  now       ${typeof most === "number" ? `${number(balance, "connections")} of ${most} connections` : connections}`,
     ...list(balance, "apps").flatMap(appLines),
   ].map((line) => clip(line, columns))
 }
@@ -86,12 +87,12 @@ function appLines(app: JsonObject): string[] {
   return [
     `  ${text(app, "name").padEnd(8)}  ${text(app, "policy")} on ${places}; ${appState(app)}`,
     ...troubles,
-    `            ${number(app, "active")} connections, ${number(app, "queued")} wait, ${number(app, "total")} so far, ` +
+    `            ${counted(number(app, "active"), "connection")}, ${number(app, "queued")} waiting, ${number(app, "total")} so far, ` +
       `${failuresOf(app)} failed${reasons.length === 0 ? "" : ` (${reasons.join(", ")})`}`,
     ...(rows.length === 0
       ? ["            no targets"]
       : tableLines([["  TARGET", "STATE", "NOW", "TOTAL", "UP", "DOWN", "CONNECT"], ...rows], targetAligns, 2)),
-    ...(more > 0 ? [`  … and ${more} more targets (--json shows all)`] : []),
+    ...(more > 0 ? [`  … and ${counted(more, "more target")} (--json shows all)`] : []),
   ]
 }
 

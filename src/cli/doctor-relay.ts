@@ -5,6 +5,7 @@ import { lookup } from "node:dns/promises"
 import { request } from "node:http"
 import { request as secureRequest } from "node:https"
 import { isIP } from "node:net"
+import { counted } from "../base/counted.ts"
 import { asRdvError } from "../base/error.ts"
 import type { RdvError } from "../base/error.ts"
 import { silentLog } from "../base/log.ts"
@@ -93,7 +94,7 @@ async function checkTls(address: NetAddress, dial: TlsDialLimits): Promise<Findi
     socket.on("error", () => undefined)
     socket.destroy()
     const days = Math.floor((certificate.validToDate.getTime() - Date.now()) / 86_400_000)
-    const text = `${protocol}, trusted, valid for ${days} more days`
+    const text = `${protocol}, trusted, valid for ${counted(days, "more day")}`
     return days >= renewDays
       ? { check, verdict: "ok", text }
       : { check, verdict: "warn", text, mend: "renew the relay's certificate soon" }

@@ -1,5 +1,6 @@
 /** The command `rdv`: finds the command, reads its flags, runs it, and turns what it throws into one line. */
 
+import { counted } from "../base/counted.ts"
 import { RdvError } from "../base/error.ts"
 import { nearest } from "../base/nearest.ts"
 import { problemsOf } from "../config/problems.ts"
@@ -115,7 +116,7 @@ function report(thrown: unknown, output: Output): number {
     for (const { message, mend } of all.slice(0, mostProblems)) {
       output.fail(oneLine(mend === undefined ? message : `${message}: ${mend}`))
     }
-    if (all.length > mostProblems) output.fail(`and ${all.length - mostProblems} more problems`)
+    if (all.length > mostProblems) output.fail(`and ${counted(all.length - mostProblems, "more problem")}`)
     return codeOf(thrown)
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown)

@@ -1,5 +1,6 @@
 /** The human form of a process's status, in 80 columns. Figures come as JSON from another process, maybe of another version. */
 
+import { counted } from "../base/counted.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { FoundProcess } from "../observe/status-socket.ts"
 import { balanceLines } from "./balance-lines.ts"
@@ -48,8 +49,8 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
     ...(withSessions
       ? [`  listens   ${printable(places.join("  "))}`, `  names     below ${text(relay, "domain")}; ${access}`]
       : []),
-    `  visitors  ${number(visitors, "visitors")} connected, ${number(visitors, "requests")} requests, ` +
-      `${number(visitors, "refused")} refused; ${number(visitors, "tcpConnections")} TCP connections`,
+    `  visitors  ${number(visitors, "visitors")} connected, ${counted(number(visitors, "requests"), "request")}, ` +
+      `${number(visitors, "refused")} refused; ${counted(number(visitors, "tcpConnections"), "TCP connection")}`,
     ...(withSessions
       ? [
           ...sessionTable(sessions),
@@ -108,7 +109,10 @@ function sessionTable(sessions: readonly JsonObject[]): string[] {
       size(number(session, "retransmittedBytes")),
     ])
   const more = sessions.length - rows.length
-  return [...table([head, ...rows], 1), ...(more > 0 ? [`  … and ${more} more sessions (--json shows all)`] : [])]
+  return [
+    ...table([head, ...rows], 1),
+    ...(more > 0 ? [`  … and ${counted(more, "more session")} (--json shows all)`] : []),
+  ]
 }
 
 function routeTable(routes: readonly JsonObject[]): string[] {
@@ -119,7 +123,7 @@ function routeTable(routes: readonly JsonObject[]): string[] {
   const more = routes.length - rows.length
   return [
     ...table([["  ROUTE", "SERVICE", "SESSION"], ...rows]),
-    ...(more > 0 ? [`  … and ${more} more routes (--json shows all)`] : []),
+    ...(more > 0 ? [`  … and ${counted(more, "more route")} (--json shows all)`] : []),
   ]
 }
 
@@ -156,7 +160,7 @@ function tokenTable(tokens: readonly JsonObject[]): string[] {
   const more = tokens.length - rows.length
   return [
     ...table([["  TOKEN", "SESSIONS", "VISITORS", "REFUSED", "REQUESTS/S", "BYTES/S"], ...rows]),
-    ...(more > 0 ? [`  … and ${more} more tokens (--json shows all)`] : []),
+    ...(more > 0 ? [`  … and ${counted(more, "more token")} (--json shows all)`] : []),
   ]
 }
 

@@ -1,5 +1,6 @@
 /** The limits of a token as people write them (`requests=100/s`, `bytes=10MB/s`), and as they are shown. */
 
+import { counted } from "../base/counted.ts"
 import { RdvError } from "../base/error.ts"
 import type { TokenLimits } from "../store/token-scopes.ts"
 
@@ -58,8 +59,8 @@ export function readTokenLimits(texts: readonly string[]): TokenLimits {
 export function tokenLimitsText(limits: { readonly [limit in keyof TokenLimits]?: number | undefined }): string {
   const { sessions, visitors, requestsPerSecond, bytesPerSecond } = limits
   return [
-    ...(sessions === undefined ? [] : [`${sessions} sessions`]),
-    ...(visitors === undefined ? [] : [`${visitors} visitors`]),
+    ...(sessions === undefined ? [] : [counted(sessions, "session")]),
+    ...(visitors === undefined ? [] : [counted(visitors, "visitor")]),
     ...(requestsPerSecond === undefined ? [] : [`${requestsPerSecond} requests/s`]),
     ...(bytesPerSecond === undefined ? [] : [`${bytesText(bytesPerSecond)}/s`]),
   ].join(", ")

@@ -2,6 +2,7 @@
 
 import { clip, columnsOf, plain, printable } from "../base/columns.ts"
 import type { Paint, Style } from "../base/columns.ts"
+import { counted } from "../base/counted.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Snapshot } from "../capabilities/balance/observe/snapshot.ts"
 import { appState, targetState } from "./balance-lines.ts"
@@ -63,7 +64,7 @@ export function topFrame(balancers: readonly ShownBalancer[], options: FrameOpti
   const lines = [paint("bold", clip(printable(options.title), width)), ...body]
   if (rows === undefined || lines.length <= rows) return lines
   const shown = lines.slice(0, Math.max(0, rows - 1))
-  return [...shown, paint("dim", clip(`… ${lines.length - shown.length} more lines`, width))]
+  return [...shown, paint("dim", clip(`… ${counted(lines.length - shown.length, "more line")}`, width))]
 }
 
 function balancerLines({ label, before, now }: ShownBalancer, width: number, paint: Paint): string[] {
@@ -73,7 +74,9 @@ function balancerLines({ label, before, now }: ShownBalancer, width: number, pai
     label,
     `up ${span(at - startedAt)}`,
     configFile,
-    `${connections}${maxConnections === undefined ? "" : ` of ${maxConnections}`} connections`,
+    maxConnections === undefined
+      ? counted(connections, "connection")
+      : `${connections} of ${maxConnections} connections`,
   ]
   const wrong = reloads.lastError
   const shown = columns.filter(({ from }) => width >= from)

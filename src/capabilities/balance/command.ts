@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os"
 import { systemClock } from "../../base/clock.ts"
+import { counted } from "../../base/counted.ts"
 import { RdvError } from "../../base/error.ts"
 import type { Log } from "../../base/log.ts"
 import type { Stream } from "../../base/stream.ts"
@@ -126,7 +127,7 @@ async function run(call: CommandCall): Promise<number> {
     unhang()
     if (balancer.connections > 0) {
       const seconds = Math.ceil(balancer.settings.drainMs / 1_000)
-      const count = balancer.connections === 1 ? "1 connection" : `${balancer.connections} connections`
+      const count = counted(balancer.connections, "connection")
       output.note(`rdv: ${count} may take up to ${seconds} s; Ctrl+C again quits at once`)
     }
     return exitCode.ok
@@ -209,7 +210,7 @@ async function tell({ output }: CommandCall, file: string, balancer: Engine): Pr
     const from = listeners.map(({ address, state }) =>
       state === "listening" || state === "refusing" ? address : output.paint("red", `${address} (waits for the port)`),
     )
-    const to = app.targets.length === 1 ? "1 target" : `${app.targets.length} targets`
+    const to = counted(app.targets.length, "target")
     output.line(`  ${printable(app.name.padEnd(width))}  ${from.join(" ")} → ${to}, ${app.policy.kind}`)
   }
   output.line("  look  rdv top")
