@@ -23,6 +23,11 @@ export const tokenNew: Command = {
     names: { kind: "list", value: "NAMES", summary: "Only these public names; * stands for anything: blog,team-*" },
     ports: { kind: "list", value: "PORTS", summary: "Only these public ports: 2222,3000-3999" },
     services: { kind: "list", value: "SERVICES", summary: "Only these kinds of service: http,tcp,private" },
+    channels: {
+      kind: "list",
+      value: "PATH:RIGHTS",
+      summary: "Only these channels and what is below: /jobs:r receives, /results:w sends, /team:rw",
+    },
     limit: { kind: "list", value: "NAME=VALUE", summary: "Not more than this: sessions, visitors, requests, bytes" },
     expires: { kind: "text", value: "TIME", summary: "Not longer than this: 12h, 30d" },
     ...dataFlag,
@@ -116,12 +121,14 @@ function scopesOf(flags: FlagReader): TokenScopes {
   const names = flags.list("names")
   const ports = flags.list("ports")
   const services = flags.list("services")
+  const channels = flags.list("channels")
   const limits = readTokenLimits(flags.list("limit"))
   return readScopes(
     {
       ...(flags.has("names") && { names: names.map((name) => name.toLowerCase()) }),
       ...(flags.has("ports") && { ports: ports.map(readPorts) }),
       ...(flags.has("services") && { services }),
+      ...(flags.has("channels") && { channels }),
       ...(flags.has("limit") && { limits }),
     },
     "The token's scopes",
@@ -153,12 +160,13 @@ function shown(record: TokenRecord): JsonObject {
   }
 }
 
-function allowed({ scopes: { names, ports, services, limits = {} } }: TokenRecord): string {
+function allowed({ scopes: { names, ports, services, channels, limits = {} } }: TokenRecord): string {
   const parts = [
     ...(services === undefined ? [] : [services.join(",") || "no service"]),
     ...(names === undefined ? [] : [`names ${names.join(",") || "none"}`]),
     ...(ports === undefined ? [] : [`ports ${ports.map(([a, b]) => (a === b ? a : `${a}-${b}`)).join(",") || "none"}`]),
   ]
+  if (channels !== undefined) parts.push(`channels ${channels.join(",") || "none"}`)
   const most = tokenLimitsText(limits)
   return [...(parts.length === 0 ? ["everything"] : parts), ...(most === "" ? [] : [`at most ${most}`])].join("; ")
 }

@@ -60,6 +60,8 @@ export interface Caller {
   readonly peer: string
   /** The name of the token that the session was opened with; undefined for an anonymous one. */
   readonly owner: string | undefined
+  /** What its token says about channels (`base/path-rights.ts`); undefined: everything is allowed. */
+  readonly channels?: readonly string[] | undefined
 }
 
 export interface Call {

@@ -21,6 +21,7 @@ import type { Link } from "../mux/link.ts"
 import { Session } from "../mux/session.ts"
 import type { SessionRuntime } from "../mux/session-options.ts"
 import type { Store } from "../store/store.ts"
+import { allowsService } from "../store/token-scopes.ts"
 import { acceptUpgrade, asksForSession } from "../transport/upgrade.ts"
 import { acceptWebSocket } from "../transport/ws-listen.ts"
 import { sessionPath } from "../transport/address.ts"
@@ -191,7 +192,7 @@ export class Relay implements Host {
   }
 
   #start({ id, owner, quota, hello, ready, peer, from }: Opening): Session {
-    const caller = { peer: from, owner: owner.name }
+    const caller = { peer: from, owner: owner.name, channels: owner.scopes.channels }
     let superseded = false
     // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
     // One that serves something else since then lives.
@@ -209,6 +210,8 @@ export class Relay implements Host {
         if (stream.service === controlService) announcements.serve(stream)
         else if (stream.service === callService)
           passCall(stream, { ownerId: owner.id, from }, this.#registry, this.clock)
+        else if (!allowsService(owner.scopes, stream.service))
+          stream.reset("forbidden", `The token does not allow the service "${stream.service}"`)
         else this.#services.serve(stream, caller)
       },
       onSuspended: () => endSuperseded(),

@@ -74,3 +74,8 @@ test("anything misspelt or out of range is refused with its place", () => {
     )
   }
 })
+
+test("rights on channels are paths with letters", () => {
+  assert.deepEqual(readScopes({ channels: ["/jobs:r", "/:rw"] }), { channels: ["/jobs:r", "/:rw"] })
+  assert.throws(() => readScopes({ channels: ["jobs"] }), { code: "usage", message: /channels\[0\]/ })
+})

@@ -5,6 +5,7 @@
 
 import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
+import { isPathRule } from "../base/path-rights.ts"
 
 export interface TokenScopes {
   /** Host labels; `*` stands for any run of characters: `blog`, `team-*`. */
@@ -13,6 +14,8 @@ export interface TokenScopes {
   readonly ports?: readonly (readonly [from: number, to: number])[]
   /** Service names, with `*` as above: `http/*`, `channel`. */
   readonly services?: readonly string[]
+  /** Paths of channels with what may be done there and below: `/jobs:r` receives, `/team/results:rw` also sends. */
+  readonly channels?: readonly string[]
   readonly limits?: TokenLimits
 }
 
@@ -28,7 +31,7 @@ export interface TokenLimits {
   readonly bytesPerSecond?: number
 }
 
-const scopeKeys = ["names", "ports", "services", "limits"]
+const scopeKeys = ["names", "ports", "services", "channels", "limits"]
 const limitKeys = ["sessions", "visitors", "requestsPerSecond", "bytesPerSecond"] as const
 const listMax = 256
 
@@ -42,6 +45,7 @@ export function readScopes(raw: unknown, at = "scopes"): TokenScopes {
     ...(raw["services"] === undefined
       ? {}
       : { services: readGlobs(raw["services"], `${at}.services`, /^[a-z0-9*/-]{1,100}$/) }),
+    ...(raw["channels"] === undefined ? {} : { channels: readChannels(raw["channels"], `${at}.channels`) }),
     ...(raw["limits"] === undefined ? {} : { limits: readLimits(raw["limits"], `${at}.limits`) }),
   }
 }
@@ -84,6 +88,13 @@ function readGlobs(raw: unknown, at: string, shape: RegExp): string[] {
   return readList(raw, at).map((item, index) => {
     if (typeof item === "string" && shape.test(item)) return item
     throw wrong(`${at}[${index}]`, "is not a name or pattern", "use lower-case letters, digits, - and *")
+  })
+}
+
+function readChannels(raw: unknown, at: string): string[] {
+  return readList(raw, at).map((item, index) => {
+    if (typeof item === "string" && isPathRule(item)) return item
+    throw wrong(`${at}[${index}]`, "is not a path with its rights", "write /jobs:r, /results:w or /team:rw")
   })
 }
 
