@@ -4,6 +4,7 @@ import { readArgs } from "./args.ts"
 import type { Command } from "./command.ts"
 import { FlagReader } from "./flags.ts"
 import type { Flags } from "./flags.ts"
+import { commandHelp } from "./help.ts"
 
 const flags: Flags = {
   config: { kind: "text", summary: "", env: "RDV_CONFIG_FILE", default: "rdv.yaml" },
@@ -58,6 +59,23 @@ test("a single dash means a long flag only where the command says so", () => {
   const seed = { ...command, singleDash: true }
   assert.equal(read("-config x", {}, seed).text("config"), "x")
   assert.equal(read("-config=x", {}, seed).text("config"), "x")
+})
+
+test("a flag of one letter has one dash, wherever it is written", () => {
+  const table: Flags = {
+    c: { kind: "text", value: "FILE", summary: "The file" },
+    quiet: { kind: "switch", summary: "" },
+  }
+  const short = { ...command, flags: table }
+  const given = (args: string) => new FlagReader(table, readArgs(short, args.split(" ")).given, {})
+  assert.equal(given("-c x").text("c"), "x")
+  assert.equal(given("-c=x").text("c"), "x")
+  assert.throws(() => given("-c"), { message: "-c wants a value", mend: "write -c FILE" })
+  assert.throws(() => given("-c x -c y"), /-c is given twice/)
+  assert.throws(() => given("-c=").text("c"), /-c is empty/)
+  const help = commandHelp(short)
+  assert.match(help, /^flags:\n {2}-c FILE {17}The file\n {2}--quiet/m)
+  assert.match(commandHelp({ ...short, singleDash: true }), /^flags \(one dash is enough\):$/m)
 })
 
 test("a value is not taken from the next flag", () => {

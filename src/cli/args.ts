@@ -4,6 +4,7 @@ import { parseArgs } from "node:util"
 import { RdvError } from "../base/error.ts"
 import { nearest } from "../base/nearest.ts"
 import type { Command } from "./command.ts"
+import { dashed } from "./flags.ts"
 import type { Flags, GivenFlags } from "./flags.ts"
 
 export interface ReadArgs {
@@ -37,28 +38,30 @@ export function readArgs(command: Command, args: readonly string[]): ReadArgs {
     }
     // A flag where a value should stand: the value was forgotten.
     if (value === undefined || (inlineValue === false && value.startsWith("--"))) {
-      throw new RdvError("usage", `--${name} wants a value`, { mend: `write --${name} ${flag.value ?? "VALUE"}` })
+      throw new RdvError("usage", `${dashed(name)} wants a value`, {
+        mend: `write ${dashed(name)} ${flag.value ?? "VALUE"}`,
+      })
     }
     const before = given.get(name)
     if (before === undefined) given.set(name, [value])
     else if (flag.kind === "list") before.push(value)
-    else throw new RdvError("usage", `--${name} is given twice`, { mend: "leave one out" })
+    else throw new RdvError("usage", `${dashed(name)} is given twice`, { mend: "leave one out" })
   }
   checkWords(command, words)
   return { words, given }
 }
 
 function withTwoDashes({ flags, singleDash }: Command, arg: string): string {
-  const match = /^-([a-z][a-z0-9-]*)(?:=|$)/i.exec(arg)
-  if (match === null) return arg
+  const [, name] = /^-([a-z][a-z0-9-]*)(?:=|$)/i.exec(arg) ?? []
+  if (name === undefined) return arg
   if (arg === "-h") return "--help"
-  return singleDash === true && Object.hasOwn(flags as Flags, match[1] as string) ? `-${arg}` : arg
+  return (singleDash === true || name.length === 1) && Object.hasOwn(flags as Flags, name) ? `-${arg}` : arg
 }
 
 function unknownFlag({ name, flags }: Command, raw: string): RdvError {
   const near = nearest(raw.replace(/^-+/, ""), Object.keys(flags))
   return new RdvError("usage", `"rdv ${name}" has no flag ${raw}`, {
-    mend: near === undefined ? `see: rdv ${name} --help` : `did you mean --${near}?`,
+    mend: near === undefined ? `see: rdv ${name} --help` : `did you mean ${dashed(near)}?`,
   })
 }
 

@@ -20,6 +20,11 @@ export interface Flag {
 /** Name without dashes → flag. */
 export type Flags = { readonly [name: string]: Flag }
 
+/** As it is written: one dash before a single letter. */
+export function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`
+}
+
 /** What stood on the command line. */
 export type GivenFlags = ReadonlyMap<string, readonly string[]>
 
@@ -103,7 +108,7 @@ export class FlagReader {
   #read(name: string): { readonly values: readonly string[]; readonly from: string } | undefined {
     const flag = this.#flag(name)
     const given = this.#given.get(name)
-    if (given !== undefined) return { values: given, from: `--${name}` }
+    if (given !== undefined) return { values: given, from: dashed(name) }
     const fromEnv = flag.env === undefined ? undefined : this.#env[flag.env]
     // An empty variable is how shells say that there is none.
     if (fromEnv === undefined || fromEnv === "") return undefined
@@ -111,12 +116,13 @@ export class FlagReader {
   }
 
   #from(name: string): string {
-    return this.#read(name)?.from ?? `--${name}`
+    return this.#read(name)?.from ?? dashed(name)
   }
 
   #flag(name: string): Flag {
     const flag = this.#table[name]
-    if (flag === undefined) throw new RdvError("internal", `The command reads --${name}, which it does not declare`)
+    if (flag === undefined)
+      throw new RdvError("internal", `The command reads ${dashed(name)}, which it does not declare`)
     return flag
   }
 }

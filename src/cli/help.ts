@@ -1,6 +1,7 @@
 /** The text of `--help`, made from the commands' tables, so that it cannot be behind them. */
 
 import type { Command } from "./command.ts"
+import { dashed } from "./flags.ts"
 import type { Flag } from "./flags.ts"
 import { table, wrapped } from "./output.ts"
 
@@ -26,17 +27,25 @@ export function overview(commands: readonly Command[]): string {
   ].join("\n")
 }
 
-export function commandHelp({ name, usage, summary, flags, examples, notes = [] }: Command): string {
+export function commandHelp({
+  name,
+  usage,
+  summary,
+  flags,
+  examples,
+  notes = [],
+  singleDash = false,
+}: Command): string {
   return [
     `rdv ${name}: ${summary}`,
     "",
     `usage: rdv ${name} ${usage}`.trimEnd(),
     "",
-    "flags:",
+    singleDash ? "flags (one dash is enough):" : "flags:",
     ...indented(
       Object.entries(flags).flatMap(([flag, facts]) => {
         const [first = "", ...more] = wrapped(described(facts), 54)
-        const left = `--${flag}${facts.kind === "switch" ? "" : ` ${facts.value ?? "VALUE"}`}`
+        const left = `${dashed(flag)}${facts.kind === "switch" ? "" : ` ${facts.value ?? "VALUE"}`}`
         // What does not fit beside its text stands above it.
         const head = left.length > 22 ? [left, `${" ".repeat(24)}${first}`] : [`${left.padEnd(24)}${first}`]
         return [...head, ...more.map((line) => `${" ".repeat(24)}${line}`)]
