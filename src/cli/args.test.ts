@@ -78,6 +78,13 @@ test("a flag of one letter has one dash, wherever it is written", () => {
   assert.match(commandHelp({ ...short, singleDash: true }), /^flags \(one dash is enough\):$/m)
 })
 
+test("a number below zero is a word or a value, and no flag", () => {
+  const { words, given } = readArgs(command, ["-1", "--config", "-.5", "-2.5"])
+  assert.deepEqual(words, ["-1", "-2.5"])
+  assert.deepEqual(given.get("config"), ["-.5"])
+  assert.deepEqual(readArgs(command, ["--config=-1", "--", "-3"]).words, ["-3"])
+})
+
 test("a value is not taken from the next flag", () => {
   assert.throws(() => read("--config --open"), /--config wants a value/)
   assert.throws(() => read("--config"), /--config wants a value/)

@@ -18,7 +18,7 @@ export function readArgs(command: Command, args: readonly string[]): ReadArgs {
   const given = new Map<string, string[]>()
   const words: string[] = []
   const { tokens } = parseArgs({
-    args: args.map((arg) => withTwoDashes(command, arg)),
+    args: args.map((arg) => (negative.test(arg) ? `${mark}${arg}` : withTwoDashes(command, arg))),
     options: Object.fromEntries(
       Object.entries(flags).map(([name, { kind }]) => [name, { type: kind === "switch" ? "boolean" : "string" }]),
     ),
@@ -27,9 +27,10 @@ export function readArgs(command: Command, args: readonly string[]): ReadArgs {
     tokens: true,
   })
   for (const token of tokens) {
-    if (token.kind === "positional") words.push(token.value)
+    if (token.kind === "positional") words.push(unmarked(token.value))
     if (token.kind !== "option") continue
-    const { name, rawName, value, inlineValue } = token
+    const { name, rawName, inlineValue } = token
+    const value = token.value === undefined ? undefined : unmarked(token.value)
     const flag = rawName.startsWith("--") ? flags[name] : undefined
     if (flag === undefined) throw unknownFlag(command, rawName)
     if (flag.kind === "switch") {
@@ -49,6 +50,14 @@ export function readArgs(command: Command, args: readonly string[]): ReadArgs {
   }
   checkWords(command, words)
   return { words, given }
+}
+
+/** A number below 0 is no flag, and the command says what it thinks of it; no argument can have the mark of its own. */
+const negative = /^-\.?\d/
+const mark = "\0"
+
+function unmarked(text: string): string {
+  return text.startsWith(mark) ? text.slice(mark.length) : text
 }
 
 function withTwoDashes({ flags, singleDash }: Command, arg: string): string {

@@ -70,15 +70,17 @@ test("targets are listed and changed from the command line", async (t) => {
 
 test("what is wrong with a command about targets is one line with the mend", async (t) => {
   const { rdv } = await balancer(t)
-  const [verb, words, weight, app] = await Promise.all([
+  const [verb, words, weight, negative, app] = await Promise.all([
     rdv("balance", "target", "drai", "web", "a:1"),
     rdv("balance", "target", "drain", "web"),
     rdv("balance", "target", "weight", "web", "a:1", "much"),
+    rdv("balance", "target", "weight", "web", "a:1", "-1"),
     rdv("balance", "target", "drain", "shop", "a:1"),
   ])
   assertOneLine(verb, 2, /"drai": did you mean drain\?$/)
   assertOneLine(words, 2, /wants APP TARGET/)
   assertOneLine(weight, 2, /"much" is no number/)
+  assertOneLine(negative, 2, /The weight "-1" is no number from 0 to 65535: write 0\.5 or 2/)
   assertOneLine(app, 1, /There is no app shop: the apps are: web$/)
 })
 

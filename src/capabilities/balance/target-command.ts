@@ -10,6 +10,7 @@ import type { Command, CommandCall } from "../../cli/command.ts"
 import { commonFlags } from "../../cli/common-flags.ts"
 import { balancerFlags, findBalancer } from "../../cli/find-balancer.ts"
 import type { AdminClient } from "./admin/admin-client.ts"
+import { mostWeight } from "./config/target-form.ts"
 
 const verbs = ["ls", "drain", "disable", "serve", "weight", "add", "rm"] as const
 type Verb = (typeof verbs)[number]
@@ -61,9 +62,9 @@ function checkWords(words: readonly string[]): readonly [verb: Verb, ...rest: st
     })
   }
   const weight = rest[2]
-  if (weight !== undefined && !/^\d{1,6}(\.\d{1,6})?$/.test(weight)) {
-    throw new RdvError("usage", `The weight ${JSON.stringify(weight)} is no number from 0 up`, {
-      mend: "write 0.5 or 2",
+  if (weight !== undefined && !(/^\d{1,5}(\.\d{1,6})?$/.test(weight) && Number(weight) <= mostWeight)) {
+    throw new RdvError("usage", `The weight ${JSON.stringify(weight)} is no number from 0 to ${mostWeight}`, {
+      mend: "write 0.5 or 2; with 0 it gets nothing new",
     })
   }
   return [verb, ...rest]

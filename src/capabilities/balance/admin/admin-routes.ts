@@ -9,6 +9,7 @@ import type { ErrorCode } from "../../../base/error.ts"
 import { expositionType } from "../../../base/exposition.ts"
 import { isJsonObject } from "../../../base/json.ts"
 import type { JsonObject } from "../../../base/json.ts"
+import { mostWeight } from "../config/target-form.ts"
 import { metricsText } from "../observe/metrics.ts"
 import type { Orders } from "../target/target.ts"
 import type { Control, TargetChange } from "./control.ts"
@@ -131,8 +132,8 @@ async function changeTarget({ control, words: [app = "", name = ""], body }: Cal
   if (orders !== undefined && !isOrders(orders)) {
     throw new RdvError("usage", '"orders" is not known', { mend: "use serve, drain or disable" })
   }
-  if (weight !== undefined && !(typeof weight === "number" && weight >= 0 && Number.isFinite(weight))) {
-    throw new RdvError("usage", '"weight" is no number from 0 up')
+  if (weight !== undefined && !(typeof weight === "number" && weight >= 0 && weight <= mostWeight)) {
+    throw new RdvError("usage", `"weight" is no number from 0 to ${mostWeight}`)
   }
   const change: TargetChange = {
     ...(orders !== undefined && { orders }),

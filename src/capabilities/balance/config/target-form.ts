@@ -52,8 +52,11 @@ const targetTls: Form<TargetTls | undefined> = {
 
 export type TargetBase = Omit<TargetSettings, "address">
 
+/** Also of what operators say. */
+export const mostWeight = 65_535
+
 export const targetTable: Table<TargetBase> = {
-  weight: { key: "weight", form: number(0, 65_535), summary: "Its part of the connections; 0: gets nothing new" },
+  weight: { key: "weight", form: number(0, mostWeight), summary: "Its part of the connections; 0: gets nothing new" },
   priority: { key: "priority", form: whole(0, 100), summary: "0 is used first, the next as far as it is not healthy" },
   zone: { key: "zone", form: optional(text), summary: "Where it is; the balancer's own `zone` is preferred" },
   maxConnections: { key: "max-connections", form: optional(whole(1, 10_000_000)), summary: "It is full with so many" },
