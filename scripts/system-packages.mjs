@@ -6,6 +6,7 @@
 import { spawnSync } from "node:child_process"
 import { existsSync, rmSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
+import { setUpKernels } from "./kernels.mjs"
 import { say } from "./setup.mjs"
 
 /** `command` or `file`: what is looked for; `apt`: the package that brings it; `for`: what is skipped without it. */
@@ -16,6 +17,9 @@ const programs = {
     { command: "openssl", apt: "openssl", for: "the tests that make certificates" },
     { command: "chromium", apt: "chromium", for: "the tests in a browser" },
     { command: "ip", apt: "iproute2", for: "the tests that change the machine's address" },
+    { command: "qemu-system-x86_64", apt: "qemu-system-x86", for: "the tests with a real Linux kernel" },
+    { command: "busybox", apt: "busybox-static", for: "the tests with a real Linux kernel" },
+    { command: "xz", apt: "xz-utils", for: "the tests with a real Linux kernel" },
   ],
   bench: [
     { command: "wrk", apt: "wrk", for: "all load figures" },
@@ -33,11 +37,19 @@ const programs = {
       for: "the balancer's comparison with nginx",
     },
     { command: "socat", apt: "socat", for: "the balancer's comparison with socat" },
+    { command: "nats-server", apt: "nats-server", for: "the channels' comparison with NATS" },
+    { command: "redis-server", apt: "redis-server", for: "the channels' comparison with Redis" },
+    { command: "rabbitmq-server", apt: "rabbitmq-server", for: "the channels' comparison with RabbitMQ" },
   ],
 }
 
 /** Installs what `use` ("test" or "bench") is missing, or says what will be skipped. Never fails. */
 export function setUpSystem(use) {
+  installPrograms(use)
+  if (use === "test") setUpKernels()
+}
+
+function installPrograms(use) {
   let missing = programs[use].filter((program) => !present(program))
   if (missing.length === 0) return
   if (process.platform === "linux" && process.getuid?.() === 0 && present({ command: "apt-get" })) {
