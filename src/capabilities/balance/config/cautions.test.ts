@@ -78,7 +78,19 @@ test("what the machine does not allow is told in numbers", () => {
     "note -: 1000 connections with a reader that is stuck could want 9.8 GiB in the kernel, up to 10.0 MiB each; " +
       "it gives 1.0 GiB to all of TCP, and then all are slow",
   ])
+  assert.deepEqual(told(many, { socketBuffers: buffers }), [
+    "note -: 1000 connections with a reader that is stuck could want 9.8 GiB in the kernel, up to 10.0 MiB each; " +
+      "a tenth of the memory is 819.2 MiB",
+  ])
   assert.deepEqual(told(`max-connections: 100\n${app("")}`, { socketBuffers: buffers, allSocketBuffers: 2 ** 30 }), [])
+  assert.deepEqual(told(`max-connections: 81\n${app("")}`, { socketBuffers: buffers }), [])
+})
+
+test("what stuck readers could want of the kernel is told of numbers in the file, and not of every file", () => {
+  const machine = { socketBuffers: { receive: 6 * 2 ** 20, send: 4 * 2 ** 20 }, descriptors: 1_048_576 }
+  assert.deepEqual(told(app(""), machine), [])
+  assert.match(told(app("limits: {connections: 2000}"), machine).join(), /^note -: 2000 connections /)
+  assert.deepEqual(told(app("limits: {connections: 50}"), machine), [])
 })
 
 test("the facts of this machine are numbers", () => {

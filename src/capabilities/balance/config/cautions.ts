@@ -50,7 +50,7 @@ export function cautions(settings: Settings, options: CautionOptions): readonly 
   return unique(found)
 }
 
-function overall({ maxConnections, admin }: Settings, facts: HostFacts, tell: Tell): void {
+function overall({ maxConnections, admin, apps }: Settings, facts: HostFacts, tell: Tell): void {
   const { descriptors } = facts
   // A connection has a socket on each side; a few belong to the process.
   const most = descriptors === undefined ? undefined : Math.max(1, Math.floor((descriptors - 64) / 2))
@@ -60,23 +60,36 @@ function overall({ maxConnections, admin }: Settings, facts: HostFacts, tell: Te
       `raise the limit: ulimit -n ${maxConnections * 2 + 64}, or LimitNOFILE= of the unit`,
     )
   }
-  kernelMemory(Math.min(maxConnections ?? Infinity, most ?? Infinity), facts, tell)
+  const ofApps = apps.reduce((sum, { limits }) => sum + (limits.connections ?? Infinity), 0)
+  kernelMemory(Math.min(maxConnections ?? Infinity, ofApps), most ?? Infinity, facts, tell)
   if (admin.tokenFile !== undefined) aboutFile("the admin token", admin.tokenFile, tell)
 }
 
 /**
  * A side that does not read leaves bytes in two kernel buffers: where we receive them and where we send them. No figure of
- * the process shows these.
+ * the process shows these. It is told of numbers that the file wants; without any, every file on every machine would be told
+ * of as many connections as there may be descriptors, which says nothing of either.
  */
-function kernelMemory(connections: number, { socketBuffers, allSocketBuffers, memory }: HostFacts, tell: Tell): void {
-  if (socketBuffers === undefined || !Number.isFinite(connections)) return
+function kernelMemory(
+  wanted: number,
+  possible: number,
+  { socketBuffers, allSocketBuffers, memory }: HostFacts,
+  tell: Tell,
+): void {
+  if (socketBuffers === undefined || !Number.isFinite(wanted)) return
+  const connections = Math.min(wanted, possible)
   const each = socketBuffers.receive + socketBuffers.send
-  const most = allSocketBuffers ?? memory
+  // Linux gives about as much to TCP, unless somebody said otherwise.
+  const most = allSocketBuffers ?? memory / 10
+  const limit =
+    allSocketBuffers === undefined
+      ? `a tenth of the memory is ${amount(most)}`
+      : `it gives ${amount(most)} to all of TCP, and then all are slow`
   if (connections * each <= most) return
   tell(
     `${connections} connections with a reader that is stuck could want ${amount(connections * each)} in the kernel, ` +
-      `up to ${amount(each)} each; it gives ${amount(most)} to all of TCP, and then all are slow`,
-    'set "max-connections", shorten timeouts: slow-reader, or lower the maxima: ' +
+      `up to ${amount(each)} each; ${limit}`,
+    'lower "max-connections", shorten timeouts: slow-reader, or lower the maxima: ' +
       "sysctl -w net.ipv4.tcp_rmem='4096 131072 1048576' net.ipv4.tcp_wmem='4096 16384 1048576'",
     "note",
   )
