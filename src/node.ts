@@ -1,6 +1,5 @@
 /** The face for Node: a relay and an agent, wired with sockets, a store and the capabilities that ship. */
 
-import { isIPv4 } from "node:net"
 import { hostname } from "node:os"
 import { readFileSync } from "node:fs"
 import { Agent } from "./agent/agent.ts"
@@ -27,6 +26,7 @@ import type { Store } from "./store/store.ts"
 import { parseAddress, printAddress, printHostPort } from "./transport/address.ts"
 import type { Address } from "./transport/address.ts"
 import { dial } from "./transport/dial.ts"
+import { isLoopback } from "./transport/loopback.ts"
 import { nameLookup } from "./transport/name-lookup.ts"
 import type { TlsDialLimits } from "./transport/tls.ts"
 
@@ -35,6 +35,7 @@ export { startTunnel, tunnel } from "./capabilities/tunnel/capability.ts"
 export type { TunnelEvents, TunnelSettings } from "./capabilities/tunnel/capability.ts"
 export type { Relay } from "./relay/relay.ts"
 export type { RelayLimits } from "./relay/limits.ts"
+export { isLoopback } from "./transport/loopback.ts"
 export { createLog } from "./observe/log.ts"
 
 /** `rdv/0.1.0`, from the package itself. */
@@ -51,7 +52,8 @@ export interface StartRelayOptions {
   readonly publicUrl?: string
   /** The database file; `:memory:` forgets with the process. */
   readonly store: string
-  readonly open?: boolean
+  /** Lets sessions in without a token: all, or those that come from this machine. */
+  readonly open?: boolean | "local"
   /**
    * Proxies in front: addresses, networks (`10.0.0.0/8`), `loopback`, `private`. What they say of their visitors in
    * `X-Forwarded-*` and `Forwarded` counts. Default: nobody's word does.
@@ -209,12 +211,6 @@ function rootScope(name: string, log: Log): Scope {
 function isReadable(address: Address): boolean {
   if (address.scheme !== "tcp" && address.scheme !== "http" && address.scheme !== "ws") return false
   return !isLoopback(address.host)
-}
-
-/** A host that cannot be another machine: names below `localhost` resolve to loopback (RFC 6761 section 6.3). */
-export function isLoopback(host: string): boolean {
-  if (isIPv4(host)) return host.startsWith("127.")
-  return host === "localhost" || host === "::1" || host.endsWith(".localhost")
 }
 
 /** The interface that public TCP ports share with the first address. */

@@ -13,8 +13,9 @@ import type { Acceptor, Admission, ReadyLink, Resumed } from "../mux/handshake.t
 import type { Link } from "../mux/link.ts"
 import type { SessionLimits } from "../mux/limits.ts"
 import type { Session } from "../mux/session.ts"
-import type { Store, TokenRefusal } from "../store/store.ts"
+import type { Store, TokenRecord, TokenRefusal } from "../store/store.ts"
 import type { TokenScopes } from "../store/token-scopes.ts"
+import { isLocalLink } from "../transport/loopback.ts"
 import { Attempts } from "./attempts.ts"
 import type { RelayLimits } from "./limits.ts"
 import { Quota } from "./quota.ts"
@@ -34,8 +35,8 @@ export interface AdmissionOptions {
   readonly clock: Clock
   readonly log: Log
   readonly store: Store
-  /** Lets sessions in without a token. */
-  readonly open: boolean
+  /** Lets sessions in without a token: all, or those of this machine. */
+  readonly open: boolean | "local"
   readonly limits: RelayLimits
   readonly sessionLimits: SessionLimits
   /** Makes the session of an admitted stranger and puts it on its link. */
@@ -114,7 +115,8 @@ export class AdmissionDesk implements Acceptor {
     const { clock, limits, sessionLimits } = this.#options
     if (this.#draining) throw new RdvError("draining", "The relay is shutting down")
     const id = base64url(randomBytes(12))
-    const owner = this.#identify(hello, id, behind ?? addressOf(link.peer))
+    const isLocal = behind === undefined && isLocalLink(link)
+    const owner = this.#identify(hello, id, behind ?? addressOf(link.peer), isLocal)
     if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
     const quota = this.#quotas.get(owner.id) ?? new Quota(clock, limits, owner.scopes.limits)
     if (quota.sessions.size >= quota.limits.sessions) {
@@ -178,24 +180,30 @@ export class AdmissionDesk implements Acceptor {
     for (const [id, quota] of this.#quotas) if (quota.sessions.size === 0 && isOver(id)) this.#quotas.delete(id)
   }
 
-  #identify(hello: NewHello, sessionId: string, address: string): Owner {
-    const { store, log } = this.#options
+  #identify(hello: NewHello, sessionId: string, address: string, isLocal: boolean): Owner {
+    const { open } = this.#options
     const { instance } = hello
     if (hello.token === undefined) {
       // Who does not say where it comes from shares nothing with others who do not.
       const owner = instance === undefined ? `session/${sessionId}` : `anonymous/${instance}`
-      if (this.#options.open) return { id: owner, name: undefined, scopes: {}, instance }
+      if (open === true || (open === "local" && isLocal)) return { id: owner, name: undefined, scopes: {}, instance }
       throw new RdvError("unauthorized", "This relay wants a token: make one there with `rdv token new`")
     }
+    const { id, name, scopes } = this.verify(hello.token, address)
+    return { id, name, scopes, instance }
+  }
+
+  /** The record of a token that comes from this address. Throws `unauthorized`, `rate_limited`. */
+  verify(token: string, address: string): TokenRecord {
+    const { store, log } = this.#options
     const waitMs = this.#attempts.waitMs(address)
     if (waitMs > 0) {
       throw new RdvError("rate_limited", `Too many failed tokens from your address: wait ${Math.ceil(waitMs / 1000)} s`)
     }
-    const verdict = store.verifyToken(hello.token)
+    const verdict = store.verifyToken(token)
     if (verdict.ok) {
       this.#attempts.succeeded(address)
-      const { id, name, scopes } = verdict.record
-      return { id, name, scopes, instance }
+      return verdict.record
     }
     this.#attempts.failed(address)
     log.warn("auth.refused", { address, reason: verdict.reason })
@@ -214,7 +222,7 @@ const refusals: Record<TokenRefusal, string> = {
 const rememberedAddresses = 10_000
 
 /** `1.2.3.4:5` and `[::1]:5` without the port. */
-function addressOf(peer: string): string {
+export function addressOf(peer: string): string {
   const at = peer.lastIndexOf(":")
   return at > 0 ? peer.slice(0, at) : peer
 }

@@ -20,14 +20,14 @@ import type { SessionLimits } from "../mux/limits.ts"
 import type { Link } from "../mux/link.ts"
 import { Session } from "../mux/session.ts"
 import type { SessionRuntime } from "../mux/session-options.ts"
-import type { Store } from "../store/store.ts"
+import type { Store, TokenRecord } from "../store/store.ts"
 import { allowsService } from "../store/token-scopes.ts"
 import { acceptUpgrade, asksForSession } from "../transport/upgrade.ts"
 import { acceptWebSocket } from "../transport/ws-listen.ts"
 import { sessionPath } from "../transport/address.ts"
 import { hasToken } from "../base/header-fields.ts"
 import type { RequestHead } from "../http1/head.ts"
-import { AdmissionDesk } from "./admission.ts"
+import { addressOf, AdmissionDesk } from "./admission.ts"
 import type { Opening } from "./admission.ts"
 import { Announcements } from "./announcements.ts"
 import { makeRoom } from "./crowd.ts"
@@ -48,8 +48,8 @@ export interface RelayOptions {
   readonly domain: string
   /** Where public TCP ports listen; empty for every interface. */
   readonly tcpHost: string
-  /** Lets agents in without a token. */
-  readonly open: boolean
+  /** Lets agents in without a token: all, or those of this machine. */
+  readonly open: boolean | "local"
   /** What these say of their visitors counts: their addresses limit them and stand in logs. */
   readonly trusted?: TrustedProxies | undefined
   readonly limits: RelayLimits
@@ -141,6 +141,11 @@ export class Relay implements Host {
         this.log.error("handshake.failed", { reason: error instanceof Error ? error.message : String(error) })
       })
       .finally(() => this.#handshakes.delete(link))
+  }
+
+  /** The record of a token that somebody at `peer` shows elsewhere than in a session. Throws `unauthorized`, `rate_limited`. */
+  verifyToken(token: string, peer: string): TokenRecord {
+    return this.#desk.verify(token, addressOf(peer))
   }
 
   status(): JsonObject {
