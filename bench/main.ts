@@ -3,6 +3,7 @@
 import { parseOptions } from "./options.ts"
 import type { Options } from "./options.ts"
 import { benchBalance } from "./balance/balance.ts"
+import { benchChannels } from "./channels/channels.ts"
 import { benchFair } from "./fair.ts"
 import { benchGenerators } from "./generators.ts"
 import { benchIdle } from "./idle.ts"
@@ -32,6 +33,11 @@ const benches: { readonly [name: string]: Bench } = {
     rounds: 5,
     run: benchBalance,
   },
+  channels: {
+    summary: "rdv's channels beside NATS, Redis and RabbitMQ: confirmed messages, a stuck consumer, idle ones",
+    rounds: 5,
+    run: benchChannels,
+  },
   profile: { summary: "where relay and agent spend their time at 64 connections", run: benchProfile },
 }
 
@@ -43,16 +49,17 @@ ${Object.entries(benches)
 
   --quick               one round of 1 s each, fewer connections: to see that it works, not to read figures
   --seconds N           length of one measurement (default 2)
-  --rounds N            rounds, interleaved over all systems; the median is shown (default 3, balance 5)
+  --rounds N            rounds, interleaved over all systems; the median is shown (default 3, balance and channels 5)
   --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports ·
-                        balance: of bulk, ping, churn, idle, load, warm, fair, wake, semantics
+                        balance: of bulk, ping, churn, idle, load, warm, fair, wake, semantics ·
+                        channels: of single, core, window, many, stream, stuck, waiting
   --systems a,b         of the systems that would run
   --link tcp|tls|unix   between relay and agent (default tcp)
   --peers               fetches the peers that come from npm into a folder for temporary files
   --peer 'NAME=COMMAND' one more system: the command serves {url} (also {host}, {port}) and forwards to {target};
                         balance: {routes} is FROM:TO, ports of loopback, for each of its targets
   --json FILE           all figures, every round
-  --write               balance: the tables enter docs/benchmarks.md
+  --write               balance, channels: the tables enter docs/benchmarks.md
   --source              runs relay and agent without the command line
 
 Read docs/benchmarks.md before you quote a figure.

@@ -4,6 +4,7 @@
  */
 
 import type { Children } from "../children.ts"
+import { writeDocs } from "../docs.ts"
 import { machineLine } from "../machine.ts"
 import { wants } from "../options.ts"
 import type { Options } from "../options.ts"
@@ -11,7 +12,6 @@ import { writeJson } from "../report.ts"
 import { say } from "../table.ts"
 import { Chain } from "./chain.ts"
 import type { Taken } from "./chain.ts"
-import { writeDocs } from "./docs.ts"
 import { showFairness } from "./fairness.ts"
 import { candidates, commandProxy, direct, reference } from "./proxies.ts"
 import type { Proxy } from "./proxies.ts"
@@ -41,7 +41,7 @@ export async function benchBalance(options: Options, children: Children): Promis
   if (wanted("semantics")) await showSemantics(children)
   say(`\n${machineLine()}\n`)
   writeJson(options, chain)
-  if (options.write) writeDocs(options)
+  if (options.write) writeDocs("balance", options)
 }
 
 function systems(options: Options): readonly Proxy[] {
