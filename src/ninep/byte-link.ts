@@ -6,7 +6,7 @@
 export interface ByteLink {
   /**
    * Sends the bytes, all of them. True: they are gone, and the caller may use their memory again. False: the link looks at
-   * them until `onDrain`, and nothing more shall be written before. Ignored once the link is closed.
+   * them until `onDrain`, and nothing more shall be written before. Ignored once the link is closed. No callback is called from within.
    */
   write(bytes: Uint8Array): boolean
   /** Bytes came in; they are valid during the call alone. */
