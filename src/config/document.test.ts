@@ -134,6 +134,17 @@ test("what is neither YAML nor JSON is told in plain words", () => {
   for (const [text, line] of cases) assert.match(complaints(() => document(text))[0] ?? "", line, text.slice(0, 40))
 })
 
+test("what is wrong with a file of JSON is told in the words of JSON", () => {
+  const json = (text: string) => complaints(() => readDocument(text, { file: "f.json" }))
+  assert.deepEqual(json('{\n  "a": 1\n  "b": 2\n}'), ['f.json:2:9: a comma is missing here: put one before "b"'])
+  assert.deepEqual(json('{"a": [1, 2}'), [
+    'f.json:1:12: the "}" stands where the "[" of line 1 is to be closed: put a "]" before it, or instead of it',
+  ])
+  assert.match(json("[".repeat(100_000))[0] ?? "", /nested too deep/)
+  // What YAML takes is taken, whatever the file is called.
+  assert.deepEqual(json('{"a": [1, 2,], # both\n b: c}'), [])
+})
+
 test("aliases cannot make a small file large", () => {
   const lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
   for (let at = 1; at <= 9; at++) lines.push(`a${at}: &a${at} [${`*a${at - 1}, `.repeat(10)}]`)

@@ -5,6 +5,7 @@
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
 import type { Document, Node } from "yaml"
+import { jsonFault } from "./json-fault.ts"
 import type { Place, Problems } from "./problems.ts"
 
 export type Tree = ScalarTree | ListTree | MapTree
@@ -44,7 +45,7 @@ const mostExpanded = 100_000
 /** Behind a mistake in the syntax, most others are its echo. */
 const mostSyntaxProblems = 3
 
-/** What is wrong goes to `problems`. The text's size is the caller's to bound. */
+/** What is wrong goes to `problems`, for a file named `.json` in the words of JSON. The text's size is the caller's to bound. */
 export function parseText(text: string, file: string, problems: Problems): ParsedText {
   const lines = new LineCounter()
   const placeOf = (at: number): Place => {
@@ -65,6 +66,12 @@ export function parseText(text: string, file: string, problems: Problems): Parse
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     problems.add(placeOf(0), "lists and maps are nested too deep", "make it flatter")
+    return { tree: undefined, placeOf }
+  }
+  const isWrong = document.errors.length + document.warnings.length > 0
+  const fault = isWrong && /\.json$/i.test(file) ? jsonFault(text) : undefined
+  if (fault !== undefined) {
+    problems.add(placeOf(fault.at), fault.what, fault.mend)
     return { tree: undefined, placeOf }
   }
   for (const { code, message, pos } of [...document.errors, ...document.warnings].slice(0, mostSyntaxProblems)) {
