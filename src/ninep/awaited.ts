@@ -8,23 +8,3 @@ export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 export function then<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return isPromise(value) ? value.then(next) : next(value)
 }
-
-/** Goes on with the value or, whether it was thrown or rejected, with the error. */
-export function settle<T>(
-  run: () => T | Promise<T>,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
-): Promise<void> | undefined {
-  let value: T | Promise<T>
-  try {
-    value = run()
-    if (!isPromise(value)) {
-      done(value)
-      return undefined
-    }
-  } catch (error) {
-    failed(error)
-    return undefined
-  }
-  return value.then(done).catch(failed)
-}

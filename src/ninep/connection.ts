@@ -10,22 +10,21 @@ import type { Clock } from "../base/clock.ts"
 import type { Log } from "../base/log.ts"
 import { Answers } from "./answers.ts"
 import type { NinepOutput } from "./answers.ts"
-import { isPromise, then } from "./awaited.ts"
 import { u32At } from "./byte-reader.ts"
-import { OperationCall, QueuedCall, ReadCall, WriteCall } from "./served-calls.ts"
+import { ReadCall, WriteCall } from "./served-calls.ts"
 import type { Call, CallOwner } from "./served-calls.ts"
-import { decode, messageBytes } from "./codec.ts"
+import { decode } from "./codec.ts"
 import { NinepError } from "./errno.ts"
 import type { ErrnoName } from "./errno.ts"
-import { Fids, nodeOf } from "./fids.ts"
+import { Fids } from "./fids.ts"
 import type { Fid } from "./fids.ts"
 import { Frames } from "./frames.ts"
 import { defaultNinepLimits, leastMessageBytes } from "./limits.ts"
 import type { NinepLimits } from "./limits.ts"
 import { headerBytes, messageType, NOTAG, writeHeaderBytes } from "./message.ts"
-import type { Dialect, Request } from "./message.ts"
-import { exclusive, operate } from "./operations.ts"
-import type { Desk, Effect } from "./operation.ts"
+import type { Dialect } from "./message.ts"
+import type { Desk } from "./operation.ts"
+import { Operator } from "./operator.ts"
 import { NinepProtocolError } from "./protocol-error.ts"
 import { Requests } from "./requests.ts"
 import { NinepStep } from "./step.ts"
@@ -73,17 +72,15 @@ export class NinepConnection implements CallOwner {
   readonly #answers: Answers
   readonly #fids: Fids
   readonly #requests: Requests
+  readonly #operator: Operator
   /** Undefined before Tversion. */
   #desk: Desk | undefined
   #dialect: Dialect = "9P2000"
   #messageBytes = firstMessageBytes
-  /** Counts the lives of the fids: Tversion and the end begin a new one. */
-  #era = 0
   #isEnded = false
   #isPaused = false
   /** Requests that came while it was paused. */
   readonly #unread = new Fifo<Uint8Array>()
-  #queuedBytes = 0
   #messagesIn = 0
   #bytesIn = 0
 
@@ -96,7 +93,15 @@ export class NinepConnection implements CallOwner {
     this.#frames = new Frames(firstMessageBytes, (bytes, start, end) => this.#take(bytes, start, end))
     this.#answers = new Answers(options.output, this.#step)
     this.#fids = new Fids(this.#limits.fids)
-    this.#requests = new Requests(this.#answers, (doing, error) => this.#report(doing, error))
+    const report = (doing: string, error: unknown) => this.#report(doing, error)
+    this.#requests = new Requests(this.#answers, report)
+    const host = {
+      within: (run: () => void) => this.#within(run),
+      again: (message: Uint8Array) => this.#message(message, 0, message.length),
+      failed: (tag: number, error: unknown) => this.#failed(tag, error),
+      report,
+    }
+    this.#operator = new Operator(host, this.#requests, this.#answers, this.#limits.queuedBytes)
   }
 
   /** Stop reading for now: the client does not take its answers. Look after `receive` and after `drained`. */
@@ -207,6 +212,7 @@ export class NinepConnection implements CallOwner {
   }
 
   #take(bytes: Uint8Array, start: number, end: number): void {
+    this.#messagesIn++
     if (this.#isPaused) this.#unread.push(copyOf(bytes, start, end - start))
     else {
       this.#message(bytes, start, end - start)
@@ -215,31 +221,34 @@ export class NinepConnection implements CallOwner {
   }
 
   #message(bytes: Uint8Array, at: number, size: number): void {
-    this.#messagesIn++
     const type = bytes[at + 4] as number
     const tag = (bytes[at + 5] as number) | ((bytes[at + 6] as number) << 8)
     if (type === messageType.Tversion) {
       this.#version(bytes.subarray(at, at + size))
       return
     }
-    if (this.#desk === undefined) broken("The first message is not Tversion")
+    const desk = this.#desk
+    if (desk === undefined) broken("The first message is not Tversion")
     if (tag === NOTAG) broken("NOTAG is for Tversion alone")
     if (this.#requests.get(tag) !== undefined) broken(`The tag ${tag} is in use`)
     if (type === messageType.Tflush) {
       if (size !== headerBytes + 2) broken("A Tflush of a wrong size")
-      this.#requests.flush(tag, (bytes[at + 7] as number) | ((bytes[at + 8] as number) << 8), this.#free)
+      const oldtag = (bytes[at + 7] as number) | ((bytes[at + 8] as number) << 8)
+      const withdrawn = this.#requests.flush(tag, oldtag)
+      if (withdrawn !== undefined) this.#operator.withdrawn(withdrawn, desk)
       return
     }
     const fid = size >= headerBytes + 4 ? this.#fids.get(u32At(bytes, at + 7)) : undefined
     if (this.#requests.size >= this.#limits.requests && type !== messageType.Tclunk) this.#refuse(tag, "ENOBUFS")
     else if (fid?.busy !== undefined && type !== messageType.Tattach && type !== messageType.Tauth)
-      this.#queue(fid, tag, bytes, at, size)
+      this.#operator.queue(fid, tag, bytes.subarray(at, at + size))
     else if (type === messageType.Tread && fid?.listing === undefined) this.#read(fid, tag, bytes, at, size)
     else if (type === messageType.Twrite) this.#write(fid, tag, bytes, at, size)
     else if (type === messageType.Tclunk || type === messageType.Tremove) {
       if (size !== headerBytes + 4) broken("A Tclunk or Tremove of a wrong size")
-      this.#leave(fid, tag, type)
-    } else this.#operate(tag, type, bytes.subarray(at, at + size), this.#desk)
+      if (fid === undefined) this.#refuse(tag, "EBADF")
+      else this.#operator.leave(fid, tag, type, desk)
+    } else this.#operator.operate(bytes.subarray(at, at + size), desk)
   }
 
   #read(fid: Fid | undefined, tag: number, bytes: Uint8Array, at: number, size: number): void {
@@ -326,149 +335,10 @@ export class NinepConnection implements CallOwner {
     }
   }
 
-  #operate(tag: number, type: number, bytes: Uint8Array, desk: Desk): void {
-    let message: Request
-    try {
-      message = decode(bytes, desk.dialect, "T")
-    } catch (error) {
-      // What only a server says is no request that could be refused.
-      if (!(error instanceof NinepProtocolError) || error.flaw === "broken" || type % 2 === 1) throw error
-      this.#refuse(tag, error.flaw === "text" ? "EINVAL" : "EOPNOTSUPP")
-      return
-    }
-    try {
-      const outcome = operate(message, desk)
-      if (!isPromise(outcome)) {
-        this.#apply(tag, outcome)
-        return
-      }
-      const call = new OperationCall(tag, this.#hold(message))
-      if (call.held !== undefined) call.held.busy = call
-      this.#requests.add(call)
-      outcome.then(
-        (effect) => this.#operated(call, effect),
-        (error: unknown) => this.#operated(call, undefined, error),
-      )
-    } catch (error) {
-      this.#failed(tag, error)
-    }
-  }
-
-  /** The fid that is not free before the operation is done; a new one is there already, so that its number is taken. */
-  #hold(message: Request): Fid | undefined {
-    if (message.type === "Tattach") return this.#fids.add(message.fid, undefined)
-    if (message.type === "Twalk") return this.#fids.get(message.newfid) ?? this.#fids.add(message.newfid, undefined)
-    return exclusive.has(message.type) && "fid" in message ? this.#fids.get(message.fid) : undefined
-  }
-
-  #operated(call: OperationCall, effect: Effect | undefined, error?: unknown): void {
-    if (call.isOver) {
-      if (effect !== undefined) this.#undo(effect)
-      return
-    }
-    this.#within(() => {
-      this.#requests.finish(call)
-      try {
-        if (effect === undefined) throw error
-        this.#apply(call.tag, effect)
-      } catch (failure) {
-        this.#failed(call.tag, failure)
-      }
-      this.#free(call)
-    })
-  }
-
-  /** Throws, with nothing done, when the answer cannot be sent. */
-  #apply(tag: number, effect: Effect): void {
-    const answer = { ...effect.answer, tag }
-    try {
-      if (messageBytes(answer, this.#dialect) > this.#messageBytes)
-        throw new NinepError("EMSGSIZE", `${answer.type} is larger than the agreed ${this.#messageBytes} bytes`)
-    } catch (error) {
-      this.#undo(effect)
-      throw error
-    }
-    effect.commit?.()
-    this.#answers.message(answer, this.#dialect)
-  }
-
-  #undo(effect: Effect): void {
-    this.#quietly("closing", () => effect.undo?.())
-  }
-
-  /** Gives the fid back that an operation held, and goes on with what waited for it. */
-  readonly #free = (call: Call): void => {
-    if (call instanceof QueuedCall) this.#queuedBytes -= call.message.length
-    if (!(call instanceof OperationCall) || call.held === undefined) return
-    const fid = call.held
-    fid.busy = undefined
-    if (fid.node === undefined) this.#fids.delete(fid)
-    while (fid.busy === undefined && !this.#isEnded) {
-      const next = fid.queue.shift()
-      if (next === undefined) return
-      // Those that were flushed meanwhile are over.
-      if (next.isOver) continue
-      this.#queuedBytes -= next.message.length
-      this.#requests.finish(next)
-      this.#messagesIn--
-      this.#message(next.message, 0, next.message.length)
-    }
-  }
-
-  #queue(fid: Fid, tag: number, bytes: Uint8Array, at: number, size: number): void {
-    if (this.#queuedBytes + size > this.#limits.queuedBytes) {
-      this.#refuse(tag, "ENOBUFS")
-      return
-    }
-    const call = new QueuedCall(tag, copyOf(bytes, at, size))
-    this.#queuedBytes += size
-    this.#requests.add(call)
-    fid.queue.push(call)
-  }
-
-  /** Tclunk and Tremove. The number is free at once, whatever comes of it. */
-  #leave(fid: Fid | undefined, tag: number, type: number): void {
-    if (fid === undefined) {
-      this.#refuse(tag, "EBADF")
-      return
-    }
-    this.#fids.delete(fid)
-    const era = this.#era
-    let left: void | Promise<void>
-    try {
-      left = then(this.#requests.withdrawFrom(fid), () => {
-        const close = () => fid.handle?.close(era !== this.#era)
-        return type === messageType.Tremove ? afterwards(() => nodeOf(fid).remove(), close) : close()
-      })
-    } catch (error) {
-      this.#failed(tag, error)
-      return
-    }
-    if (!isPromise(left)) {
-      this.#answers.plain(tag, type + 1)
-      return
-    }
-    const call = new OperationCall(tag, undefined)
-    this.#requests.add(call)
-    left.then(
-      () => {
-        if (call.isOver) return
-        this.#requests.finish(call)
-        this.#answers.plain(tag, type + 1)
-      },
-      (error: unknown) => {
-        if (call.isOver) this.#report("closing", error)
-        else this.failCall(call, error)
-      },
-    )
-  }
-
   /** All requests and fids are gone, and nobody hears answers. */
   #forget(): void {
-    this.#era++
-    this.#queuedBytes = 0
     this.#requests.drop()
-    for (const fid of this.#fids.takeAll()) this.#quietly("closing", () => fid.handle?.close(true))
+    this.#operator.forget(this.#fids.takeAll())
   }
 
   #refuse(tag: number, errno: ErrnoName): void {
@@ -478,16 +348,6 @@ export class NinepConnection implements CallOwner {
   #failed(tag: number, error: unknown): void {
     if (!(error instanceof NinepError)) this.#report("answering", error)
     this.#refuse(tag, error instanceof NinepError ? error.errno : "EIO")
-  }
-
-  /** Nobody is told of its errors but the log. */
-  #quietly(doing: string, run: () => void | Promise<void> | undefined): void {
-    try {
-      const running = run()
-      if (isPromise(running)) running.catch((error: unknown) => this.#report(doing, error))
-    } catch (error) {
-      this.#report(doing, error)
-    }
   }
 
   #report(doing: string, error: unknown): void {
@@ -509,27 +369,4 @@ function copyOf(bytes: Uint8Array, at: number, size: number): Uint8Array {
   const copy = new Uint8Array(size)
   copy.set(bytes.subarray(at, at + size))
   return copy
-}
-
-/** Runs both, the second one in any case; the first one's error is told. */
-function afterwards(
-  first: () => void | Promise<void>,
-  second: () => void | Promise<void> | undefined,
-): void | Promise<void> {
-  let done: void | Promise<void>
-  try {
-    done = first()
-  } catch (error) {
-    return then(second(), () => {
-      throw error
-    })
-  }
-  if (!isPromise(done)) return second()
-  return done.then(
-    () => second(),
-    async (error: unknown) => {
-      await second()
-      throw error
-    },
-  )
 }

@@ -94,10 +94,6 @@ export class Fids {
     this.#table.clear()
     return fids
   }
-
-  values(): Fid[] {
-    return this.#table.values()
-  }
 }
 
 export function nodeOf(fid: Fid): Node {

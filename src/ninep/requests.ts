@@ -38,31 +38,30 @@ export class Requests {
     if (call instanceof DataCall) call.fid.blocked--
   }
 
-  /** Tflush. `freed` hears of the request, when it was none that a handle had. */
-  flush(tag: number, oldtag: number, freed: (call: Call) => void): void {
+  /** Tflush. Returns the request when it is withdrawn and was none that a handle had. */
+  flush(tag: number, oldtag: number): Call | undefined {
     const found = this.#table.get(oldtag)
     // A flush of a flush waits for the same.
     const target = found instanceof FlushCall ? found.target : found
     if (target === undefined) {
       this.#answers.plain(tag, messageType.Rflush)
-      return
+      return undefined
     }
     if (target.flushes !== undefined) {
       this.#wait(tag, target, target.flushes)
-      return
+      return undefined
     }
     if (!(target instanceof DataCall)) {
       // The answer will find nobody; waiting for it could take as long as the tree likes.
       this.finish(target)
       this.#answers.plain(tag, messageType.Rflush)
-      freed(target)
-      return
+      return target
     }
     const withdrawal = this.#withdraw(target)
     if (withdrawal === undefined || target.isOver) {
       if (!target.isOver) this.finish(target)
       this.#answers.plain(tag, messageType.Rflush)
-      return
+      return undefined
     }
     target.flushes = []
     this.#wait(tag, target, target.flushes)
@@ -70,6 +69,7 @@ export class Requests {
       if (!target.isOver) this.finish(target)
       this.answerFlushes(target)
     })
+    return undefined
   }
 
   /** What is behind the answer to a request: those who wanted it gone. */
