@@ -5,6 +5,7 @@ import { balanceCheckCommand } from "../capabilities/balance/check-command.ts"
 import { balanceConvertCommand } from "../capabilities/balance/convert-command.ts"
 import { reloadCommand } from "../capabilities/balance/reload-command.ts"
 import { targetCommand } from "../capabilities/balance/target-command.ts"
+import { chanServeCommand } from "../capabilities/channels/serve-command.ts"
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   loadCommand,
   compareCommand,
   serveCommand,
+  chanServeCommand,
   relayCommand,
   tokenNew,
   tokenList,

@@ -16,6 +16,9 @@ import {
   logOf,
   relayStorePath,
 } from "./common-flags.ts"
+import { idMapFlags, idMapsOf, placesOf, startChannelServer } from "./channel-server.ts"
+import type { ChannelServer } from "./channel-server.ts"
+import type { Log } from "../base/log.ts"
 import { exitCode, untilStopped } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import { tellStatus } from "./process-status.ts"
@@ -59,6 +62,13 @@ export const relayCommand: Command = {
       env: "RDV_OPEN",
       summary: "Lets agents in without a token; on loopback unless --listen names another address",
     },
+    channels: {
+      kind: "list",
+      value: "ADDRESS",
+      env: "RDV_CHANNELS_LISTEN",
+      summary: "Serves channels there, to 9P clients and sessions: tcp://:5640, tls://:5641, unix:/path",
+    },
+    ...idMapFlags,
     "tls-cert": { kind: "text", value: "FILE", env: "RDV_TLS_CERT", summary: "Certificate chain, PEM" },
     "tls-key": { kind: "text", value: "FILE", env: "RDV_TLS_KEY", summary: "Its private key, PEM" },
     tls: {
@@ -114,18 +124,45 @@ async function run(call: CommandCall): Promise<number> {
     ...(publicUrl !== undefined && { publicUrl }),
     ...(tls !== undefined && { tls }),
   })
+  const channels = await startRelayChannels(call, relay, tls, open, log)
   const unwatch = tls === undefined ? undefined : keepRenewed(relay, tls, log)
   const quiet = await tellStatus(call.env, { command: "rdv relay", relay }, log)
-  tell(call, relay, domain, open, tls)
+  tell(call, relay, domain, open, tls, channels)
   await untilStopped(call.stopping)
   output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
+  await channels?.close()
   await relay.stop(drainMs)
   unwatch?.()
   await quiet()
   return exitCode.ok
 }
 
-function tell(call: CommandCall, relay: RunningRelay, domain: string, open: boolean, tls: RelayTls | undefined): void {
+/** Where channels are served; undefined without them. Rejects when it cannot be: the relay is stopped then. */
+async function startRelayChannels(
+  { flags }: CommandCall,
+  running: RunningRelay,
+  tls: RelayTls | undefined,
+  open: boolean,
+  log: Log,
+): Promise<ChannelServer | undefined> {
+  const listen = flags.list("channels").map((text) => parseAddress(text, "tcp"))
+  if (listen.length === 0) return undefined
+  try {
+    return await startChannelServer({ running, listen, tls, open, strict: false, log, ...idMapsOf(flags) })
+  } catch (error) {
+    await running.stop()
+    throw error
+  }
+}
+
+function tell(
+  call: CommandCall,
+  relay: RunningRelay,
+  domain: string,
+  open: boolean,
+  tls: RelayTls | undefined,
+  channels: ChannelServer | undefined,
+): void {
   const { output, flags } = call
   const caFile = tls?.caFile
   const addresses = relay.addresses.map(printAddress)
@@ -139,12 +176,14 @@ function tell(call: CommandCall, relay: RunningRelay, domain: string, open: bool
     domain,
     open,
     tokens,
+    ...(channels !== undefined && { channels: placesOf(channels.addresses) }),
     pid: process.pid,
     version,
     ...(caFile !== undefined && { ca: caFile, pin: `sha256:${tls?.sha256}` }),
   })
   output.line(`${output.paint("bold", `rendezvous relay ${version}`)}, names below ${domain}`)
   for (const address of addresses) output.line(`  listens  ${output.paint("green", address)}`)
+  for (const place of placesOf(channels?.addresses ?? [])) output.line(`  channels ${output.paint("green", place)}`)
   if (caFile !== undefined) {
     output.line(`  trust    --ca ${caFile}`)
     output.line(`           or --pin sha256:${tls?.sha256}`)

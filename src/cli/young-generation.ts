@@ -11,7 +11,7 @@ import { existsSync } from "node:fs"
 const flag = "--max-semi-space-size=4"
 
 /** The commands that serve until they are stopped; for the others a second start of Node would cost more than it gains. */
-const serving: ReadonlySet<string> = new Set(["relay", "http", "tcp", "balance"])
+const serving: ReadonlySet<string> = new Set(["relay", "http", "tcp", "balance", "chan serve", "chan proxy"])
 
 /**
  * Replaces this process by the same one with the flag, where that is possible (execve(2), so not on Windows) and needed:
@@ -19,7 +19,8 @@ const serving: ReadonlySet<string> = new Set(["relay", "http", "tcp", "balance"]
  */
 export function boundYoungGeneration(): void {
   const { argv, execArgv, execPath, env } = process
-  if (!serving.has(argv[2] ?? "") || process.platform === "win32" || process.execve === undefined) return
+  const isServing = serving.has(argv[2] ?? "") || serving.has(`${argv[2]} ${argv[3]}`)
+  if (!isServing || process.platform === "win32" || process.execve === undefined) return
   // Whoever set it knows better, and we come here a second time; a channel to a parent would not survive.
   const given = [...execArgv, env.NODE_OPTIONS ?? ""].some((text) => text.includes("semi-space-size"))
   if (given || process.channel !== undefined) return

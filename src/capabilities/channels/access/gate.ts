@@ -35,6 +35,8 @@ export interface GateOptions {
   readonly strict: boolean
   /** The owner of a token. Throws `unauthorized`, `rate_limited`. */
   readonly verify: (token: string, peer: string) => Owner
+  /** Whether a token that was verified still is; cheap, for a look each second. */
+  readonly isValid: (token: string) => boolean
   /** Asserted uid or gid → ours. */
   readonly mapUid?: (uid: number) => number
   readonly mapGid?: (gid: number) => number
@@ -53,6 +55,10 @@ export class Gate {
   /** For the attaches of one connection. `onToken` hears which tokens it lives on. */
   identify(facts: ConnectionFacts, onToken?: (token: string) => void): Identify {
     return (request) => this.#attach(facts, request, onToken)
+  }
+
+  isValid(token: string): boolean {
+    return this.#options.isValid(token)
   }
 
   /** For a session's native streams, which have no user of a kernel behind them. */

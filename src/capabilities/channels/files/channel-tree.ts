@@ -36,8 +36,17 @@ export class ChannelTree implements Tree {
     this.#startedAt = Math.floor(space.clock.wall() / 1_000)
   }
 
-  async attach(request: AttachRequest): Promise<Node> {
-    const identity = await this.#identify(request)
+  attach(request: AttachRequest): Promise<Node> {
+    return this.#attach(request, this.#identify)
+  }
+
+  /** The same tree for a connection that identifies its users otherwise. */
+  identifiedBy(identify: Identify): Tree {
+    return { blockSize: this.blockSize, attach: (request) => this.#attach(request, identify) }
+  }
+
+  async #attach(request: AttachRequest, identify: Identify): Promise<Node> {
+    const identity = await identify(request)
     const space = this.#space
     const root = folderAt(space, identity.prefix)
     return new FolderNode(
