@@ -42,9 +42,9 @@ class Scene {
   }
 
   /** Long enough for two looks at the files, which ask the system. */
-  async look(): Promise<void> {
+  async look(everyMs = 2_000): Promise<void> {
     for (let looks = 0; looks < 2; looks++) {
-      this.clock.advance(2000)
+      this.clock.advance(everyMs)
       const deadline = Date.now() + 5000
       while (this.clock.pending === 0) {
         assert(Date.now() < deadline, "the files were looked at")
@@ -109,6 +109,32 @@ test("a file is read with its comments, and again when it changes", async () => 
   assert.deepEqual(said("10.0.0.2", "10.0.0.3"), [true, false])
   access.stop()
   assert.equal(scene.clock.pending, 0)
+})
+
+test("a reload reads what has changed at once, and tells what cannot be used until it can", () => {
+  const file = fileOf("asked.txt", "10.0.0.1\n")
+  const { access, lines } = new Scene(settings("allow", rule("deny", [], file)))
+  assert.deepEqual([access.reload(), lines], [[], []], "it has not changed")
+  writeFileSync(file, "10.0.0.2\n\n10.0.0.0/77\n")
+  const [problem, ...others] = access.reload()
+  assert.match(problem ?? "", /asked\.txt:3:1: "10\.0\.0\.0\/77" is not a network: write /)
+  assert.deepEqual([others, access.reload(), access.allows("10.0.0.1")], [[], [problem], false])
+  writeFileSync(file, "10.0.0.2\n")
+  assert.deepEqual(access.reload(), [])
+  assert.deepEqual([access.allows("10.0.0.1"), access.allows("10.0.0.2")], [true, false])
+  access.stop()
+})
+
+test("a bad line among a hundred thousand is told within two looks of a second", async () => {
+  const good = Array.from({ length: 100_000 }, (_, at) => `10.${at >> 12}.${(at >> 4) & 255}.${(at & 15) * 16}/28`)
+  const file = fileOf("long.txt", good.join("\n"))
+  const scene = new Scene(settings("allow", rule("deny", [], file)))
+  writeFileSync(file, good.with(77_777, "10.0.0.0.0").join("\n"))
+  await scene.look(1_000)
+  const [line, ...others] = scene.lines
+  assert.deepEqual([line?.event, others], ["access.refused", []])
+  assert.match(String(line?.fields["reason"]), /long\.txt:77778:1: "10\.0\.0\.0\.0" is not a network/)
+  scene.access.stop()
 })
 
 test("a bad file is refused at the start with each of its lines", () => {

@@ -50,6 +50,20 @@ export class Access {
     this.#watch()
   }
 
+  /** Reads the files now that have changed, and those that could not be used. Returns what is wrong with those that cannot. */
+  reload(): readonly string[] {
+    let hasChanged = false
+    for (const rule of this.#rules) {
+      if (rule.file === undefined) continue
+      const state = fileStateNow(rule.file)
+      if (state === rule.read && rule.refused === undefined) continue
+      rule.seen = rule.read = state
+      if (this.#reload(rule)) hasChanged = true
+    }
+    if (hasChanged) this.#options.onChange?.()
+    return this.#rules.flatMap(({ refused }) => (refused === undefined ? [] : [refused]))
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#timer?.cancel()
@@ -84,9 +98,11 @@ export class Access {
     const { file } = rule
     try {
       rule.networks = networksOf(rule)
+      rule.refused = undefined
     } catch (thrown) {
       const [{ message, mend } = asRdvError(thrown)] = problemsOf(asRdvError(thrown))
-      this.#options.log.warn("access.refused", { file, reason: mend === undefined ? message : `${message}: ${mend}` })
+      rule.refused = mend === undefined ? message : `${message}: ${mend}`
+      this.#options.log.warn("access.refused", { file, reason: rule.refused })
       return false
     }
     this.#options.log.info("access.read", { file, ranges: rule.networks.size })
@@ -102,6 +118,8 @@ interface Rule {
   /** The file's state at the last look, and that which was read. */
   seen: string
   read: string
+  /** Why what it says now cannot be used. */
+  refused: string | undefined
 }
 
 function readRule({ action, networks: written, file }: AccessRule): Rule {
@@ -114,6 +132,7 @@ function readRule({ action, networks: written, file }: AccessRule): Rule {
     file,
     seen: state,
     read: state,
+    refused: undefined,
   }
 }
 
@@ -144,7 +163,7 @@ function addNetworkFile(list: NetworkList, file: string): void {
 }
 
 /** A changed file is read within two of these, ms. */
-const lookMs = 2_000
+const lookMs = 1_000
 /** A million ranges. */
 const mostFileBytes = 32 * 1024 * 1024
 /** Of a bad line, characters. */
