@@ -2,12 +2,14 @@
 
 import assert from "node:assert/strict"
 import { once } from "node:events"
+import { writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { test } from "node:test"
 import type { TestContext } from "node:test"
 import { FaultTarget } from "../kit/fault-target.ts"
 import { until } from "../kit/processes.ts"
 import { RunningBalancer, freePorts } from "../kit/running-balancer.ts"
+import { TlsSecrets } from "../kit/tls-secrets.ts"
 import { Visitor, visitMany, visitTarget } from "../kit/visitor.ts"
 
 async function target(t: TestContext, name: string): Promise<FaultTarget> {
@@ -116,6 +118,29 @@ test("a bad file changes nothing and is told with its place and the mend", async
   await balancer.admin.reload()
   assert.equal(await visitTarget(port), "b")
   assert.equal((await balancer.admin.snapshot()).reloads.lastError, undefined)
+})
+
+test("a reload tells of certificates and lists that it took, and of lists that it did not take", async (t) => {
+  const a = await target(t, "a")
+  const [port] = (await freePorts(1)) as [number]
+  const secrets = new TlsSecrets(t)
+  const { cert, key } = secrets.server("shown", ["localhost"])
+  const list = secrets.at("list.txt")
+  writeFileSync(list, "192.0.2.1\n")
+  const access = { otherwise: "allow", rules: [{ "deny-file": list }] }
+  const balancer = await balance(t, { apps: [app(port, [a], { access, tls: { cert, key } })] })
+  assert.deepEqual(await balancer.admin.reload(), { changed: [] })
+  secrets.server("shown", ["localhost"])
+  writeFileSync(list, "192.0.2.2\n")
+  const { changed } = await balancer.admin.reload()
+  assert.match(changed[0] ?? "", /^certificate .*shown.* renewed, valid until \d{4}-\d\d-\d\d$/)
+  assert.deepEqual(changed.slice(1), [`list ${list} changed`])
+  writeFileSync(list, "192.0.2.2\nlocalhost\n")
+  const bad = `what a list said before holds: ${list}:2:1: "localhost" is not a network: `
+  const refused = await balancer.admin.reload()
+  assert.deepEqual([refused.changed[0], refused.changed[1]?.startsWith(bad)], [`list ${list} changed`, true])
+  // Asked for by nobody else.
+  assert.equal(balancer.log("config.reloaded").length, 3)
 })
 
 test("the file is read again when it is written over, replaced by another one, or SIGHUP comes", async (t) => {

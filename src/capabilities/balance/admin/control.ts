@@ -25,7 +25,10 @@ export interface Control {
 }
 
 export interface ReloadResult {
-  /** For people, one line per change: `app web: target 10.0.0.3:80 added`. Empty: the file says what it said. */
+  /**
+   * For people, one line per change: `app web: target 10.0.0.3:80 added`; also of files that it names and that say something
+   * else than at the last reload: `certificate /etc/web.pem renewed, valid until 2027-01-31`. Empty: nothing has changed.
+   */
   readonly changed: readonly string[]
 }
 

@@ -189,6 +189,10 @@ export class Upstream {
     await Promise.all([this.#waker?.stop(), this.#ending])
   }
 
+  reloadFiles(): void {
+    this.#security?.security.reload()
+  }
+
   #dropWaker(): void {
     const waker = this.#waker
     this.#waker = undefined

@@ -264,6 +264,12 @@ export class App {
     this.#changed()
   }
 
+  /** Lists, and what targets' TLS needs. Returns what is wrong with lists. */
+  reloadFiles(): readonly string[] {
+    for (const upstream of this.#upstreams.values()) upstream.reloadFiles()
+    return this.#access.reload()
+  }
+
   /** An operator's word, or a change of a target's settings. */
   retarget(): void {
     for (const target of this.pool.targets) this.upstream(target).update(this.#settings)

@@ -11,6 +11,8 @@ import { fileStateNow } from "../../../config/file-state.ts"
 import type { Control, LiveConnection, ReloadResult, TargetChange } from "../admin/control.ts"
 import { defaultTarget } from "../config/defaults.ts"
 import { readTargetAddress } from "../config/address-forms.ts"
+import { fileChanges, fileMarks } from "../config/named-files.ts"
+import type { FileMarks } from "../config/named-files.ts"
 import { settingsChanges } from "../config/settings-changes.ts"
 import type { AppSettings, Settings, TargetSettings } from "../config/settings.ts"
 import { writeSettings } from "../config/write-settings.ts"
@@ -57,6 +59,8 @@ export class BalanceControl implements Control {
     bad: 0,
     lastError: undefined,
   }
+  /** Of the files that it names, at the last reload. */
+  #marks: FileMarks
   #reloading: Promise<unknown> = Promise.resolve()
   /** What the balancer takes over, one after the other: each stands on what the one before has come to. */
   #applying: Promise<unknown> = Promise.resolve()
@@ -65,6 +69,7 @@ export class BalanceControl implements Control {
     const { clock, file, settings, fileState } = options
     this.#options = options
     this.#file = settings
+    this.#marks = fileMarks(settings)
     this.#startedAt = clock.wall()
     const onChange = () => this.reloadAndTell("it has changed")
     this.#watch = new FileWatch({ clock, file, onChange, ...(fileState !== undefined && { read: fileState }) })
@@ -161,8 +166,14 @@ export class BalanceControl implements Control {
         await this.#inTurn(() => this.#apply(before, this.#overlays === kept ? overlays : this.#overlays))
         throw error
       }
-      balancer.reloadFiles()
-      const changed = settingsChanges(before, settings)
+      const bad = new Set(balancer.reloadFiles())
+      const marks = fileMarks(settings)
+      const changed = [
+        ...settingsChanges(before, settings),
+        ...fileChanges(this.#marks, marks),
+        ...[...bad].map((reason) => `what a list said before holds: ${reason}`),
+      ]
+      this.#marks = marks
       this.#reloads.good++
       this.#reloads.lastError = undefined
       log.info("config.reloaded", { file, changes: changed.length, ...(changed.length > 0 && { changed }) })

@@ -159,9 +159,9 @@ export class Balancer implements Engine {
     this.#apply(settings)
   }
 
-  /** Certificates and lists are read again. */
-  reloadFiles(): void {
+  reloadFiles(): readonly string[] {
     for (const { gate } of this.#ports.values()) gate.reload()
+    return [...this.#apps.values()].flatMap((app) => app.reloadFiles())
   }
 
   snapshots(): AppSnapshot[] {

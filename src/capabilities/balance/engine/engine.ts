@@ -17,8 +17,8 @@ export interface Engine {
   retarget(app: string, target: Target): void
   /** Takes over another configuration. Fails with `usage` when it cannot be used; then nothing has changed. */
   update(settings: Settings): void | Promise<void>
-  /** Certificates and lists are read again. */
-  reloadFiles(): void
+  /** Certificates and lists are read again. Returns what is wrong with lists of networks, of which the last good ones stay. */
+  reloadFiles(): readonly string[]
   snapshots(): AppSnapshot[] | Promise<AppSnapshot[]>
   /** The oldest first. */
   liveConnections(most: number): LiveConnection[] | Promise<LiveConnection[]>

@@ -143,9 +143,9 @@ export class Loops implements Engine {
     return this.#inTurn(() => this.#update(settings))
   }
 
-  reloadFiles(): void {
-    this.#main.reloadFiles()
+  reloadFiles(): readonly string[] {
     this.#tellAll({ kind: "reload-files" })
+    return this.#main.reloadFiles()
   }
 
   async snapshots(): Promise<AppSnapshot[]> {
