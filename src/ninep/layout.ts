@@ -73,6 +73,8 @@ const everywhere = {
 } as const satisfies Layouts
 
 const files = {
+  // Not of these dialects, but what servers answer to a Tversion that have .L alone.
+  Rlerror: [["ecode", "u32"]],
   Topen: [fid, ["mode", "u8"]],
   Ropen: opened,
   Rcreate: opened,
