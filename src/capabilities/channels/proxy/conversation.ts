@@ -194,11 +194,11 @@ export class Conversation {
       else this.#refuse(tag, failure)
       return true
     }
-    const { resumption } = fid
-    if (resumption === undefined || type !== t.Tread) return false
+    const { resumption, isSpent } = fid
+    if (type !== t.Tread || (resumption === undefined && !isSpent)) return false
     fid.resumption = undefined
-    if (pending.offset !== fid.end) return false
-    if (resumption === "broken") this.#refuse(tag, failureOf("EIO"))
+    if (pending.offset !== fid.end && !isSpent) return false
+    if (resumption === "broken" && pending.offset === fid.end) this.#refuse(tag, failureOf("EIO"))
     else this.#clientOut.add(encode({ type: "Rread", tag, data: new Uint8Array(0) }, this.#dialect))
     return true
   }

@@ -39,8 +39,12 @@ export interface Fid {
   end: U64
   got: number
   asked: number
+  /** Something was read since it was opened or written. */
+  hasHad: boolean
   /** What the next read at `end` gets without being asked upstream, because the server has forgotten what it knew. */
   resumption: "end" | "broken" | undefined
+  /** It has had the one thing that it can be read for, from a server that has forgotten that: all reads are empty. */
+  isSpent: boolean
   /** A folder that is listed by bytes: offsets upstream are lower by this. */
   skew: number
   /** Writes that count later; replayed when the file is opened again. Undefined once they were too many. */
@@ -111,7 +115,9 @@ export class FidTable {
     const fid = this.#fids.get(pending.fid)
     if (fid === undefined || fid.opening === undefined) return
     if (pending.type === messageType.Twrite) {
-      if (keepsWrites(fid)) this.#keep(fid, pending.bytes)
+      fid.isSpent = false
+      fid.hasHad = false
+      if (isPut(fid) || isSelect(fid)) this.#keep(fid, pending.bytes)
       return
     }
     if (!isStream(fid) && !isFolder(fid)) return
@@ -119,7 +125,9 @@ export class FidTable {
     fid.end = typeof offset === "number" ? offset + count : offset + BigInt(count)
     fid.got = count
     fid.asked = pending.count
-    if (count > 0 && isSelect(fid)) forgetJournal(fid)
+    if (count === 0) return
+    fid.hasHad = true
+    if (isSelect(fid)) forgetJournal(fid)
   }
 
   #keep(fid: Fid, bytes: Uint8Array): void {
@@ -190,6 +198,7 @@ export class FidTable {
     fid.opening = { mode: againMode(request), qid: answer.qid }
     fid.end = 0
     fid.got = 0
+    fid.hasHad = false
   }
 
   #applyLock(request: Tlock, bytes: Uint8Array): void {
@@ -219,7 +228,9 @@ export class FidTable {
       end: 0,
       got: 0,
       asked: 0,
+      hasHad: false,
       resumption: undefined,
+      isSpent: false,
       skew: 0,
       journal: [],
       journalBytes: 0,
@@ -261,16 +272,22 @@ export function isFolder({ opening }: Fid): boolean {
   return opening !== undefined && (opening.qid.type & qidType.folder) !== 0
 }
 
-/** Channel files whose writes are a message at the close, or a set of cases for the next read. */
-export function keepsWrites(fid: Fid): boolean {
-  return isPut(fid) || isSelect(fid)
+/** A channel file that gives one thing and then its end. */
+export function isOneShot(fid: Fid): boolean {
+  return isSelect(fid) || isRole(fid, /^next(@|$)/)
 }
 
+/** Its writes are one message at the close. */
 function isPut(fid: Fid): boolean {
-  const [folder, file] = fid.path.slice(-2)
-  return isStream(fid) && file !== undefined && /^put(@|$)/.test(file) && (folder as string).endsWith(".d")
+  return isRole(fid, /^put(@|$)/)
 }
 
+function isRole(fid: Fid, role: RegExp): boolean {
+  const [folder, file] = fid.path.slice(-2)
+  return isStream(fid) && file !== undefined && role.test(file) && (folder as string).endsWith(".d")
+}
+
+/** Its writes are the cases for the next read. */
 function isSelect(fid: Fid): boolean {
   return isStream(fid) && fid.path.length >= 2 && fid.path.at(-2) === "select"
 }

@@ -4,12 +4,14 @@
  */
 
 import { RdvError } from "../../../base/error.ts"
-import { IOHDRSZ, mostWalkElements, NOFID } from "../../../ninep/message.ts"
+import { getattrBits } from "../../../ninep/bits.ts"
+import { u64At } from "../../../ninep/byte-reader.ts"
+import { IOHDRSZ, mostWalkElements, NOFID, writeHeaderBytes } from "../../../ninep/message.ts"
 import type { Answer } from "../../../ninep/message.ts"
 import { failureIn, failureOf } from "./answers.ts"
 import type { Failure } from "./answers.ts"
 import type { Call } from "./caller.ts"
-import { forgetServer, isBelow, isFolder, isSameAttachment } from "./fid-table.ts"
+import { forgetServer, isBelow, isFolder, isOneShot, isSameAttachment } from "./fid-table.ts"
 import type { Attachment, Fid, FidTable } from "./fid-table.ts"
 
 /** Of the client's version: the server must grant it again. */
@@ -133,7 +135,21 @@ class Restoring {
     )
     const failure = failureIn(answer)
     if (failure !== undefined) return failure
+    await this.#look(fid)
     return (await this.#relock(fid)) ?? (await this.#rewrite(fid)) ?? (await this.#skip(fid))
+  }
+
+  /** What has all that was read is a file after all, and reading goes on where it was. */
+  async #look(fid: Fid): Promise<void> {
+    if (fid.resumption === undefined && !fid.hasHad) return
+    const answer = await this.#call(
+      this.#table.dialect === "9P2000.L"
+        ? { type: "Tgetattr", fid: fid.number, requestMask: getattrBits.BASIC }
+        : { type: "Tstat", fid: fid.number },
+    )
+    const length = answer.type === "Rgetattr" ? answer.size : answer.type === "Rstat" ? answer.stat.length : 0
+    if (length >= fid.end) fid.resumption = undefined
+    else fid.isSpent = isOneShot(fid) && fid.hasHad
   }
 
   /** Extended attributes are read again; what was to be written to them is lost. */
@@ -162,7 +178,12 @@ class Restoring {
   async #rewrite(fid: Fid): Promise<Failure | undefined> {
     if (fid.journal === undefined) return failureOf("EIO")
     for (const bytes of fid.journal) {
-      const answer = await this.#call({ type: "Twrite", fid: fid.number, offset: 0, data: bytes.subarray(23) })
+      const answer = await this.#call({
+        type: "Twrite",
+        fid: fid.number,
+        offset: u64At(bytes, 11),
+        data: bytes.subarray(writeHeaderBytes),
+      })
       const failure = failureIn(answer)
       if (failure !== undefined) return failure
     }
