@@ -1,0 +1,130 @@
+/** Rows: ends, on purpose and otherwise: signals, deadlines, removal, umount, and the lock of newer kernels. */
+
+import type { Row } from "./rows.ts"
+
+/** The waits of the scripts are over when the server says so; nothing is left to a pause. */
+export const endingRows: readonly Row[] = [
+  {
+    name: "Ctrl+C ends a cat that waits, and takes no message",
+    script: `set -m; cat c.d/recv & until_stat waiting-receivers 1; kill -INT $!; wait $!; echo $?
+      until_stat readers 0; echo kept > c.d/send & cat c.d/next; wait`,
+    out: "130\nkept\n",
+  },
+  {
+    name: "timeout ends a cat that waits",
+    script: "timeout 0.3 cat c.d/next; echo $?; until_stat readers 0; count_of waiting-receivers",
+    out: "124\n0\n",
+  },
+  {
+    name: "kill -9 of a writer that waits takes its message back",
+    script: `echo lost > c.d/send & until_stat waiting-senders 1; kill -9 $!; wait $!; echo $?
+      until_stat waiting-senders 0; cat c.d/recv@try`,
+    out: "137\n",
+    err: /cat: .*: Resource temporarily unavailable/,
+    code: 1,
+  },
+  {
+    name: "kill -9 of a reader that waits lets the next one have the message",
+    script: `cat c.d/next & first=$!; until_stat waiting-receivers 1; kill -9 $first; wait $first; echo $?
+      until_stat waiting-receivers 0; echo kept > c.d/send & cat c.d/next; wait $!; echo $?`,
+    out: "137\nkept\n0\n",
+  },
+  {
+    name: "recv with a deadline fails with ETIMEDOUT",
+    script: "cat c.d/recv@300ms",
+    out: "",
+    err: /Connection timed out/,
+    code: 1,
+  },
+  {
+    name: "send with a deadline fails with ETIMEDOUT, and the message is gone",
+    script: "echo late > c.d/send@300ms; echo $?; count_of waiting-senders; cat c.d/recv@try",
+    out: "1\n0\n",
+    err: /Connection timed out[^]*Resource temporarily unavailable/,
+    code: 1,
+  },
+  {
+    name: "try does not wait: EAGAIN without a partner, a message with one",
+    script: `cat c.d/recv@try; echo x > c.d/send@try
+      echo there > c.d/send & until_stat waiting-senders 1; cat c.d/next@try; wait`,
+    out: "there\n",
+    err: /Resource temporarily unavailable[^]*Resource temporarily unavailable/,
+  },
+  {
+    name: "the setting timeout holds for all waits",
+    script: "cat c.d/recv",
+    out: "",
+    err: /Connection timed out/,
+    code: 1,
+    settings: { timeoutMs: 300 },
+  },
+  {
+    name: "a message larger than max-message is refused",
+    script: "echo 12345678 > c.d/send; echo $?; echo 12345678 > c.d/put; count_of received",
+    out: "1\n0\n",
+    err: /Message too long[^]*Message too long/,
+    settings: { maxMessage: 4 },
+  },
+  {
+    name: "rm tells a reader that waits",
+    script: "cat c.d/next & until_stat waiting-receivers 1; rm c; wait $!; echo $?",
+    out: "1\n",
+    err: /^cat: c.d\/next: Identifier removed\n$/,
+  },
+  {
+    name: "rm tells a writer that waits",
+    script: "echo x > c.d/send & until_stat waiting-senders 1; rm c; wait $!; echo $?",
+    out: "1\n",
+    err: /echo: write error: Identifier removed\n$/,
+  },
+  {
+    name: "a closed channel refuses senders",
+    script: "echo close > c.d/ctl; echo x > c.d/send; echo $?; cat c.d/recv; echo $?",
+    out: "1\n0\n",
+    err: /Broken pipe/,
+  },
+  {
+    name: "umount waits for nobody: it is refused while a reader waits, and works behind it",
+    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none 10.0.2.2 $T.m || exit
+      cat $T.m$ROW/c.d/next & until_stat waiting-receivers 1; umount $T.m; echo $?
+      kill -9 $!; wait $!; until_stat readers 0; umount $T.m; echo $?`,
+    out: "1\n0\n",
+    err: /busy/,
+  },
+  {
+    name: "umount -l leaves the reader its message",
+    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none 10.0.2.2 $T.m || exit
+      cat $T.m$ROW/c.d/next & until_stat waiting-receivers 1; umount -l $T.m; echo $?
+      echo late > c.d/send; wait`,
+    out: "0\nlate\n",
+  },
+  {
+    name: "two mounts do not stand in each other's way, with the plain file",
+    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none 10.0.2.2 $T.m || exit
+      head -n 1 $T.m$ROW/c & until_stat waiting-receivers 1; echo across > c; wait; umount $T.m`,
+    out: "across\n",
+  },
+  {
+    name: "the plain file: echo > wakes a reader that waits",
+    kernels: ["6.1"],
+    script: "head -n 1 c & until_stat waiting-receivers 1; echo hello > c; wait",
+    out: "hello\n",
+  },
+  {
+    name: "the lock trap: on newer kernels echo > of the plain file hangs behind a reader of the same mount",
+    kernels: ["6.12"],
+    // State D: it waits for the inode's lock, and no signal reaches it until the reader is gone.
+    script: `cat c & reader=$!; until_stat waiting-receivers 1
+      echo hello > c & writer=$!
+      until read -r _ _ state _ < /proc/$writer/stat; [ "$state" = D ]; do pause; done
+      sleep 0.3; count_of received; count_of waiting-senders
+      kill $reader; wait $reader; cat c.d/next; wait $writer; echo $?`,
+    out: "0\n0\nhello\n0\n",
+  },
+  {
+    name: "the way out of the lock trap: a word behind @ is an inode of its own",
+    script: `head -n 1 c.d/recv@a & until_stat waiting-receivers 1; head -n 1 c.d/recv@b & until_stat waiting-receivers 2
+      echo x > c.d/send@a; echo y > c.d/send@b; wait`,
+    out: /^(?:x\ny|y\nx)\n$/,
+  },
+]
