@@ -37,6 +37,8 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "runtime.ts": ["base", "mux"],
   "index.ts": ["*"],
   "node.ts": ["*"],
+  "start-agent.ts": ["*"],
+  "channels.ts": ["*"],
 }
 
 /** Package → who may import it. `"test"` is every test and the test folder. */

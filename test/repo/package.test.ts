@@ -64,7 +64,7 @@ test("the installed command runs a load test in threads of its own, and writes a
 })
 
 test("the package's entries can be imported by their names", async () => {
-  for (const entry of ["rdv", "rdv/node"]) {
+  for (const entry of ["rdv", "rdv/node", "rdv/channels"]) {
     const code = `import * as entry from "${entry}"; console.log(Object.keys(entry).length)`
     const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder, env })
     assert.ok(Number(stdout) > 0, `${entry} exports nothing`)

@@ -8,6 +8,7 @@ import type { JsonObject } from "../../../../base/json.ts"
 import { utf8Encode } from "../../../../base/text.ts"
 import type { ChannelSettings } from "../../core/settings.ts"
 import { forever } from "../protocol.ts"
+import type { Case, Selected, SelectOptions } from "./channels.ts"
 import type { Connection } from "./connection.ts"
 import type { Message } from "./message.ts"
 import { Receiver } from "./receiver.ts"
@@ -62,6 +63,7 @@ export interface BatchOptions {
 /** What a client can say of a channel to its server. */
 export interface ChannelDesk {
   readonly connection: Connection
+  select<const Options extends SelectOptions>(cases: readonly Case[], options?: Options): Promise<Selected<Options>>
   peek(path: string): Promise<Uint8Array | undefined>
   end(path: string): Promise<void>
   left(channel: ClientChannel): void
@@ -89,6 +91,11 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
     this.path = path
     const { create } = options
     if (create !== undefined && create !== false) this.#create = create === true ? {} : { ...create }
+  }
+
+  /** As `Channels.select`, at the server of this channel. */
+  select<const Options extends SelectOptions>(cases: readonly Case[], options?: Options): Promise<Selected<Options>> {
+    return this.#desk.select(cases, options)
   }
 
   /** True when it belongs to this server: a select is made by one. */
