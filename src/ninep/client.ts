@@ -8,9 +8,10 @@ import type { ByteLink } from "./byte-link.ts"
 import { Calls } from "./client-calls.ts"
 import { permissionBits } from "./bits.ts"
 import { NinepError } from "./errno.ts"
-import { NOFID, NONUNAME, type Dialect } from "./message.ts"
+import { NOFID, NONUNAME, type Dialect, type Rlerror } from "./message.ts"
 import { Numbers } from "./numbers.ts"
 import type { RemoteAttributes } from "./remote-attributes.ts"
+import { RemoteError } from "./remote-error.ts"
 import { RemoteFile, type RemoteEntry, type RemoteMode } from "./remote-file.ts"
 import type { AttributeChanges } from "./tree.ts"
 import { agreeOnVersion } from "./version.ts"
@@ -160,6 +161,31 @@ export class NinepClient {
       await file.change(changes, signal)
     } finally {
       await file.leave()
+    }
+  }
+
+  /** Gives a file another name in the same folder; `name` is that alone. */
+  async rename(path: string, name: string, signal?: AbortSignal): Promise<void> {
+    if (this.dialect !== "9P2000.L") return this.change(path, { name }, signal)
+    const { folder, name: oldname } = splitPath(path)
+    const parent = await this.root.walk(folder, signal)
+    try {
+      const [olddirfid, newdirfid] = [parent.fid, parent.fid]
+      const renameat = { type: "Trenameat", tag: 0, olddirfid, oldname, newdirfid, newname: name } as const
+      const answer = await this.calls.call(renameat, signal)
+      if (answer.type === "Rrenameat") return
+      const error = new RemoteError(answer as Rlerror)
+      if (error.errno !== "EOPNOTSUPP") throw error
+      // Older servers have Trename alone.
+      const file = await parent.walk([oldname], signal)
+      const rename = { type: "Trename", tag: 0, fid: file.fid, dfid: parent.fid, name } as const
+      try {
+        await this.calls.ask(rename, signal)
+      } finally {
+        await file.leave()
+      }
+    } finally {
+      await parent.leave()
     }
   }
 

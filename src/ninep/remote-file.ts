@@ -87,11 +87,14 @@ export class RemoteFile {
     this.#iounit = iounit
   }
 
-  /** Makes a file in this folder and opens it: this fid stands for the file from then on. */
+  /**
+   * Makes a file in this folder and opens it: this fid stands for the file from then on. `EEXIST` when the name is taken,
+   * in all dialects: .L alone would open what is there.
+   */
   async create(name: string, permissions: number, mode: RemoteMode, signal?: AbortSignal): Promise<void> {
     const { fid } = this
     const calls = this.#calls
-    const flags = linuxFlags(mode) | linuxOpen.CREAT
+    const flags = linuxFlags(mode) | linuxOpen.CREAT | linuxOpen.EXCL
     const { qid, iounit } =
       calls.dialect === "9P2000.L"
         ? await calls.ask({ type: "Tlcreate", tag: 0, fid, name, flags, mode: permissions, gid: 0 }, signal)
@@ -166,7 +169,7 @@ export class RemoteFile {
     return fromGetattr(await this.#calls.ask({ type: "Tgetattr", tag: 0, fid, requestMask: getattrBits.BASIC }, signal))
   }
 
-  /** A new name needs 9P2000 or .u: `EOPNOTSUPP`. */
+  /** A new name needs 9P2000 or .u, or `NinepClient.rename`: `EOPNOTSUPP`. */
   async change(changes: AttributeChanges, signal?: AbortSignal): Promise<void> {
     const { fid } = this
     if (this.#calls.dialect !== "9P2000.L") {

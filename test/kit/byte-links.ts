@@ -132,7 +132,7 @@ export function socketBytes(socket: Socket): ByteLink {
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    close: () => void socket.destroySoon(),
+    close: () => socket.destroySoon(),
   }
   socket.on("data", (bytes) => link.onData?.(bytes))
   socket.on("error", (error) => (failure = error))
