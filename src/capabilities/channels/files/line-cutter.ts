@@ -19,10 +19,11 @@ export class LineCutter {
     let at = 0
     for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, at)) {
       const line = bytes.subarray(at, end + 1)
-      lines.push(lines.length === 0 && this.#rest.length > 0 ? concat([this.#rest, line]) : line.slice())
+      lines.push(lines.length === 0 && this.#rest.length > 0 ? concat([this.#rest, line]) : new Uint8Array(line))
       at = end + 1
     }
-    const left = bytes.slice(at)
+    // Not `slice`: of a Buffer that is no copy.
+    const left = new Uint8Array(bytes.subarray(at))
     const rest = lines.length === 0 && this.#rest.length > 0 ? concat([this.#rest, left]) : left
     if ([...lines, rest].some((line) => line.length > maxMessage)) {
       throw new NinepError("EMSGSIZE", `A line is longer than ${maxMessage} bytes`)

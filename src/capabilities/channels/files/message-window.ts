@@ -50,7 +50,8 @@ export class MessageWindow {
   shrink(): void {
     const excess = this.#bytes.length - keptBytes
     if (excess <= 0) return
-    this.#bytes = this.#bytes.slice(excess)
+    // `slice` of a Buffer would keep the whole.
+    this.#bytes = new Uint8Array(this.#bytes.subarray(excess))
     this.#start += excess
   }
 }

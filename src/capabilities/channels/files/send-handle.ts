@@ -42,7 +42,8 @@ export class SendHandle implements Handle {
     }
     // Left from when the channel was in lines.
     const rest = this.#takeRest()
-    const bytes = rest.length === 0 ? request.bytes.slice() : concat([rest, request.bytes])
+    // Not `slice`: of a Buffer that is no copy.
+    const bytes = rest.length === 0 ? new Uint8Array(request.bytes) : concat([rest, request.bytes])
     const sending = new FileSending(this.#writer, bytes, (error) => answer(request, error))
     request.onFlush = () => {
       if (sending.withdraw()) return
