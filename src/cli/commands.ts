@@ -5,6 +5,7 @@ import { balanceCheckCommand } from "../capabilities/balance/check-command.ts"
 import { balanceConvertCommand } from "../capabilities/balance/convert-command.ts"
 import { reloadCommand } from "../capabilities/balance/reload-command.ts"
 import { targetCommand } from "../capabilities/balance/target-command.ts"
+import { chanProxyCommand } from "../capabilities/channels/proxy-command.ts"
 import { chanServeCommand } from "../capabilities/channels/serve-command.ts"
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   compareCommand,
   serveCommand,
   chanServeCommand,
+  chanProxyCommand,
   relayCommand,
   tokenNew,
   tokenList,

@@ -293,5 +293,5 @@ describe("a conversation through the proxy", () => {
 
 function contents(tree: RamTree): unknown {
   const folder = tree.root.children.get("folder") as RamNode
-  return [...folder.children].map(([name, { content }]) => [name, text(content)]).sort()
+  return [...folder.children].map(([name, { content }]) => `${name}=${text(content)}`).sort((a, b) => (a < b ? -1 : 1))
 }

@@ -27,7 +27,7 @@ import { FidTable } from "./fid-table.ts"
 import type { ProxyLimits } from "./limits.ts"
 import { Outbox } from "./outbox.ts"
 import { Outstanding } from "./outstanding.ts"
-import { Redial } from "./redial.ts"
+import { finalCodes, Redial } from "./redial.ts"
 import { isDelicate, moveOf, repeat } from "./repeat.ts"
 import { Pending, readTypes, tagAt, typeAt } from "./request.ts"
 import { restore } from "./restore.ts"
@@ -71,6 +71,8 @@ export class Conversation {
   #held: Pending[] = []
   #isClientPaused = false
   #losses = 0
+  /** The last failed attempt that was logged. */
+  #toldRetry: { readonly code: string; readonly at: number } = { code: "", at: 0 }
   #lostAt: number
   #liveAt = 0
 
@@ -303,6 +305,7 @@ export class Conversation {
     this.#phase = "live"
     this.#liveAt = this.#options.clock.now()
     this.#redial.settled()
+    this.#toldRetry = { code: "", at: 0 }
     this.#pump()
     this.#weigh()
   }
@@ -350,7 +353,8 @@ export class Conversation {
     this.#withdraw()
     this.#clientOut.flush()
     this.#weigh()
-    if (lastedMs >= lastingMs) this.#redial.start()
+    if (finalCodes.has(error.code)) this.#end(error)
+    else if (lastedMs >= lastingMs) this.#redial.start()
     else this.#redial.start(error)
   }
 
@@ -436,7 +440,10 @@ export class Conversation {
   }
 
   #tellRetry(error: RdvError, retryMs: number): void {
-    const { log, upstream } = this.#options
+    const { clock, log, upstream } = this.#options
+    // An outage of hours is not a line a second.
+    if (error.code === this.#toldRetry.code && clock.now() - this.#toldRetry.at < retellMs) return
+    this.#toldRetry = { code: error.code, at: clock.now() }
     log.info("upstream.retry", {
       upstream: upstream.name,
       code: error.code,
@@ -464,6 +471,9 @@ export class Conversation {
 
 /** A link that held for so long was a good one, and the next is tried at once, ms. */
 const lastingMs = 1_000
+
+/** Between two lines about the same outage, ms. */
+const retellMs = 60_000
 
 /** Up to the fields that are looked at here. */
 function leastBytes(type: number): number {
