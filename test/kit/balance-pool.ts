@@ -57,6 +57,21 @@ export function pick(pool: Pool, count: number, client: (at: number) => string =
   })
 }
 
+/** How many of so many connections each target gets, when so many run at a time and the oldest ends before the next begins. */
+export function passing(pool: Pool, count: number, together: number): number[] {
+  const counts = pool.targets.map(() => 0)
+  const running: Target[] = []
+  for (let at = 0; at < count; at++) {
+    if (running.length === together) (running.shift() as Target).active--
+    const { target } = pool.choose({ client: "10.0.0.1", tried: untried }) as { target: Target }
+    target.active++
+    running.push(target)
+    const place = pool.targets.indexOf(target)
+    counts[place] = (counts[place] ?? 0) + 1
+  }
+  return counts
+}
+
 export function short({ name }: Target): string {
   return name.slice("rdv:".length)
 }

@@ -1,15 +1,16 @@
 /**
- * To the target with the fewest connections for its weight. Those that have equally few take turns as in round robin, so
- * that short connections, which find everybody idle, are spread by weight too. It looks at each target: O(n).
+ * To a target that has few connections for its weight. Connections are whole, so most of the time no target has exactly its
+ * part: all those come into question that have less than any other would have with one more. Among these the turns of round
+ * robin decide. With equal weights that is the target with the fewest; with others, connections that are short or few are
+ * spread by weight as those that stay are, where the fewest for the weight would favour whoever is light. It looks at each
+ * target: O(n).
  */
 
 import { isFree, loadOf, type Member, type Policy, type PolicyRequest } from "./policy.ts"
-import { settleTurns, takeTurn } from "./turns.ts"
+import { settleTurns } from "./turns.ts"
 
 export class LeastConnections implements Policy {
   #members: readonly Member[] = []
-  /** Used again for each pick. */
-  readonly #tied: Member[] = []
   readonly #random: () => number
 
   /** `random` says who begins, so that many balancers do not all begin with the same target. */
@@ -24,23 +25,30 @@ export class LeastConnections implements Policy {
   }
 
   pick({ tried }: PolicyRequest): Member | undefined {
-    const tied = this.#tied
-    tied.length = 0
-    let least = 0
+    // Who would have the least with one more.
+    let load = Infinity
     let weight = 1
+    let total = 0
     for (const member of this.#members) {
       if (!isFree(member, tried)) continue
-      const load = loadOf(member)
-      // load / weight, compared without a division: the order must not depend on rounding.
-      const more = tied.length === 0 ? -1 : load * weight - least * member.weight
-      if (more > 0) continue
-      if (more < 0) {
-        tied.length = 0
-        least = load
+      total += member.weight
+      const more = loadOf(member) + 1
+      // more / weight, compared without a division: the order must not depend on rounding.
+      if (load === Infinity || more * weight < load * member.weight) {
+        load = more
         weight = member.weight
       }
-      tied.push(member)
     }
-    return tied.length === 1 ? tied[0] : takeTurn(tied, tried)
+    let best: Member | undefined
+    for (const member of this.#members) {
+      if (!isFree(member, tried)) continue
+      // Those that have too many gain as well, or the light ones would have their turns for nothing. It is not made up for
+      // without end: who is busy for long has what it needs.
+      member.turn = Math.min(total, member.turn + member.weight)
+      const isLow = loadOf(member) * weight < load * member.weight
+      if (isLow && (best === undefined || member.turn > best.turn)) best = member
+    }
+    if (best !== undefined) best.turn = Math.max(-total, best.turn - total)
+    return best
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { pick, rig, short, tally, untried } from "../../../../test/kit/balance-pool.ts"
+import { passing, pick, rig, short, tally, untried } from "../../../../test/kit/balance-pool.ts"
 import type { Pool } from "../pool/pool.ts"
 import type { Target } from "../target/target.ts"
 
@@ -31,6 +31,38 @@ test("short connections are spread by weight as long as latencies are alike", ()
   for (const [at, target] of pool.targets.entries()) target.latency.add(1 + at * 0.02)
   const counts = tally(pick(pool, 4000))
   assert.ok(Math.abs((counts["a"] ?? 0) - 3000) < 120, JSON.stringify(counts))
+})
+
+test("short connections are spread by weight, however many of them run at a time", () => {
+  for (const weights of [
+    [3, 1],
+    [5, 3, 2],
+    [9, 1],
+    [1, 1, 1],
+  ]) {
+    const sum = weights.reduce((all, each) => all + each)
+    for (const together of [1, 2, 3, 5, 20]) {
+      const { pool } = rig({ targets: weights.map((weight, at) => ({ name: `t${at}`, weight })), policy })
+      for (const target of pool.targets) target.latency.add(2)
+      const counts = passing(pool, 6_000, together)
+      for (const [at, weight] of weights.entries()) {
+        const part = (counts[at] as number) / 6_000
+        // By lot, and of two only.
+        assert.ok(Math.abs(part - weight / sum) < 0.12, `${weights.join(":")}, ${together} at a time: ${counts.join()}`)
+      }
+    }
+  }
+})
+
+test("below a millisecond latencies are alike", () => {
+  const { pool } = rig({ targets: [{ name: "a", weight: 3 }, "b"], policy })
+  const [a, b] = pool.targets as [Target, Target]
+  a.latency.add(0.9)
+  b.latency.add(0.1)
+  const counts = tally(pick(pool, 4_000))
+  assert.ok(Math.abs((counts["a"] ?? 0) - 3_000) < 120, JSON.stringify(counts))
+  a.latency.add(1.2)
+  assert.deepEqual(tally(pick(pool, 100)), { b: 100 })
 })
 
 test("a slow target gets fewer connections, in proportion to how slow it is", () => {
