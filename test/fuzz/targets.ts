@@ -24,6 +24,7 @@ import { encodeCheck, encodeFrame } from "../../src/wire/encode.ts"
 import { frameType } from "../../src/wire/frame.ts"
 import { readHello } from "../../src/wire/hello.ts"
 import { readOpenPayload } from "../../src/wire/open.ts"
+import { ninepConversations, serveNinep } from "./ninep-server.ts"
 
 export interface FuzzTarget {
   readonly name: string
@@ -301,6 +302,11 @@ export const targets: readonly FuzzTarget[] = [
         })
         return `${events.join("|")} ${ended}`
       }),
+  },
+  {
+    name: "ninep-server",
+    seeds: ninepConversations,
+    run: (input) => sameWhenCut(input, serveNinep),
   },
 ]
 
