@@ -5,10 +5,10 @@ import { utf8Decode, utf8Encode } from "../../src/base/text.ts"
 import type { NinepError } from "../../src/ninep/errno.ts"
 import type { Handle, Node, OpenMode, ReadRequest, WriteRequest } from "../../src/ninep/tree.ts"
 
-/** What is open for a request; `then` makes it a promise of its outcome. */
+/** A request that was sent. */
 export interface Asked<Result> {
   /** `waiting`, the errno's name, or what was answered. */
-  readonly state: "waiting" | Result
+  readonly state: string | Result
   readonly outcome: Promise<Result>
   /** As Tflush does. True when it was answered within the call. */
   flush(): boolean
@@ -63,10 +63,11 @@ export class OpenFile {
     )
   }
 
-  twrite(text: string | Uint8Array): Asked<"ok" | string> {
+  /** Its outcome is `ok` or an errno's name. */
+  twrite(text: string | Uint8Array): Asked<string> {
     const bytes = new Uint8Array(typeof text === "string" ? utf8Encode(text) : text)
     this.position += bytes.length
-    const asked = ask<"ok", WriteRequest>(
+    const asked = ask<string, WriteRequest>(
       (base) => ({ ...base, offset: 0, bytes, answer: () => base.answer("ok") }),
       (request) => this.handle.write(request),
     )
@@ -102,7 +103,7 @@ function ask<Answer extends Uint8Array | string, Request extends { onFlush: Base
   begin: (request: Request) => void,
 ): Asked<Answer | string> {
   const { promise, resolve } = Promise.withResolvers<Answer | string>()
-  let state: "waiting" | Answer | string = "waiting"
+  let state: Answer | string = "waiting"
   let isFlushed = false
   const settle = (result: Answer | string) => {
     if (state !== "waiting") throw new Error("A request was answered twice")
