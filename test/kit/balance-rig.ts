@@ -22,6 +22,7 @@ import type {
 } from "../../src/capabilities/balance/config/settings.ts"
 import type { ConnectionRecord } from "../../src/capabilities/balance/connection/record.ts"
 import { Balancer } from "../../src/capabilities/balance/engine/balancer.ts"
+import { until } from "./processes.ts"
 
 export interface BalanceRig {
   readonly balancer: Balancer
@@ -63,6 +64,14 @@ export function appOf(
 
 export function targetOf(port: number, changes: Partial<TargetSettings> = {}): TargetSettings {
   return { ...defaultTarget, address: { kind: "tcp", host: "127.0.0.1", port }, ...changes }
+}
+
+/** Waits until the only target of `app` was dialled in vain so many times more: who is held has been looked at by then. */
+export async function triedAgain(balancer: Balancer, times: number): Promise<void> {
+  const [target] = balancer.app("app").pool.targets
+  const failures = () => target?.totals.connectFailures ?? 0
+  const before = failures()
+  await until(() => failures() >= before + times, `it was tried ${times} times more`)
 }
 
 export interface EchoTarget {

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
-import { appOf, balanceRig, echoTarget, settingsOf, targetOf } from "../../../../test/kit/balance-rig.ts"
+import { appOf, balanceRig, echoTarget, settingsOf, targetOf, triedAgain } from "../../../../test/kit/balance-rig.ts"
+import { FakeClock } from "../../../../test/kit/fake-clock.ts"
 import { until } from "../../../../test/kit/processes.ts"
 import { freePorts, isFree } from "../../../../test/kit/running-balancer.ts"
 import { Visitor } from "../../../../test/kit/visitor.ts"
@@ -68,13 +69,19 @@ test("an agent's target that takes a check and breaks it at once ends nothing el
 test("what a refused configuration had begun to make is ended", async (t) => {
   const [port = 0, other = 0] = await freePorts(2)
   const target = await echoTarget(t)
-  const { balancer } = await balanceRig(t, settingsOf([appOf(port, [target.port])]))
+  const clock = new FakeClock()
+  const { balancer } = await balanceRig(t, settingsOf([appOf(port, [target.port])]), clock)
+  const timers = clock.pending
   const tls = { serverName: "x", ca: "/nowhere/ca.pem", verify: true, alpn: undefined, cert: undefined, key: undefined }
   const bad: TargetSettings = { ...targetOf(other), tls }
   const added = appOf(other, [target.port, bad], { name: "added", health: quickHealth })
   assert.throws(() => balancer.update(settingsOf([...balancer.settings.apps, added])), { code: "usage" })
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  assert.equal(target.count(), 0)
+  await until(() => clock.pending === timers, "no check is to come")
+  clock.advance(60_000)
+  // Whoever had dialled by then would be there before it.
+  using visitor = new Visitor(port)
+  await visitor.greeting()
+  assert.equal(target.count(), 1)
 })
 
 test("a target that checks had found down is used when the file wants no checks any more", async (t) => {
@@ -94,28 +101,39 @@ test("a target that is given a start and stop while clients are there is not sto
   const folder = mkdtempSync(join(tmpdir(), "rdv-balancer-"))
   t.after(() => rmSync(folder, { recursive: true }))
   const marker = join(folder, "stopped")
-  const [port = 0] = await freePorts(1)
-  const target = await echoTarget(t)
+  const [port = 0, otherPort = 0] = await freePorts(2)
+  const [target, otherTarget] = [await echoTarget(t), await echoTarget(t)]
   const app = appOf(port, [target.port])
-  const { balancer } = await balanceRig(t, settingsOf([app]))
+  const other = appOf(otherPort, [otherTarget.port], { name: "other" })
+  const { balancer } = await balanceRig(t, settingsOf([app, other]))
   const stays = new Visitor(port)
   t.after(() => stays.socket.destroy())
   await stays.greeting()
-  const wake = {
-    how: { kind: "commands", start: ["true"], stop: ["touch", marker] },
-    env: {},
-    ready: { kind: "tcp" },
-    idleMs: 30,
-    timeoutMs: 5_000,
-    stopMs: 100,
-    queue: 10,
-  } as const
-  balancer.update(settingsOf([{ ...app, targets: [targetOf(target.port, { wake })] }]))
-  const passing = new Visitor(port)
-  await passing.greeting()
-  await passing.leave()
-  await until(() => balancer.connections === 1, "the other one has gone")
-  await new Promise((resolve) => setTimeout(resolve, 150))
+  const wake = (file: string) =>
+    ({
+      how: { kind: "commands", start: ["true"], stop: ["touch", file] },
+      env: {},
+      ready: { kind: "tcp" },
+      idleMs: 30,
+      timeoutMs: 5_000,
+      stopMs: 100,
+      queue: 10,
+    }) as const
+  const otherMarker = join(folder, "other-stopped")
+  balancer.update(
+    settingsOf([
+      { ...app, targets: [targetOf(target.port, { wake: wake(marker) })] },
+      { ...other, targets: [targetOf(otherTarget.port, { wake: wake(otherMarker) })] },
+    ]),
+  )
+  for (const each of [port, otherPort]) {
+    const passing = new Visitor(each)
+    await passing.greeting()
+    await passing.leave()
+    await until(() => balancer.connections === 1, "only the first one is there")
+  }
+  // Where nobody is left, the idle time has passed by now.
+  await until(() => existsSync(otherMarker), "the other one is stopped")
   assert.equal(existsSync(marker), false)
   await stays.echoes("still there")
   await stays.leave()
@@ -174,8 +192,7 @@ test("what a client has sent and ended while it was held arrives, and its end to
   talks.socket.end(whole)
   silent.socket.end()
   await until(() => balancer.connections === 2, "both are held")
-  // Long enough that they are looked at.
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  await triedAgain(balancer, 2)
   await echoTarget(t, dead)
   assert.equal(await talks.end(), "FIN")
   assert.equal(talks.received, whole.length + 3)

@@ -3,7 +3,7 @@ import { connect } from "node:net"
 import { test } from "node:test"
 import type { TestContext } from "node:test"
 import * as tls from "node:tls"
-import { appOf, balanceRig, echoTarget, settingsOf } from "../../../../test/kit/balance-rig.ts"
+import { appOf, balanceRig, echoTarget, settingsOf, triedAgain } from "../../../../test/kit/balance-rig.ts"
 import { until } from "../../../../test/kit/processes.ts"
 import { freePorts } from "../../../../test/kit/running-balancer.ts"
 import { TlsSecrets } from "../../../../test/kit/tls-secrets.ts"
@@ -41,9 +41,8 @@ test("a client that breaks off before it has said enough leaves nothing behind",
   const app = appOf(port, [target.port], { listener: { proxyProtocol: "optional" } })
   const { balancer, records } = await balanceRig(t, settingsOf([app]))
   const visitor = new Visitor(port)
-  visitor.socket.write("PRO")
+  await new Promise((sent) => void visitor.socket.write("PRO", sent))
   await until(() => balancer.connections === 1, "it is there")
-  await new Promise((resolve) => setTimeout(resolve, 20))
   visitor.socket.resetAndDestroy()
   await until(() => balancer.connections === 0, "it is over")
   assert.deepEqual([records[0]?.ending, target.count()], ["client-gone", 0])
@@ -56,7 +55,7 @@ test("a header and an end without a byte between them is passed on as an end", a
   const visitor = new Visitor(port)
   visitor.socket.end(header)
   await until(() => balancer.app("app").places.taken === 1, "it is held")
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await triedAgain(balancer, 1)
   await echoTarget(t, dead)
   assert.equal(await visitor.end(), "FIN")
   assert.equal(visitor.text, "hi\n")
