@@ -20,6 +20,8 @@ const programs = {
     { command: "qemu-system-x86_64", apt: "qemu-system-x86", for: "the tests with a real Linux kernel" },
     { command: "busybox", apt: "busybox-static", for: "the tests with a real Linux kernel" },
     { command: "xz", apt: "xz-utils", for: "the tests with a real Linux kernel" },
+    { command: "diodcat", apt: "diod", for: "the tests with a foreign 9P client" },
+    { command: "tshark", apt: "tshark", for: "the tests that have 9P decoded by Wireshark" },
   ],
   bench: [
     { command: "wrk", apt: "wrk", for: "all load figures" },

@@ -25,6 +25,8 @@ export class RawNinep {
   readonly connection: NinepConnection
   /** The bytes of each write call. */
   readonly writes: Uint8Array[] = []
+  /** The bytes of each `send`. */
+  readonly sent: Uint8Array[] = []
   readonly logged: string[] = []
   ended: string | undefined
   /** False: the output takes one write and then nothing, until `drain`. */
@@ -71,6 +73,7 @@ export class RawNinep {
 
   /** As Node's sockets hand it on: in memory that is used again afterwards. */
   sendBytes(bytes: Uint8Array): void {
+    this.sent.push(bytes)
     const copy = new Uint8Array(bytes)
     this.connection.receive(copy)
     copy.fill(0xee)
