@@ -7,6 +7,7 @@ import { untilListens } from "../balance/proxies.ts"
 import { freePort } from "../origin.ts"
 import { found, startNats, startRabbit, startRedis } from "./brokers.ts"
 import type { Broker } from "./brokers.ts"
+import { startRdv } from "./rdv-server.ts"
 import type { Place } from "./party/adapter.ts"
 
 export interface Running {
@@ -67,6 +68,26 @@ export const systems: readonly System[] = [
       await child.until(/listening/)
       return { place: { path }, pid: child.pid, stop: () => child.stop() }
     },
+  },
+  {
+    ...own("rdv", "native", "rdv's own client over TCP"),
+    stall: "receiver has it",
+    start: (children) => startRdv(children, "tcp"),
+  },
+  {
+    ...own("rdv unix", "native", "rdv's own client over a unix socket"),
+    start: (children) => startRdv(children, "unix"),
+  },
+  {
+    ...own("rdv 9p", "ninepSeen", "files over TCP, delivered when the receiver has it (the default)"),
+    stall: "receiver has it",
+    start: (children) => startRdv(children, "tcp"),
+  },
+  {
+    ...own("rdv 9p matched", "ninepMatched", "files over TCP, delivered when a receiver was found"),
+    proof: "receiver found",
+    pourProof: "receiver found",
+    start: (children) => startRdv(children, "tcp"),
   },
   broker("nats", "natsCore", "nats-server", startNats, {
     note: "request-reply; streaming is plain publish, a flush each 1,000",

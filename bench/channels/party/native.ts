@@ -1,0 +1,50 @@
+/** rdv's channels by its own client, over a session: each message confirmed, as many under way as the benchmark says. */
+
+import { channels } from "../../../src/channels.ts"
+import type { Channel } from "../../../src/channels.ts"
+import type { Adapter, Meeting } from "./adapter.ts"
+import { fail } from "./adapter.ts"
+
+export const native: Adapter = {
+  async produce(meeting) {
+    const channel = await connect(meeting)
+    return {
+      send(bytes, confirmed) {
+        channel.push(bytes, (error) => (error === undefined ? confirmed() : fail(error)))
+      },
+      async pour(bytes, going) {
+        let [sent, confirmed] = [0, 0]
+        const settled = (error: Error | undefined): void => {
+          if (error === undefined) confirmed++
+          else fail(error)
+        }
+        while (going()) {
+          for (let at = 0; at < each; at++) {
+            sent++
+            if (!channel.push(bytes, settled)) await new Promise<void>((resolve) => channel.onRoom(resolve))
+          }
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        while (confirmed < sent) await new Promise((resolve) => setTimeout(resolve, 1))
+        return sent
+      },
+    }
+  },
+  async consume(meeting, hear) {
+    const channel = await connect(meeting)
+    const stuck = new Promise<void>(() => undefined)
+    // Without an answer the handler is at work for ever.
+    const handle = (message: { readonly bytes: Uint8Array }): void | Promise<void> =>
+      hear(message.bytes.length) ? undefined : stuck
+    channel.subscribe(handle, { window: meeting.window })
+    // Made, when somebody has looked at it.
+    await channel.peek()
+  },
+}
+
+const each = 64
+
+async function connect({ place, name }: Meeting): Promise<Channel> {
+  const relay = "path" in place ? `unix:${place.path}` : `tcp://${place.host}:${place.port}`
+  return (await channels({ relay })).channel(`/${name}`, { create: true })
+}
