@@ -65,8 +65,7 @@ export const setattrBits = {
 /** Tunlinkat: the name is a folder's. */
 export const AT_REMOVEDIR = 0x200
 
-/** Rlock and Rgetlock. */
-export const lockStatus = { SUCCESS: 0, BLOCKED: 1, ERROR: 2, GRACE: 3 } as const
+/** Tlock, Tgetlock and Rgetlock. */
 export const lockType = { RDLCK: 0, WRLCK: 1, UNLCK: 2 } as const
 
 /** In a Twstat: the field stays as it is. Texts stay when they are empty. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import fc from "fast-check"
 import { ninepScript, type NinepScript } from "../../test/kit/ninep-script.ts"
 import { NinepClient, type ConnectOptions } from "./client.ts"
 import { NinepError } from "./errno.ts"
@@ -362,4 +363,44 @@ test("bytes may be cut anywhere", async () => {
   script.answer({ type: "Rwrite", tag, count: 100 })
   assert.equal(await writing, 100)
   client.close()
+})
+
+test("whatever a server says, each request settles once and nothing is thrown elsewhere", async () => {
+  const tag = fc.integer({ min: 0, max: 6 })
+  const type = fc.constantFrom(7, 13, 41, 107, 109, 111, 117, 119, 121, 125, 200)
+  const message = fc.record({
+    type,
+    tag,
+    body: fc.uint8Array({ maxLength: 30 }),
+    size: fc.integer({ min: -1, max: 1 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(message, { maxLength: 8 }), fc.constantFrom("9P2000", "9P2000.u", "9P2000.L"), run),
+    { numRuns: 80 },
+  )
+
+  async function run(said: readonly { type: number; tag: number; body: Uint8Array; size: number }[], dialect: Dialect) {
+    const { script, client } = await connected(dialect)
+    script.pair.b.onData = () => undefined
+    const abort = new AbortController()
+    let settled = 0
+    const waiting = [
+      client.root.read(0, 20),
+      client.root.write(0, new Uint8Array(3), abort.signal),
+      client.walk("/a/b"),
+      client.open("/", { read: true }),
+      client.stat("/"),
+    ].map((promise) => promise.then(() => settled++).catch(() => settled++))
+    abort.abort()
+    for (const { type, tag, body, size } of said) {
+      const bytes = new Uint8Array([0, 0, 0, 0, type, tag, 0, ...body])
+      // Now and then the size is wrong.
+      new DataView(bytes.buffer).setUint32(0, bytes.length + (tag === 6 ? size : 0), true)
+      script.raw(bytes)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    script.pair.cut()
+    await Promise.all(waiting)
+    assert.equal(settled, 5)
+  }
 })
