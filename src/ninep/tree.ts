@@ -7,7 +7,14 @@
 import type { NinepError } from "./errno.ts"
 
 /** `type` bits of a qid: intro(5). */
-export const qidType = { file: 0x00, symlink: 0x02, temporary: 0x04, exclusive: 0x20, append: 0x40, folder: 0x80 } as const
+export const qidType = {
+  file: 0x00,
+  symlink: 0x02,
+  temporary: 0x04,
+  exclusive: 0x20,
+  append: 0x40,
+  folder: 0x80,
+} as const
 
 /** The server's name of a file: intro(5). Two nodes are the same file exactly when `path` is equal. */
 export interface Qid {
