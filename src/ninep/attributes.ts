@@ -84,8 +84,7 @@ export function changesOfStat(stat: Stat, isFolder: boolean): AttributeChanges |
   const isKept = (value: number) => value === untouched32
   if (!isKept(stat.mode) && ((stat.mode & permissionBits.DMDIR) !== 0) !== isFolder)
     throw new NinepError("EPERM", "A file cannot become a folder, nor a folder a file")
-  // Names of users are not known here; 9P2000.u has their numbers beside.
-  if (stat.muid !== "") throw new NinepError("EPERM", "Who changed a file last cannot be set")
+  // Names of users are not known here; 9P2000.u has their numbers beside. Linux fills the muid in when it renames.
   if ((stat.uid !== "" && isMissing(stat.nUid)) || (stat.gid !== "" && isMissing(stat.nGid)))
     throw new NinepError("EPERM", "Users and groups cannot be set by name")
   const changes: AttributeChanges = {
