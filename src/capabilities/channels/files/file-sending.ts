@@ -34,7 +34,8 @@ export class FileSending implements Sending {
     if (this.#state !== "waiting") return
     const { channel } = this.#writer
     if (isTry) {
-      if (this.withdraw()) this.#told(new NinepError("EAGAIN", `Nobody receives from ${channel.path}`))
+      // Not EAGAIN: Linux 6.12 repeats a write that fails so until it does not.
+      if (this.withdraw()) this.#told(new NinepError("EBUSY", `Nobody receives from ${channel.path}`))
       return
     }
     const ms = deadlineMs ?? channel.settings.timeoutMs
