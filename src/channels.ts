@@ -65,6 +65,10 @@ export interface ConnectOptions {
   readonly tokenInClear?: boolean
   /** PEM of the certificate authority, where the system does not know it. */
   readonly ca?: string
+  /** SHA-256 of the server's certificate in hex, in place of every other check. */
+  readonly pinSha256?: string
+  /** An HTTP proxy to dial through. */
+  readonly proxy?: URL
   /** How long the first session may take, ms; the server may start later than its clients. Default 10 000. */
   readonly connectMs?: number
   /** Default: none. */
@@ -94,7 +98,11 @@ export async function channels(options: ConnectOptions): Promise<Channels> {
     token,
     log,
     ...(options.tokenInClear !== undefined && { tokenInClear: options.tokenInClear }),
-    ...(options.ca !== undefined && { dial: { ca: options.ca } }),
+    dial: {
+      ...(options.ca !== undefined && { ca: options.ca }),
+      ...(options.pinSha256 !== undefined && { pinSha256: options.pinSha256 }),
+      ...(options.proxy !== undefined && { proxy: options.proxy }),
+    },
     ...(options.limits !== undefined && { limits: options.limits }),
     onEvent(event) {
       if (event.kind === "up") wake()

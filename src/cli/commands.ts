@@ -6,7 +6,20 @@ import { balanceConvertCommand } from "../capabilities/balance/convert-command.t
 import { reloadCommand } from "../capabilities/balance/reload-command.ts"
 import { targetCommand } from "../capabilities/balance/target-command.ts"
 import { chanProxyCommand } from "../capabilities/channels/proxy-command.ts"
+import {
+  chanCloseCommand,
+  chanListCommand,
+  chanNewCommand,
+  chanPeekCommand,
+  chanRemoveCommand,
+  chanSetCommand,
+  chanStatCommand,
+} from "../capabilities/channels/entries-command.ts"
+import { chanReceiveCommand } from "../capabilities/channels/receive-command.ts"
+import { chanSelectCommand } from "../capabilities/channels/select-command.ts"
+import { chanSendCommand } from "../capabilities/channels/send-command.ts"
 import { chanServeCommand } from "../capabilities/channels/serve-command.ts"
+import { chanTopCommand } from "../capabilities/channels/top-command.ts"
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
@@ -30,6 +43,17 @@ export const commands: readonly Command[] = [
   compareCommand,
   serveCommand,
   chanServeCommand,
+  chanSendCommand,
+  chanReceiveCommand,
+  chanSelectCommand,
+  chanListCommand,
+  chanNewCommand,
+  chanRemoveCommand,
+  chanSetCommand,
+  chanCloseCommand,
+  chanStatCommand,
+  chanPeekCommand,
+  chanTopCommand,
   chanProxyCommand,
   relayCommand,
   tokenNew,

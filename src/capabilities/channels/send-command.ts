@@ -1,0 +1,100 @@
+/** `rdv chan send`: messages from the command line or from a pipe into a channel. */
+
+import { serverFlags, withChannels } from "../../cli/channel-client.ts"
+import { commonFlags } from "../../cli/common-flags.ts"
+import { exitCode } from "../../cli/command.ts"
+import type { Command, CommandCall } from "../../cli/command.ts"
+import type { Channels } from "../../channels.ts"
+import { RdvError } from "../../base/error.ts"
+import { utf8Encode } from "../../base/text.ts"
+import { messagesOf } from "./terminal/framing.ts"
+import type { Framing } from "./terminal/framing.ts"
+
+export const chanSendCommand: Command = {
+  name: "chan send",
+  summary: "Sends messages into a channel, and waits until receivers have them.",
+  usage: "PATH [MESSAGE…] [flags]",
+  words: [1, 1_000],
+  flags: {
+    lines: { kind: "switch", summary: "Each line of standard input is a message" },
+    null: { kind: "switch", summary: "NULs stand between the messages on standard input" },
+    create: { kind: "switch", summary: "Makes the channel when it is missing, with its folders" },
+    close: { kind: "switch", summary: "Closes the channel behind the last message: its receivers come to an end" },
+    timeout: { kind: "text", value: "TIME", summary: "Not longer than this for each message to be taken" },
+    try: { kind: "switch", summary: "Only what is taken at once" },
+    window: {
+      kind: "text",
+      value: "N",
+      summary: "So many messages of a pipe may wait to be taken; 1: the pipe is read one by one",
+      default: "64",
+    },
+    ...serverFlags,
+    ...commonFlags,
+  },
+  notes: [
+    "Without MESSAGE and without --lines or --null, all of standard input is one message. The order is kept. It ends when",
+    "every message has arrived as the channel's deliver setting says, or stands in its buffer.",
+  ],
+  examples: [
+    ["rdv chan send /jobs hello", "blocks until somebody has it"],
+    ["seq 1000 | rdv chan send /jobs --lines", "as fast as the receivers take them"],
+    ["rdv chan send /photos < cat.jpg", "one message of any bytes"],
+  ],
+  run: (call) => withChannels(call, (server) => send(call, server)),
+}
+
+async function send(call: CommandCall, server: Channels): Promise<number> {
+  const { flags, output, stopping, words } = call
+  const path = words[0] as string
+  const channel = server.channel(path, { create: flags.on("create") })
+  const timeoutMs = flags.durationMs("timeout", 1)
+  const isTry = flags.on("try")
+  const window = flags.whole("window", 1, 1_024) as number
+  const underWay = new Set<Promise<void>>()
+  let sent = 0
+  let failure: unknown
+  let number = 0
+  for await (const message of sources(call)) {
+    number++
+    const line = number
+    const arrival = channel
+      .send(message, { signal: stopping, ...(timeoutMs !== undefined && { timeoutMs }), ...(isTry && { try: true }) })
+      .then(() => void sent++)
+      .catch((error: unknown) => void (failure ??= atMessage(error, line, words.length === 2)))
+      .finally(() => underWay.delete(arrival))
+    underWay.add(arrival)
+    if (underWay.size >= window) await Promise.race(underWay)
+    if (failure !== undefined || stopping.aborted) break
+  }
+  await Promise.all(underWay)
+  output.record({ channel: path, sent })
+  if (stopping.aborted) return exitCode.interrupted
+  if (failure !== undefined) throw failure
+  if (flags.on("close")) await channel.end()
+  return exitCode.ok
+}
+
+function sources({ flags, words }: CommandCall): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  const texts = words.slice(1)
+  const framing: Framing = flags.on("lines") ? "lines" : flags.on("null") ? "null" : "whole"
+  if (flags.on("lines") && flags.on("null")) {
+    throw new RdvError("usage", "--lines and --null exclude each other", { mend: "leave one out" })
+  }
+  if (texts.length === 0) return messagesOf(process.stdin, framing, mostBytes)
+  if (framing !== "whole") {
+    throw new RdvError("usage", `--${framing} reads standard input, and messages are given`, { mend: "leave one out" })
+  }
+  return texts.map((text) => utf8Encode(text))
+}
+
+/** What the server will refuse need not be held; its own limit is told by itself. */
+const mostBytes = 2 ** 30
+
+function atMessage(error: unknown, number: number, isOnly: boolean): unknown {
+  if (!(error instanceof RdvError) || isOnly) return error
+  return new RdvError(error.code, `Message ${number}: ${error.message}`, {
+    cause: error,
+    origin: error.origin,
+    ...(error.mend !== undefined && { mend: error.mend }),
+  })
+}
