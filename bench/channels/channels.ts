@@ -18,6 +18,7 @@ import { showRounds } from "./show.ts"
 import { showStuck } from "./stuck.ts"
 import { systems } from "./systems.ts"
 import type { Running, System } from "./systems.ts"
+import { showWaiting } from "./waiting.ts"
 import { works } from "./works.ts"
 import type { Work } from "./works.ts"
 
@@ -42,6 +43,7 @@ export async function benchChannels(options: Options, children: Children): Promi
   }
   showRounds(rounds, chosen, wanted)
   if (wanted("stuck")) await showStuck(children, chosen, clients, options)
+  if (wanted("waiting")) await showWaiting(children, chosen, clients, options)
   say(`\n${machineLine()}\n`)
   writeJson(options, rounds)
   if (options.write) writeDocs("channels", options)

@@ -35,6 +35,7 @@ export async function startParties(
     place,
     name: `bench${process.pid}n${++lastName}`,
     window: order.inFlight,
+    receivers: 1,
     isSingle: order.inFlight === 1,
     clients,
   }

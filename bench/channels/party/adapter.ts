@@ -11,6 +11,8 @@ export interface Meeting {
   readonly index: number
   /** How many messages may be under way to one consumer before it has answered for the first. */
   readonly window: number
+  /** How many receivers share the connection, each with a window of its own; only some adapters look at it. */
+  readonly receivers: number
   /** One at a time: nothing may wait for company. */
   readonly isSingle: boolean
   /** The folder with the clients from npm; empty where none is needed. */
@@ -59,7 +61,7 @@ export function pourBySending(
   })
 }
 
-/** A module that was fetched from npm: nothing of it is known to the compiler. */
+/** What must not happen in a measurement ends it. */
 export function fail(error: unknown): never {
   process.stderr.write(`${error instanceof Error ? `Error: ${error.message}` : String(error)}\n`)
   process.exit(1)

@@ -36,7 +36,7 @@ export const native: Adapter = {
     // Without an answer the handler is at work for ever.
     const handle = (message: { readonly bytes: Uint8Array }): void | Promise<void> =>
       hear(message.bytes.length) ? undefined : stuck
-    channel.subscribe(handle, { window: meeting.window })
+    for (let at = 0; at < meeting.receivers; at++) channel.subscribe(handle, { window: meeting.window })
     // Made, when somebody has looked at it.
     await channel.peek()
   },

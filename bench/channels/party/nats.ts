@@ -75,10 +75,12 @@ export const natsCore: Adapter = {
       else isStuck = true
     }
     const held: Message[] = []
-    connection.subscribe(meeting.name, {
-      queue: "bench",
-      callback: (error, message) => (error === null ? heard(message) : fail(error)),
-    })
+    for (let at = 0; at < meeting.receivers; at++) {
+      connection.subscribe(meeting.name, {
+        queue: "bench",
+        callback: (error, message) => (error === null ? heard(message) : fail(error)),
+      })
+    }
     await connection.flush()
   },
 }

@@ -38,7 +38,7 @@ async function consume(meeting: Meeting, hear: Hear, grade: string): Promise<voi
     await ctl.writeAll(Buffer.from(`/${meeting.name} deliver ${grade}\n`))
     await ctl.leave()
   }
-  for (let at = 0; at < Math.min(meeting.window, pourWindow); at++) {
+  for (let at = 0; at < meeting.receivers * Math.min(meeting.window, pourWindow); at++) {
     const file = await client.open(`/${meeting.name}.d/recv@c${meeting.index}n${at}`, { read: true })
     receive(client, file, hear)
   }
