@@ -5,6 +5,9 @@ export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 }
 
 /** Goes on with the value, now or when it is there. */
-export function then<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
-  return isPromise(value) ? value.then(next) : next(value)
+export function andThen<T, U>(value: T | Promise<T>, go: (value: T) => U | Promise<U>): U | Promise<U> {
+  return isPromise(value) ? value.then(go) : go(value)
 }
+
+// oxlint-disable-next-line unicorn/no-thenable -- until capabilities/channels/union says andThen.
+export { andThen as then }

@@ -4,7 +4,7 @@
  */
 
 import { statOf } from "./attributes.ts"
-import { then } from "./awaited.ts"
+import { andThen } from "./awaited.ts"
 import { entryType } from "./bits.ts"
 import { entryBytes } from "./codec.ts"
 import { concat } from "../base/bytes.ts"
@@ -30,8 +30,8 @@ export class Listing {
 
   /** Treaddir: entries from `offset`, in all at most `count` bytes. `.` and `..` come first, as Linux expects. */
   readdir(offset: U64, count: number): FolderEntry[] | Promise<FolderEntry[]> {
-    return then(this.#load(offset === 0), (entries) =>
-      then(this.#folder.parent(), (parent) => {
+    return andThen(this.#load(offset === 0), (entries) =>
+      andThen(this.#folder.parent(), (parent) => {
         const all = entries.length + 2
         const found: FolderEntry[] = []
         let room = count
@@ -57,12 +57,12 @@ export class Listing {
       this.#nextEntry = 0
     } else if (offset !== this.#nextByte)
       throw new NinepError("EINVAL", `A folder is read on at ${this.#nextByte}, not at ${offset}`)
-    return then(this.#load(offset === 0), (entries) => this.#records(entries, count, dialect, []))
+    return andThen(this.#load(offset === 0), (entries) => this.#records(entries, count, dialect, []))
   }
 
   #load(isBeginning: boolean): readonly Entry[] | Promise<readonly Entry[]> {
     if (!isBeginning && this.#entries !== undefined) return this.#entries
-    return then(this.#handle.list?.() ?? [], (entries) => (this.#entries = entries))
+    return andThen(this.#handle.list?.() ?? [], (entries) => (this.#entries = entries))
   }
 
   #records(
@@ -76,7 +76,7 @@ export class Listing {
       const { name, node } = entries[this.#nextEntry] as Entry
       let record: Uint8Array | undefined | Promise<Uint8Array | undefined>
       try {
-        record = then(node.attributes(), (attributes) => encodeStat(statOf({ ...attributes, name }), dialect))
+        record = andThen(node.attributes(), (attributes) => encodeStat(statOf({ ...attributes, name }), dialect))
       } catch (error) {
         record = skipped(error)
       }

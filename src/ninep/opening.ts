@@ -1,6 +1,6 @@
 /** How fids are opened: open(5), and Linux's forms of it. */
 
-import { then } from "./awaited.ts"
+import { andThen } from "./awaited.ts"
 import { linuxOpen, openMode, permissionBits } from "./bits.ts"
 import { NinepError } from "./errno.ts"
 import { isFolder, nodeOf } from "./fids.ts"
@@ -18,7 +18,7 @@ const forReading: OpenMode = { read: true, write: false, truncate: false, append
 export function open(message: Topen, desk: Desk): Outcome {
   const mode = modeOfPlan9(message.mode)
   const fid = closedFid(message.fid, desk)
-  return then(openNode(nodeOf(fid), mode), (created) => opened("Ropen", fid, created, mode, desk))
+  return andThen(openNode(nodeOf(fid), mode), (created) => opened("Ropen", fid, created, mode, desk))
 }
 
 export function linuxOpening(message: Tlopen, desk: Desk): Outcome {
@@ -26,7 +26,7 @@ export function linuxOpening(message: Tlopen, desk: Desk): Outcome {
   const fid = closedFid(message.fid, desk)
   const node = nodeOf(fid)
   if ((message.flags & linuxOpen.DIRECTORY) !== 0 && !isFolder(node)) throw new NinepError("ENOTDIR")
-  return then(openNode(node, mode), (created) => opened("Rlopen", fid, created, mode, desk))
+  return andThen(openNode(node, mode), (created) => opened("Rlopen", fid, created, mode, desk))
 }
 
 export function create(message: Tcreate, desk: Desk): Outcome {
@@ -39,10 +39,10 @@ export function create(message: Tcreate, desk: Desk): Outcome {
   const parent = folderToFill(fid, message.name, desk)
   const permissions = message.perm & 0o777
   if ((message.perm & DMDIR) === 0)
-    return then(parent.create(message.name, permissions, mode), (made) => opened("Rcreate", fid, made, mode, desk))
+    return andThen(parent.create(message.name, permissions, mode), (made) => opened("Rcreate", fid, made, mode, desk))
   if (mode.write) throw new NinepError("EISDIR", "Folders are opened for reading")
-  return then(parent.makeFolder(message.name, permissions), (folder) =>
-    then(openNode(folder, forReading), (made) => opened("Rcreate", fid, made, forReading, desk)),
+  return andThen(parent.makeFolder(message.name, permissions), (folder) =>
+    andThen(openNode(folder, forReading), (made) => opened("Rcreate", fid, made, forReading, desk)),
   )
 }
 
@@ -55,7 +55,7 @@ export function linuxCreation(message: Tlcreate, desk: Desk): Outcome {
   const openOther = (error: unknown): Created | Promise<Created> => {
     const isTaken = error instanceof NinepError && error.errno === "EEXIST"
     if (!isTaken || (flags & linuxOpen.EXCL) !== 0) throw error
-    return then(parent.walk(name), (node) => {
+    return andThen(parent.walk(name), (node) => {
       if (node === undefined) throw error
       return openNode(node, mode)
     })
@@ -67,7 +67,7 @@ export function linuxCreation(message: Tlcreate, desk: Desk): Outcome {
     made = openOther(error)
   }
   const created = made instanceof Promise ? made.catch(openOther) : made
-  return then(created, (file) => opened("Rlcreate", fid, file, mode, desk))
+  return andThen(created, (file) => opened("Rlcreate", fid, file, mode, desk))
 }
 
 function modeOfPlan9(mode: number): OpenMode {
@@ -107,7 +107,7 @@ function folderToFill(fid: Fid, name: string, desk: Desk): Node {
 
 function openNode(node: Node, mode: OpenMode): Created | Promise<Created> {
   if (isFolder(node) && (mode.write || mode.truncate)) throw new NinepError("EISDIR")
-  return then(node.open(mode), (handle) => ({ node, handle }))
+  return andThen(node.open(mode), (handle) => ({ node, handle }))
 }
 
 function opened(type: OpenedType, fid: Fid, { node, handle }: Created, mode: OpenMode, desk: Desk): Effect {

@@ -2,7 +2,7 @@
 
 import { attach, walk } from "./walking.ts"
 import { changesOfSetattr, changesOfStat, getattrOf, statOf } from "./attributes.ts"
-import { then } from "./awaited.ts"
+import { andThen } from "./awaited.ts"
 import { AT_REMOVEDIR } from "./bits.ts"
 import { NinepError } from "./errno.ts"
 import type { ErrnoName } from "./errno.ts"
@@ -43,16 +43,16 @@ const operations: { readonly [Name in Request["type"]]?: (message: MessageOf<Nam
     const { listing } = desk.fids.known(message.fid)
     if (listing === undefined) throw new NinepError("EBADF", "It is no open folder")
     const most = desk.messageBytes - 11
-    return then(listing.readdir(message.offset, Math.min(message.count, most)), (entries) => ({
+    return andThen(listing.readdir(message.offset, Math.min(message.count, most)), (entries) => ({
       answer: { type: "Rreaddir", entries },
     }))
   },
   Tstat: (message, desk) =>
-    then(desk.fids.node(message.fid).attributes(), (attributes) => ({
+    andThen(desk.fids.node(message.fid).attributes(), (attributes) => ({
       answer: { type: "Rstat", stat: statOf(attributes) },
     })),
   Tgetattr: (message, desk) =>
-    then(desk.fids.node(message.fid).attributes(), (attributes) => ({
+    andThen(desk.fids.node(message.fid).attributes(), (attributes) => ({
       answer: getattrOf(attributes, desk.tree.blockSize),
     })),
   Twstat(message, desk) {
@@ -61,47 +61,47 @@ const operations: { readonly [Name in Request["type"]]?: (message: MessageOf<Nam
     const changes = changesOfStat(message.stat, isFolder(node))
     if (changes?.name !== undefined) checkName(changes.name, desk.limits)
     const done = changes === undefined ? fid.handle?.sync?.() : node.change(changes)
-    return then(done, () => ({ answer: { type: "Rwstat" } }))
+    return andThen(done, () => ({ answer: { type: "Rwstat" } }))
   },
   Tsetattr(message, desk) {
     const node = desk.fids.node(message.fid)
     const changes = changesOfSetattr(message, desk.now())
     const done = Object.keys(changes).length === 0 ? undefined : node.change(changes)
-    return then(done, () => ({ answer: { type: "Rsetattr" } }))
+    return andThen(done, () => ({ answer: { type: "Rsetattr" } }))
   },
   Tfsync(message, desk) {
     const fid = desk.fids.known(message.fid)
     if (fid.handle === undefined) throw new NinepError("EBADF", "The fid is not open")
-    return then(fid.handle.sync?.(), () => ({ answer: { type: "Rfsync" } }))
+    return andThen(fid.handle.sync?.(), () => ({ answer: { type: "Rfsync" } }))
   },
   Tmkdir(message, desk) {
     const parent = folder(message.dfid, desk)
     checkName(message.name, desk.limits)
-    return then(parent.makeFolder(message.name, message.mode & 0o777), (made) => ({
+    return andThen(parent.makeFolder(message.name, message.mode & 0o777), (made) => ({
       answer: { type: "Rmkdir", qid: made.qid },
     }))
   },
   Tunlinkat(message, desk) {
     const isOfFolder = (message.flags & AT_REMOVEDIR) !== 0
-    return then(child(message.dirfid, message.name, desk), (node) =>
-      then(node.remove(isOfFolder), () => ({ answer: { type: "Runlinkat" } })),
+    return andThen(child(message.dirfid, message.name, desk), (node) =>
+      andThen(node.remove(isOfFolder), () => ({ answer: { type: "Runlinkat" } })),
     )
   },
   Trenameat(message, desk) {
     const isSameFolder = folder(message.olddirfid, desk).qid.path === folder(message.newdirfid, desk).qid.path
     if (!isSameFolder) throw new NinepError("EPERM", "Files cannot be moved between folders")
     checkName(message.newname, desk.limits)
-    return then(child(message.olddirfid, message.oldname, desk), (node) =>
-      then(node.change({ name: message.newname }), () => ({ answer: { type: "Rrenameat" } })),
+    return andThen(child(message.olddirfid, message.oldname, desk), (node) =>
+      andThen(node.change({ name: message.newname }), () => ({ answer: { type: "Rrenameat" } })),
     )
   },
   Trename(message, desk) {
     const node = desk.fids.node(message.fid)
     const target = folder(message.dfid, desk)
     checkName(message.name, desk.limits)
-    return then(node.parent(), (parent) => {
+    return andThen(node.parent(), (parent) => {
       if (parent.qid.path !== target.qid.path) throw new NinepError("EPERM", "Files cannot be moved between folders")
-      return then(node.change({ name: message.name }), () => ({ answer: { type: "Rrename" } }))
+      return andThen(node.change({ name: message.name }), () => ({ answer: { type: "Rrename" } }))
     })
   },
   Tstatfs(message, desk) {
@@ -143,7 +143,7 @@ function readFolder(message: MessageOf<"Tread">, desk: Desk): Outcome {
   if (listing === undefined) throw new NinepError("EBADF", "The fid is not open")
   if (desk.dialect === "9P2000.L") throw new NinepError("EISDIR", "Folders are read by Treaddir")
   const count = Math.min(message.count, desk.messageBytes - 11)
-  return then(listing.read(Number(message.offset), count, desk.dialect), (data) => ({
+  return andThen(listing.read(Number(message.offset), count, desk.dialect), (data) => ({
     answer: { type: "Rread", data },
   }))
 }
@@ -157,7 +157,7 @@ function folder(number: number, desk: Desk): Node {
 function child(number: number, name: string, desk: Desk): Node | Promise<Node> {
   const parent = folder(number, desk)
   checkName(name, desk.limits)
-  return then(parent.walk(name), (node) => {
+  return andThen(parent.walk(name), (node) => {
     if (node === undefined) throw new NinepError("ENOENT", `There is no ${name}`)
     return node
   })

@@ -4,7 +4,7 @@
  */
 
 import type { Answers } from "./answers.ts"
-import { isPromise, then } from "./awaited.ts"
+import { isPromise, andThen } from "./awaited.ts"
 import { decode, messageBytes } from "./codec.ts"
 import { NinepError } from "./errno.ts"
 import { nodeOf } from "./fids.ts"
@@ -97,7 +97,7 @@ export class Operator {
     const era = this.#era
     let left: void | Promise<void>
     try {
-      left = then(this.#requests.withdrawFrom(fid), () => {
+      left = andThen(this.#requests.withdrawFrom(fid), () => {
         const close = () => fid.handle?.close(era !== this.#era)
         return type === messageType.Tremove ? afterwards(() => nodeOf(fid).remove(), close) : close()
       })
@@ -218,7 +218,7 @@ function afterwards(
   try {
     done = first()
   } catch (error) {
-    return then(second(), () => {
+    return andThen(second(), () => {
       throw error
     })
   }

@@ -1,6 +1,6 @@
 /** How fids come to be: attach(5) and walk(5). */
 
-import { isPromise, then } from "./awaited.ts"
+import { isPromise, andThen } from "./awaited.ts"
 import { NinepError } from "./errno.ts"
 import { isFolder, nodeOf } from "./fids.ts"
 import { NOFID, NONUNAME } from "./message.ts"
@@ -15,7 +15,7 @@ export function attach(message: Tattach, desk: Desk): Outcome {
   const { nUname } = message
   const uid = nUname === undefined || nUname === NONUNAME ? undefined : nUname
   const root = desk.tree.attach({ user: { name: message.uname, uid }, aname: message.aname })
-  return then(root, (node) => ({
+  return andThen(root, (node) => ({
     answer: { type: "Rattach", qid: node.qid },
     commit: () => setNode(desk, message.fid, node),
   }))
@@ -29,7 +29,7 @@ export function walk(message: Twalk, desk: Desk): Outcome {
   // The manual forbids it; Linux now and then clones or walks a folder that it has open.
   if (from.handle !== undefined && (newfid === message.fid || desk.dialect === "9P2000"))
     throw new NinepError("EBUSY", `The fid ${message.fid} is open`)
-  return then(follow(start, wname, desk), ({ qids, node }) => ({
+  return andThen(follow(start, wname, desk), ({ qids, node }) => ({
     answer: { type: "Rwalk", wqid: qids },
     // After a walk that ended early there is no new fid.
     ...(qids.length === wname.length ? { commit: () => setNode(desk, newfid, node) } : {}),

@@ -138,11 +138,11 @@ async function tshark(file: string, filter: string, fields: readonly string[]): 
 /** As the decoder numbers them; our own table is not asked on purpose. */
 const names: { readonly [type: number]: string } = Object.fromEntries(
   (
-    "6 lerror 8 statfs 12 lopen 14 lcreate 16 symlink 18 mknod 20 rename 22 readlink 24 getattr 26 setattr 30 xattrwalk " +
-    "32 xattrcreate 40 readdir 50 fsync 52 lock 54 getlock 70 link 72 mkdir 74 renameat 76 unlinkat 100 version 102 auth " +
-    "104 attach 106 error 108 flush 110 walk 112 open 114 create 116 read 118 write 120 clunk 122 remove 124 stat 126 wstat"
+    "6 lerror,8 statfs,12 lopen,14 lcreate,16 symlink,18 mknod,20 rename,22 readlink,24 getattr,26 setattr,30 xattrwalk," +
+    "32 xattrcreate,40 readdir,50 fsync,52 lock,54 getlock,70 link,72 mkdir,74 renameat,76 unlinkat,100 version,102 auth," +
+    "104 attach,106 error,108 flush,110 walk,112 open,114 create,116 read,118 write,120 clunk,122 remove,124 stat,126 wstat"
   )
-    .match(/\d+ \w+/g)!
+    .split(",")
     .flatMap((pair) => {
       const [number, name] = pair.split(" ") as [string, string]
       return [
