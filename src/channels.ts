@@ -232,9 +232,9 @@ export class OwnChannel extends ClientChannel {
     this.server = server
   }
 
-  override async close(): Promise<void> {
-    await super.close()
-    await this.server.close()
+  override async close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    await super.close(options)
+    await this.server.close(options)
   }
 }
 

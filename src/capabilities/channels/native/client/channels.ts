@@ -91,7 +91,7 @@ export class Channels implements ChannelDesk, AsyncDisposable {
     const isDefault = options?.default === true
     const ms = isDefault ? 0 : timeoutMs === undefined ? forever : Math.max(1, timeoutMs)
     return new Promise<Selected>((resolve, reject) => {
-      if (signal?.aborted === true) throw signal.reason
+      if (signal?.aborted === true) throw signal.reason as Error
       const wire = cases.map((each) => {
         const channel = "receive" in each ? each.receive : each.send
         if (!channel.isOf(this)) {
@@ -234,12 +234,13 @@ export class Channels implements ChannelDesk, AsyncDisposable {
   }
 
   /** Closes every handle, as `ClientChannel.close` does, then the session. */
-  async close(): Promise<void> {
+  async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.allSettled([...this.#handles].map((handle) => handle.close()))
-    await Promise.allSettled([...this.#selectors].map((selector) => selector.close()))
-    await this.#controller.close()
+    await Promise.allSettled([...this.#handles].map((handle) => handle.close(options)))
+    // What they wait for is the server's last word, and the end of the session says the same.
+    for (const selector of this.#selectors) void selector.close()
+    void this.#controller.close()
     await this.#end()
   }
 

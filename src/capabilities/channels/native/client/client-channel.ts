@@ -302,19 +302,30 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /**
-   * Lets go of the channel, which stays: waits until what was sent is settled, gives back what was received and not done.
+   * Lets go of the channel, which stays: gives back what was received and not done, and waits up to `graceMs` for what was
+   * sent to be settled. What has found no receiver by then is withdrawn and fails with `closed`. Default 5000.
    */
-  async close(): Promise<void> {
+  async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     this.#isClosed = true
     this.#desk.left(this)
     for (const message of this.#batch) message.done()
     this.#batch = []
-    const receivers = [...this.#followers]
-    await Promise.all([
-      this.#sender?.close(),
-      this.#receiver?.close(),
-      ...receivers.map((receiver) => this.#unfollow(receiver)),
-    ])
+    const { graceMs = 5_000 } = options
+    const timer = this.#desk.connection.clock.after(graceMs, () => {
+      this.#sender?.abort(new RdvError("closed", `${this.path} was closed before the message had arrived`))
+      this.#receiver?.abort()
+      for (const receiver of this.#followers) receiver.abort()
+    })
+    try {
+      await Promise.all([
+        this.#sender?.close(),
+        this.#receiver?.close(),
+        ...[...this.#followers].map((receiver) => receiver.close()),
+      ])
+    } finally {
+      timer.cancel()
+      this.#followers.clear()
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -176,6 +176,15 @@ export class Receiver implements LaneOwner, FrameSink, Answers, FrameSource {
     return this.#closing.promise
   }
 
+  /** Ends now: the server takes back what has no answer when it hears of it. */
+  abort(): void {
+    this.#closing ??= Promise.withResolvers<void>()
+    this.#finish(undefined)
+    this.#lane.stop()
+    this.#lane.stream?.reset("cancelled")
+    this.#closing.resolve()
+  }
+
   opened(stream: Stream): void {
     this.#out = new FrameWriter(this.#connection.outlet, stream, this)
     this.#next = 0
