@@ -225,6 +225,7 @@ test("a loop that dies comes back, and what it held is free", async (t) => {
   assert.ok(left.length < 12 && (await balancer.admin.snapshot()).connections === left.length)
   await Promise.all(left.map((visitor) => visitor.echoes("not concerned")))
   leaveAll(before)
+  await until(async () => (await balancer.admin.snapshot()).connections === 0, "their places are free")
   await until(async () => {
     const died_ = died?.["loop"]
     await visitMany([port], 8, 4)
