@@ -4,6 +4,7 @@
  * output, and the loss of the connection is told by `closed`.
  */
 
+import { emptyBytes } from "../base/bytes.ts"
 import { Fifo } from "../base/fifo.ts"
 import { systemClock } from "../base/clock.ts"
 import type { Clock } from "../base/clock.ts"
@@ -259,6 +260,11 @@ export class NinepConnection implements CallOwner {
       return
     }
     const wanted = u32At(bytes, at + 19)
+    if (wanted === 0) {
+      // Nobody shall wait for a message, or lose one, that there is no room for.
+      this.#answers.rread(tag, emptyBytes)
+      return
+    }
     const most = this.#messageBytes - 11
     const call = new ReadCall(
       this,

@@ -180,6 +180,30 @@ test("a connection that is lost while a clunk waits closes the handle as gone", 
   assert.deepEqual(tree.counts, { opened: 2, closed: 0, gone: 2 })
 })
 
+test("who answers within the withdrawal when a connection is lost or begins anew is not heard", () => {
+  const { talk, tree, pipe } = piped()
+  pipe.pipe.read = (request) => {
+    request.onFlush = () => request.answer(new Uint8Array(1))
+  }
+  talk.send(read(5, 1), read(6, 1), { type: "Tversion", tag: 0xffff, msize: 8192, version: "9P2000.L" })
+  assert.deepEqual(came(talk), ["65535 Rversion"])
+  assert.equal(talk.connection.status().requests, 0)
+  talk.expect("Rattach", { type: "Tattach", tag: 5, fid: 0, afid: NOFID, uname: "", aname: "", nUname: 0 })
+  talk.open(1, "pipe", 0)
+  talk.send(read(5, 1), read(6, 1))
+  talk.connection.closed()
+  assert.deepEqual(came(talk), [])
+  assert.equal(talk.connection.status().requests, 0)
+  assert.deepEqual(tree.counts, { opened: 3, closed: 0, gone: 3 })
+})
+
+test("a read of nothing waits for nothing", () => {
+  const { talk, pipe } = piped()
+  talk.send({ type: "Tread", tag: 5, fid: 1, offset: 0, count: 0 })
+  assert.deepEqual(came(talk), ["5 Rread"])
+  assert.equal(pipe.pipe.waitingReads, 0)
+})
+
 test("Tremove frees the fid also when the file cannot be removed", () => {
   const tree = sampleTree()
   const talk = new RawNinep(tree)

@@ -100,12 +100,11 @@ export class Requests {
 
   /** The client is gone, or has forgotten them all. */
   drop(): void {
-    const calls = this.#table.values()
-    this.#table.clear()
-    for (const call of calls) {
+    for (const call of this.#table.values()) {
       call.flushes = undefined
-      if (call instanceof DataCall) void this.#withdraw(call)
-      call.isOver = true
+      // Whoever withdraws one may answer it, or another one, within the call.
+      if (call instanceof DataCall && !call.isOver) void this.#withdraw(call)
+      if (!call.isOver) this.finish(call)
     }
   }
 
