@@ -131,7 +131,7 @@ function oneOf<Word extends string>(...words: readonly Word[]): (text: string) =
   }
 }
 
-export function readCount(text: string): number {
+function readCount(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text)
   throw new RdvError("usage", `${JSON.stringify(text.slice(0, 80))} is not a whole number`, { mend: "write 0 or more" })
 }

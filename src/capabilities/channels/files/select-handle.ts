@@ -84,12 +84,12 @@ export class SelectHandle implements Handle {
     readSelectSet(whole.slice(0, whole.lastIndexOf("\n") + 1))
     this.#text = whole
     this.#state = "writing"
-    if (this.#name !== undefined) this.#view.sets.keep(this.#view.identity.name, this.#name, whole)
+    if (this.#name !== undefined) this.#view.sets.keep(this.#view.identity, this.#name, whole)
   }
 
   #choose(request: ReadRequest): void {
     const { space, sets, identity } = this.#view
-    const kept = this.#name === undefined ? undefined : sets.find(identity.name, this.#name)
+    const kept = this.#name === undefined ? undefined : sets.find(identity, this.#name)
     const set = readSelectSet(this.#text === "" ? (kept ?? "") : this.#text)
     if (set.cases.length === 0) throw new NinepError("EINVAL", "No case was written into this select")
     const cases = set.cases.map(({ path, bytes }) => this.#caseOf(path, bytes))

@@ -10,6 +10,7 @@
 import { RdvError } from "../../../base/error.ts"
 import { utf8Encode } from "../../../base/text.ts"
 import { readDuration } from "../../../config/quantity.ts"
+import type { Identity } from "./identity.ts"
 
 export interface SelectSet {
   readonly cases: readonly SetCase[]
@@ -65,8 +66,8 @@ function unescape(text: string): string {
 export class SelectSets {
   readonly #texts: Map<string, string> = new Map()
 
-  keep(user: string, name: string, text: string): void {
-    const key = `${user}/${name}`
+  keep(user: Identity, name: string, text: string): void {
+    const key = keyOf(user, name)
     this.#texts.delete(key)
     if (text.length > longestKept) return
     this.#texts.set(key, text)
@@ -74,9 +75,14 @@ export class SelectSets {
     if (this.#texts.size > mostKept && oldest !== undefined) this.#texts.delete(oldest)
   }
 
-  find(user: string, name: string): string | undefined {
-    return this.#texts.get(`${user}/${name}`)
+  find(user: Identity, name: string): string | undefined {
+    return this.#texts.get(keyOf(user, name))
   }
+}
+
+/** Users of the same name who begin at different folders are not the same. */
+function keyOf({ prefix, uid, name: user }: Identity, name: string): string {
+  return JSON.stringify([prefix, uid, user, name])
 }
 
 const longestKept = 65_536
