@@ -8,6 +8,3 @@ export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 export function andThen<T, U>(value: T | Promise<T>, go: (value: T) => U | Promise<U>): U | Promise<U> {
   return isPromise(value) ? value.then(go) : go(value)
 }
-
-// oxlint-disable-next-line unicorn/no-thenable -- until capabilities/channels/union says andThen.
-export { andThen as then }
