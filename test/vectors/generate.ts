@@ -7,6 +7,7 @@
 import { createHmac } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { crc32 } from "node:zlib"
+import { channelVectors } from "./channel-vectors.ts"
 
 const types = {
   OPEN: 0x01,
@@ -364,6 +365,7 @@ export const vectors: { readonly [file: string]: object } = {
   "check.json": checked,
   "invalid.json": invalid,
   "resume.json": resume,
+  "channels.json": channelVectors,
 }
 
 export function print(content: object): string {

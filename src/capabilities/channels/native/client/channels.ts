@@ -91,7 +91,10 @@ export class Channels implements ChannelDesk, AsyncDisposable {
     const isDefault = options?.default === true
     const ms = isDefault ? 0 : timeoutMs === undefined ? forever : Math.max(1, timeoutMs)
     return new Promise<Selected>((resolve, reject) => {
-      if (signal?.aborted === true) throw signal.reason as Error
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error)
+        return
+      }
       const wire = cases.map((each) => {
         const channel = "receive" in each ? each.receive : each.send
         if (!channel.isOf(this)) {
