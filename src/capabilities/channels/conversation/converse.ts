@@ -34,7 +34,7 @@ export function converse({ link, facts, gate, treeFor, live, step, log }: Conver
   const connection = new NinepConnection({
     tree: treeFor(identify),
     output: { write: (bytes) => link.write(bytes) },
-    log,
+    log: log.with({ peer: facts.peer }),
     step,
   })
   const follow = () => {
@@ -70,8 +70,7 @@ export function converse({ link, facts, gate, treeFor, live, step, log }: Conver
     live.delete(conversation)
     connection.closed()
   }
-  connection.onEnd = (reason) => {
-    log.info("channels.ended", { peer: facts.peer, reason })
+  connection.onEnd = () => {
     live.delete(conversation)
     link.close()
   }
