@@ -10,6 +10,7 @@ export interface Asked<Result> {
   /** `waiting`, the errno's name, or what was answered. */
   readonly state: string | Result
   readonly outcome: Promise<Result>
+  readonly isFlushed: boolean
   /** As Tflush does. True when it was answered within the call. */
   flush(): boolean
 }
@@ -116,6 +117,9 @@ function ask<Answer extends Uint8Array | string, Request extends { onFlush: Base
   return {
     get state() {
       return state
+    },
+    get isFlushed() {
+      return isFlushed
     },
     outcome: promise,
     flush() {

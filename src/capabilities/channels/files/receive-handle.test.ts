@@ -129,6 +129,19 @@ test("a lost connection gives an unproven message to the next reader; a close ta
   assert.equal(sent.state, "ok")
 })
 
+test("the rest of a message, and what is read again, prove nothing", async () => {
+  const files = await ChannelFiles.make()
+  files.space.create("/c")
+  const sent = (await files.open("/c", "w")).twrite("abcdef")
+  const reader = await files.open("/c")
+  const parts = [reader.tread(0, 2), reader.tread(2, 100), reader.tread(0, 100)].map(({ state }) => text(state))
+  assert.deepEqual(parts, ["ab", "cdef", "abcdef"])
+  assert.equal(sent.state, "waiting")
+  await reader.close(true)
+  assert.equal(await files.text("/c.d/next"), "abcdef")
+  assert.equal(sent.state, "ok")
+})
+
 test("a message that was read in part and then closed counts as taken", async () => {
   const files = await ChannelFiles.make()
   files.space.create("/c")
