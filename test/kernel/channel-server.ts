@@ -5,6 +5,7 @@ import { createServer } from "node:net"
 import type { AddressInfo, Socket } from "node:net"
 import { systemClock } from "../../src/base/clock.ts"
 import { silentLog } from "../../src/base/log.ts"
+import type { Log, LogFields } from "../../src/base/log.ts"
 import { SeededRandom } from "../../src/base/random.ts"
 import { Space } from "../../src/capabilities/channels/core/space.ts"
 import { ChannelTree } from "../../src/capabilities/channels/files/channel-tree.ts"
@@ -14,8 +15,8 @@ import { NinepConnection } from "../../src/ninep/connection.ts"
 export interface ChannelServer extends AsyncDisposable {
   readonly port: number
   readonly space: Space
-  /** What the server ended connections for; nothing while all goes well. */
-  readonly broken: readonly string[]
+  /** What its log warns of: broken conversations, failures of the tree. Nothing while all goes well. */
+  readonly warnings: readonly string[]
 }
 
 /** Root may do everything, as everybody may in 9P2000, which knows names only; others what the permissions say. */
@@ -29,7 +30,9 @@ export async function startChannelServer(): Promise<ChannelServer> {
     }),
   })
   const sockets = new Set<Socket>()
-  const broken: string[] = []
+  const warnings: string[] = []
+  const warn = (event: string, fields?: LogFields) => void warnings.push(`${event} ${JSON.stringify(fields)}`)
+  const log: Log = { ...silentLog, warn, error: warn }
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.setNoDelay(true)
@@ -37,12 +40,9 @@ export async function startChannelServer(): Promise<ChannelServer> {
       tree,
       // The connection uses the memory again, the socket may keep it: a copy.
       output: { write: (bytes) => (socket.write(Buffer.from(bytes)), true) },
-      log: silentLog,
+      log,
     })
-    connection.onEnd = (reason) => {
-      broken.push(reason)
-      socket.destroy()
-    }
+    connection.onEnd = () => socket.destroy()
     socket.on("data", (bytes) => connection.receive(bytes))
     socket.on("error", () => socket.destroy())
     socket.on("close", () => {
@@ -56,7 +56,7 @@ export async function startChannelServer(): Promise<ChannelServer> {
   return {
     port: (server.address() as AddressInfo).port,
     space,
-    broken,
+    warnings,
     async [Symbol.asyncDispose]() {
       clearInterval(seconds)
       for (const socket of sockets) socket.destroy()

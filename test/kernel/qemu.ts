@@ -88,6 +88,8 @@ function machineArguments(options: MachineOptions, archive: string): readonly st
     "panic=-1",
     "oops=panic",
     // Each of these spares seconds or unsteadiness under emulation.
+    // Programs at the same addresses each time: QEMU uses its translation of their code again, a quarter of the time.
+    "norandmaps",
     "mitigations=off",
     "nokaslr",
     "no_timer_check",
