@@ -17,6 +17,8 @@ export interface ChannelServer extends AsyncDisposable {
   readonly space: Space
   /** What its log warns of: broken conversations, failures of the tree. Nothing while all goes well. */
   readonly warnings: readonly string[]
+  /** Breaks all connections that are there now. */
+  cut(): void
 }
 
 /** Root may do everything, as everybody may in 9P2000, which knows names only; others what the permissions say. */
@@ -52,14 +54,18 @@ export async function startChannelServer(): Promise<ChannelServer> {
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   const seconds = setInterval(() => space.tick(), 1000)
   return {
     port: (server.address() as AddressInfo).port,
     space,
     warnings,
+    cut,
     async [Symbol.asyncDispose]() {
       clearInterval(seconds)
-      for (const socket of sockets) socket.destroy()
+      cut()
       server.close()
       await once(server, "close")
     },

@@ -54,6 +54,30 @@ suite("commands of the shell against channels", { concurrency: 2 }, () => {
         })
       }
 
+      test("a lost connection: who waits gets an error, messages stay, and a new mount goes on", async () => {
+        await using other = await startChannelServer()
+        const channel = other.space.create("/c")
+        const quiet = other.space.create("/quiet")
+        const lost = { port: other.port, version: "9p2000.L", at: "/n/lost" } as const
+        await vm.mount(lost)
+        const reader = vm.start("exec cat /n/lost/c.d/next")
+        const writer = vm.start("echo unheard > /n/lost/quiet.d/send")
+        await until(() => channel.stats().waitingReceivers + quiet.stats().waitingSenders === 2, "both wait")
+        other.cut()
+        const [read, written] = await Promise.all([reader.within(rowTimeoutMs), writer.within(rowTimeoutMs)])
+        assert.equal(read.code, 1)
+        assert.match(read.stderr, /cat: .*: (?:Input\/output error|Bad address)/)
+        assert.equal(written.code, 1)
+        await until(() => quiet.stats().waitingSenders === 0, "the sender has left")
+        assert.equal((await vm.run("umount /n/lost")).code, 0)
+        await vm.mount(lost)
+        const again = await vm.run(
+          "cat /n/lost/c.d/next & echo again > /n/lost/c.d/send; wait; cat /n/lost/quiet.d/peek",
+        )
+        assert.equal(again.stdout, "again\n")
+        assert.equal((await vm.run("umount /n/lost")).code, 0)
+      })
+
       async function check(row: Row, index: number, dialect: Dialect): Promise<void> {
         const folder = `/${index}-${dialect}`
         server.space.makeFolder(folder)

@@ -94,7 +94,7 @@ export const endingRows: readonly Row[] = [
   },
   {
     name: "umount waits for nobody: it is refused while a reader waits, and works behind it",
-    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none 10.0.2.2 $T.m || exit
+    script: `another_mount $T.m
       cat $T.m$ROW/c.d/next & until_stat waiting-receivers 1; umount $T.m; echo $?
       kill -9 $!; wait $!; until_stat readers 0; umount $T.m; echo $?`,
     out: "1\n0\n",
@@ -102,16 +102,40 @@ export const endingRows: readonly Row[] = [
   },
   {
     name: "umount -l leaves the reader its message",
-    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none 10.0.2.2 $T.m || exit
+    script: `another_mount $T.m
       cat $T.m$ROW/c.d/next & until_stat waiting-receivers 1; umount -l $T.m; echo $?
       echo late > c.d/send; wait`,
     out: "0\nlate\n",
   },
   {
     name: "two mounts do not stand in each other's way, with the plain file",
-    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none 10.0.2.2 $T.m || exit
+    script: `another_mount $T.m
       head -n 1 $T.m$ROW/c & until_stat waiting-receivers 1; echo across > c; wait; umount $T.m`,
     out: "across\n",
+  },
+  {
+    name: "a mount with cache=mmap reads and writes as one without a cache",
+    script: `another_mount $T.m cache=mmap; cat $T.m$ROW/c.d/next & until_stat waiting-receivers 1
+      echo there > c.d/send; wait; cat c.d/next & until_stat waiting-receivers 1
+      echo back > $T.m$ROW/c.d/send; wait; umount $T.m`,
+    out: "there\nback\n",
+  },
+  {
+    name: "newer kernels read channels with cache=loose and cache=readahead, too",
+    kernels: ["6.12"],
+    script: `for cache in loose readahead; do
+        another_mount $T.$cache cache=$cache; cat $T.$cache$ROW/c.d/next & until_stat waiting-receivers 1
+        echo $cache > c.d/send; wait; umount $T.$cache
+      done`,
+    out: "loose\nreadahead\n",
+  },
+  {
+    name: "a small message size splits at its own bound",
+    script: `another_mount $T.m cache=none,msize=8192; seq 5000 | head -c 20000 > $T.big
+      dd if=$T.big of=$T.m$ROW/c.d/send bs=20000 status=none; count_of received
+      echo close > c.d/ctl; cat $T.m$ROW/c.d/recv | cmp - $T.big; umount $T.m`,
+    out: "3\n",
+    settings: { size: 10 },
   },
   {
     name: "the plain file: echo > wakes a reader that waits",

@@ -103,7 +103,7 @@ export const fileRows: readonly Row[] = [
   },
   {
     name: "the root's ctl obeys all lines of a write or none; the attach name is the folder to see",
-    script: `mkdir -p $T.m; mount -t 9p -o trans=tcp,port=$PORT,version=$VERSION,cache=none,aname=$ROW 10.0.2.2 $T.m || exit
+    script: `another_mount $T.m cache=none,aname=$ROW
       printf '%s\\n' '/c 5' '/none 5' > $T.set; cat $T.set > $T.m/ctl; grep '^size ' c.d/ctl
       touch d; printf '%s\\n' '/c 5' '/d mode multicast' > $T.set; cat $T.set > $T.m/ctl
       grep -hE '^(size|mode) ' c.d/ctl d.d/ctl; cut -f 1,2 $T.m/ctl; umount $T.m`,
