@@ -7,6 +7,8 @@ import { commonFlags, dataFlag, foldersOf, logFlags, logOf, readText, relayStore
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { tellStatus } from "../../cli/process-status.ts"
+import { openUnions, unionFlags } from "../../cli/unions.ts"
+import type { Unions } from "../../cli/unions.ts"
 import { startRelay, version } from "../../node.ts"
 import type { SharedDoorTls } from "../../relay/shared-door.ts"
 import { isLoopback } from "../../transport/loopback.ts"
@@ -41,6 +43,7 @@ export const chanServeCommand: Command = {
     "tls-key": { kind: "text", value: "FILE", env: "RDV_TLS_KEY", summary: "Its private key, PEM" },
     "client-ca": { kind: "text", value: "FILE", summary: "Who shows a certificate of this authority needs no token" },
     ...idMapFlags,
+    ...unionFlags,
     ...dataFlag,
     ...logFlags,
     ...commonFlags,
@@ -53,6 +56,7 @@ export const chanServeCommand: Command = {
     ["rdv chan serve", "on this machine, port 5640"],
     ["mount -t 9p -o trans=tcp,port=5640,version=9p2000.L 127.0.0.1 /n/rdv", "then: echo hello > /n/rdv/jobs"],
     ["rdv chan serve -addr :6666 --channel /jobs=16", "for every machine with a token, and with a first channel"],
+    ["rdv chan serve --union /team-b=relay-b:5640", "with another server's channels below /team-b"],
   ],
   run,
 }
@@ -75,8 +79,10 @@ async function run(call: CommandCall): Promise<number> {
     log,
   })
   let server: ChannelServer | undefined
+  let unions: Unions | undefined
   let quiet: (() => Promise<void>) | undefined
   try {
+    unions = openUnions(call, log)
     server = await startChannelServer({
       running,
       listen,
@@ -84,6 +90,7 @@ async function run(call: CommandCall): Promise<number> {
       open,
       strict,
       log,
+      ...(unions && { around: unions.around }),
       defaults,
       limits: {
         channels: flags.whole("channels", 1, 10_000_000) as number,
@@ -91,6 +98,7 @@ async function run(call: CommandCall): Promise<number> {
       },
       ...idMapsOf(flags),
     })
+    if (unions) running.relay.report("unions", unions.status)
     for (const { path, size } of first) makeFirst(server, path, size)
     quiet = await tellStatus(call.env, { command: "rdv chan serve", relay: running }, log)
     tell(call, server, open)
@@ -99,6 +107,7 @@ async function run(call: CommandCall): Promise<number> {
   } finally {
     await server?.close()
     await running.stop()
+    await unions?.stop()
     await quiet?.()
   }
 }
