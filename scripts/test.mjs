@@ -13,8 +13,8 @@ import { setUpSystem } from "./system-packages.mjs"
 
 /** Two files at a time: some tests measure time and would disturb each other. */
 const concurrency = 2
-/** These run behind the others and one at a time: what they measure is the machine, too. */
-const alone = ["src/capabilities/load/accuracy.test.ts"]
+/** These run behind the others and one at a time: they measure the machine, or emulate one on all its cores. */
+const alone = ["src/capabilities/load/accuracy.test.ts", "test/kernel/commands.test.ts", "test/kernel/vm.test.ts"]
 /** For one test, unless it sets its own. */
 const timeoutMs = 120_000
 

@@ -192,22 +192,41 @@ export const messageRows: readonly Row[] = [
     out: "200\n200\n",
   },
   {
+    name: "lines on: each line is a message, however it was written",
+    script: `printf '%s' $'one\\ntwo\\nthr' > $T.a; { cat $T.a; echo ee; } > c.d/send &
+      for i in 1 2 3; do echo "[$(<c.d/next)]"; done; wait; count_of received`,
+    out: "[one]\n[two]\n[three]\n3\n",
+    settings: { lines: true },
+  },
+  {
     name: "select takes the case that can happen",
-    script: `echo chosen > c.d/send & until_stat waiting-senders 1
-      exec 3<> $ROOT/select/clone; printf '%s\\n' "$ROW/c?" 'timeout 5s' > $T.set; cat $T.set >&3; cat <&3; wait`,
-    out: /^\/\S+\/c\?\tchosen\n$/,
+    script: `echo chosen > c.d/send & until_stat waiting-senders 1; touch other
+      exec 3<> $ROOT/select/clone; printf '%s\\n' "$ROW/other?" "$ROW/c?" 'timeout 5s' >&3
+      IFS=$'\\t' read -r which message <&3; wait; echo "\${which#$ROW} $message"`,
+    out: "/c? chosen\n",
   },
   {
     name: "select with a default does not wait",
-    script: `exec 3<> $ROOT/select/clone; printf '%s\\n' "$ROW/c?" default > $T.set; cat $T.set >&3; cat <&3`,
-    out: /^default\n?$/,
+    script: `exec 3<> $ROOT/select/clone; printf '%s\\n' "$ROW/c?" default >&3; cat <&3`,
+    out: "default\n",
   },
   {
-    name: "select sends when somebody receives, and a timeout ends one that waits",
+    name: "select sends when somebody receives",
     script: `cat c.d/next > $T.got & until_stat waiting-receivers 1
-      exec 3<> $ROOT/select/mine; printf '%s\\n' "$ROW/c!payload" 'timeout 5s' > $T.set; cat $T.set >&3; cat <&3
-      wait; echo; cat $T.got; echo
-      exec 4<> $ROOT/select/clone; printf '%s\\n' "$ROW/c!payload" 'timeout 200ms' > $T.set; cat $T.set >&4; cat <&4`,
-    out: /^\/\S+\/c!\n\n?payload\ntimeout\n?$/,
+      exec 3<> $ROOT/select/clone; printf '%s\\n' "$ROW/c!payload" 'timeout 5s' >&3; read -r which <&3
+      wait; echo "\${which#$ROW} $(<$T.got)"`,
+    out: "/c! payload\n",
+  },
+  {
+    name: "a select with a name is written once and read again and again; its timeout ends a wait",
+    script: `name=$ROOT/select/\${ROW#/}; printf '%s\\n' "$ROW/c?" 'timeout 300ms' > $name
+      echo a > c.d/send & until_stat waiting-senders 1; cat $name | cut -f 2; cat $name; wait`,
+    out: "a\ntimeout\n",
+  },
+  {
+    name: "a select that is killed takes nothing",
+    script: `exec 3<> $ROOT/select/clone; echo "$ROW/c?" >&3; timeout 0.3 cat <&3; echo $?
+      until_stat waiting-receivers 0; echo kept > c.d/send & cat c.d/next; wait`,
+    out: "124\nkept\n",
   },
 ]
