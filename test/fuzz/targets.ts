@@ -24,6 +24,7 @@ import { encodeCheck, encodeFrame } from "../../src/wire/encode.ts"
 import { frameType } from "../../src/wire/frame.ts"
 import { readHello } from "../../src/wire/hello.ts"
 import { readOpenPayload } from "../../src/wire/open.ts"
+import { channelStreams, serveChannel } from "./channel-server.ts"
 import { ninepConversations, serveNinep } from "./ninep-server.ts"
 
 export interface FuzzTarget {
@@ -307,6 +308,11 @@ export const targets: readonly FuzzTarget[] = [
     name: "ninep-server",
     seeds: ninepConversations,
     run: (input) => sameWhenCut(input, serveNinep),
+  },
+  {
+    name: "channel-server",
+    seeds: channelStreams,
+    run: (input) => sameWhenCut(input, serveChannel),
   },
 ]
 

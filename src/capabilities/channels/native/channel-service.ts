@@ -24,19 +24,24 @@ export interface ChannelServiceOptions {
   readonly identify: (caller: Caller) => Identity
   /** What each sender may have unsettled. */
   readonly window?: SendWindow
+  readonly outlet?: Outlet
 }
 
 /** Until a limit is reached that belongs to somebody: of the channel's waiting senders, of the space's memory. */
 export const defaultSendWindow: SendWindow = { messages: 1024, bytes: 2 ** 20 }
 
 /** Offers the channels of a space to the sessions of a host. */
-export function offerChannels(host: Host, space: Space, options: Omit<ChannelServiceOptions, "clock">): void {
+export function offerChannels(
+  host: Host,
+  space: Space,
+  options: Omit<ChannelServiceOptions, "clock" | "outlet">,
+): void {
   host.accept(channelService, channelHandler(space, { ...options, clock: host.clock }))
 }
 
 /** The same for whoever has streams without a host. */
 export function channelHandler(space: Space, options: ChannelServiceOptions): (call: Call) => void {
-  const outlet = new Outlet()
+  const { outlet = new Outlet() } = options
   return ({ stream, header, caller }) => {
     try {
       const asked = readStreamHeader(header)

@@ -11,6 +11,7 @@ import { frameHeaderBytes } from "./protocol.ts"
 export class Outlet {
   #dirty: FrameWriter[] = []
   readonly #spares: Uint8Array[] = []
+  readonly #defer: (flush: () => void) => void
   readonly #flush = (): void => {
     const dirty = this.#dirty
     this.#dirty = []
@@ -18,8 +19,13 @@ export class Outlet {
     for (const writer of dirty) writer.flush()
   }
 
+  /** `defer` runs a callback behind the present round of input. */
+  constructor(defer: (flush: () => void) => void = queueMicrotask) {
+    this.#defer = defer
+  }
+
   schedule(writer: FrameWriter): void {
-    if (this.#dirty.length === 0) queueMicrotask(this.#flush)
+    if (this.#dirty.length === 0) this.#defer(this.#flush)
     this.#dirty.push(writer)
   }
 

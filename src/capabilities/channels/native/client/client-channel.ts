@@ -206,8 +206,8 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
    * Receives one message; `undefined` when the channel is closed and nothing is left in it. Rejects with `timeout`,
    * `would_block`, or the signal's reason; the message is another receiver's then.
    */
-  receive(options: ReceiveOptions = {}): Promise<Message | undefined> {
-    this.#batch = []
+  async receive(options: ReceiveOptions = {}): Promise<Message | undefined> {
+    this.#finishBatch()
     return this.#receive(this.#receiverNow(), options, options.ack !== true)
   }
 
@@ -217,8 +217,7 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
    */
   async receiveBatch(options: BatchOptions = {}): Promise<Message[]> {
     const { most = 256 } = options
-    for (const message of this.#batch) message.done()
-    this.#batch = []
+    this.#finishBatch()
     const receiver = this.#receiverNow()
     receiver.hold(most)
     let messages = receiver.takeHeld(most)
@@ -308,8 +307,7 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
   async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     this.#isClosed = true
     this.#desk.left(this)
-    for (const message of this.#batch) message.done()
-    this.#batch = []
+    this.#finishBatch()
     const { graceMs = 5_000 } = options
     const timer = this.#desk.connection.clock.after(graceMs, () => {
       this.#sender?.abort(new RdvError("closed", `${this.path} was closed before the message had arrived`))
@@ -362,11 +360,13 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   #senderNow(): Sender {
-    return (this.#sender ??= this.#opened(new Sender(this.#desk.connection, this.path, this.#header("send"))))
+    this.#checkOpen()
+    return (this.#sender ??= new Sender(this.#desk.connection, this.path, this.#header("send")))
   }
 
   #receiverNow(): Receiver {
-    return (this.#receiver ??= this.#opened(this.#newReceiver()))
+    this.#checkOpen()
+    return (this.#receiver ??= this.#newReceiver())
   }
 
   #newReceiver(): Receiver {
@@ -374,7 +374,8 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   #follow(): Receiver {
-    const receiver = this.#opened(this.#newReceiver())
+    this.#checkOpen()
+    const receiver = this.#newReceiver()
     this.#followers.add(receiver)
     return receiver
   }
@@ -388,8 +389,13 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
     return { do: verb, path: this.path, ...(this.#create !== undefined && { create: this.#create }) }
   }
 
-  #opened<Part>(part: Part): Part {
-    if (this.#isClosed) throw new RdvError("closed", `This handle of ${this.path} is closed`, { mend: "get a new one" })
-    return part
+  #finishBatch(): void {
+    for (const message of this.#batch) message.done()
+    this.#batch = []
+  }
+
+  #checkOpen(): void {
+    if (!this.#isClosed) return
+    throw new RdvError("closed", `This handle of ${this.path} is closed`, { mend: "get a new one" })
   }
 }
