@@ -192,7 +192,7 @@ export class Channels implements ChannelDesk, AsyncDisposable {
     if (signal?.aborted === true) onAbort()
     try {
       for (;;) {
-        if (failure !== undefined) throw failure
+        if (failure !== undefined) throw failure as Error
         if (latest === undefined) {
           await new Promise<void>((resolve) => (wake = resolve))
           continue
