@@ -295,7 +295,7 @@ test("attributes come in the words of each dialect", () => {
   assert.equal(attributes.valid, 0x7ff)
   assert.equal(linux.expect("Rgetattr", getattr(0)).mode, 0o040755)
   const { fsType, namelen } = linux.expect("Rstatfs", { type: "Tstatfs", tag: 3, fid: 0 })
-  assert.deepEqual([fsType, namelen], [0x01021997, 255])
+  assert.deepEqual([fsType, namelen], [0x65735546, 255])
   const unix = new RawNinep(tree, { dialect: "9P2000.u" })
   const { stat } = unix.expect("Rstat", { type: "Tstat", tag: 3, fid: 0 })
   assert.deepEqual([stat.name, stat.mode, stat.length, stat.nUid], ["/", (permissionBits.DMDIR | 0o755) >>> 0, 0, 0])

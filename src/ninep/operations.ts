@@ -109,8 +109,9 @@ const operations: { readonly [Name in Request["type"]]?: (message: MessageOf<Nam
     return {
       answer: {
         type: "Rstatfs",
-        // V9FS_MAGIC: df(1) and others know the file system by it.
-        fsType: 0x01021997,
+        // FUSE_SUPER_MAGIC. By the kind of a file system programs tell whether it changes without their kernel knowing: with
+        // V9FS_MAGIC, GNU `tail -f` waits for inotify, which never hears of what others do.
+        fsType: 0x65735546,
         bsize: desk.tree.blockSize ?? 65536,
         blocks: 0,
         bfree: 0,

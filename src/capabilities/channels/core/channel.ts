@@ -164,6 +164,11 @@ export class Channel implements Desk {
     return this.#discipline.head()?.bytes
   }
 
+  /** Bytes of messages that this reader could get at once; of many only some are counted. */
+  waitingBytes(reader: Reader): number {
+    return this.#discipline.waitingBytes(reader, countedBytes)
+  }
+
   /** Takes no more messages. Receivers get what is left, then the end. Senders that wait are refused. */
   close(): void {
     if (this.#state !== "open") return
@@ -350,3 +355,6 @@ export class Channel implements Desk {
     }
   }
 }
+
+/** Who asks how much waits asks again when it has taken so much, bytes. */
+const countedBytes = 65_536

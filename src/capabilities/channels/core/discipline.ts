@@ -20,6 +20,8 @@ export interface Discipline {
   canReceive(choice: Choice | undefined, reader: Reader | undefined): boolean
   /** The next message that a receiver would get. */
   head(): Message | undefined
+  /** Bytes that this reader could get at once; at least one message is counted, and no more than `most` need be. */
+  waitingBytes(reader: Reader, most: number): number
   /** Limits have changed. */
   reconfigured(): void
   /** Senders that wait are told; what is in the buffer stays. */

@@ -121,6 +121,19 @@ export class Multicast implements Discipline, Ledger {
     return this.#retained.peek() ?? this.#offered.first
   }
 
+  waitingBytes(reader: Reader, most: number): number {
+    const subscription = this.#subscriptions.get(reader)
+    if (subscription === undefined || subscription.inbox.length === 0) return 0
+    const held = new Set(subscription.held.values())
+    let bytes = 0
+    for (const edition of this.#editions) {
+      if (edition.owedBy.has(subscription) && !held.has(edition)) bytes += edition.message.bytes.length
+      if (bytes >= most) break
+    }
+    // What was retained is out no more.
+    return Math.max(bytes, subscription.inbox.peek()?.message.bytes.length ?? 0)
+  }
+
   reconfigured(): void {
     this.#trimRetained()
     this.#pump()

@@ -9,6 +9,7 @@ import { Line } from "./line.ts"
 import { Parcel } from "./message.ts"
 import type { Ledger, Message, Waiter } from "./message.ts"
 import type { Choice } from "./parties.ts"
+import type { Reader } from "./reader.ts"
 import type { ChannelSettings } from "./settings.ts"
 
 /** What a discipline asks of its channel. */
@@ -81,6 +82,16 @@ export class Unicast implements Discipline, Ledger {
 
   head(): Message | undefined {
     return this.#messageFor(undefined)
+  }
+
+  waitingBytes(_reader: Reader, most: number): number {
+    let bytes = 0
+    for (const line of [this.#ready, this.#offered]) {
+      for (let message = line.first; message !== undefined && bytes < most; message = message.next) {
+        bytes += message.bytes.length
+      }
+    }
+    return bytes
   }
 
   reconfigured(): void {

@@ -23,7 +23,7 @@ const programs = fc.array(fc.record({ act: fc.constantFrom(...acts), who: fc.nat
   maxLength: 80,
   size: "max",
 })
-const readerFiles = fc.constantFrom("recv", "next", "tail", "recv@try")
+const readerFiles = fc.constantFrom("recv", "next", "recv@try")
 
 test("no message of a file is lost, doubled, or delivered behind its withdrawal", async () => {
   await fc.assert(
