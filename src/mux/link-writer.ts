@@ -295,9 +295,8 @@ export class LinkWriter {
 
   #takeAck(): void {
     this.#ackedIn = this.#options.applied()
+    // The timer runs on: one every `ackDelayMs` costs less than one for each message, and an ACK may come early.
     this.#ackDue = false
-    this.#ackTimer?.cancel()
-    this.#ackTimer = undefined
     this.#prefix.push(encodeU64Frame(frameType.ack, this.#ackedIn))
   }
 }
