@@ -58,7 +58,15 @@ export const messageRows: readonly Row[] = [
     out: "ba\n",
   },
   {
-    name: "tail -f prints what comes, where it does not wait for inotify: GNU tail with <, busybox's as it is",
+    name: "tail -f prints each message when it comes",
+    // GNU tail waits for inotify, in vain, where it takes the file for a local one.
+    dialects: ["9p2000.L"],
+    script: `tail -n +1 -s 0.1 -f c.d/tail > $T.seen & until_stat readers 1; echo one > c.d/send; until_text $T.seen one
+      { echo two; echo three; } > c.d/send; until_text $T.seen $'one\\ntwo\\nthree'; kill $!; cat $T.seen`,
+    out: "one\ntwo\nthree\n",
+  },
+  {
+    name: "tail -f < and busybox's tail -f do so over all dialects",
     script: `tail -n +1 -s 0.1 -f < c.d/tail > $T.seen & until_stat readers 1
       echo one > c.d/send; echo two > c.d/send; until_text $T.seen $'one\\ntwo'; kill $!; until_stat readers 0
       busybox tail -n +1 -f c.d/tail > $T.more & until_stat readers 1
