@@ -43,13 +43,11 @@ export const chanProxyCommand: Command = {
     laddr: {
       kind: "list",
       value: "ADDRESS",
-      env: "RDV_LADDR",
       summary: "Where clients of this machine connect: unix:/path, host:port; several with commas",
     },
     raddr: {
       kind: "text",
       value: "ADDRESS",
-      env: "RDV_RADDR",
       summary: "The server: host:port, rdv://, https:// or wss:// for one of ours, tcp:// for any 9P server",
     },
     "give-up": {
