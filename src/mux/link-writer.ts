@@ -6,11 +6,19 @@
 import type { Clock, Timer } from "../base/clock.ts"
 import { asRdvError, codeNumber } from "../base/error.ts"
 import type { ErrorCode, RdvError } from "../base/error.ts"
-import { concat } from "../base/bytes.ts"
+import { emptyBytes } from "../base/bytes.ts"
 import { Fifo } from "../base/fifo.ts"
 import type { SegmentPool } from "../base/segments.ts"
 import type { Checksum } from "../wire/crc32.ts"
-import { encodeCheck, encodeU64Frame, resetPayload } from "../wire/encode.ts"
+import {
+  checkBytes,
+  encodeCheck,
+  encodeU64Frame,
+  resetPayload,
+  u64FrameBytes,
+  writeCheck,
+  writeU64Frame,
+} from "../wire/encode.ts"
 import { frameType } from "../wire/frame.ts"
 import { FrameBatch } from "./batch.ts"
 import { FlightLimit } from "./flight.ts"
@@ -61,6 +69,9 @@ export class LinkWriter {
   /** Enough time has passed for an ACK. */
   #ackDue = false
   #ackTimer: Timer | undefined
+  /** Where small writes are put together, filled up to `#jointAt`. */
+  #joint: Uint8Array = emptyBytes
+  #jointAt = 0
 
   constructor(options: LinkWriterOptions) {
     this.#options = options
@@ -272,32 +283,68 @@ export class LinkWriter {
   }
 
   #send(link: Link, sequenced: readonly Uint8Array[]): void {
-    if (this.#ackedIn < this.#options.applied() && (sequenced.length > 0 || this.#ackWanted)) this.#takeAck()
-    let parts = sequenced
-    if (this.#prefix.length > 0) {
-      parts = [...this.#prefix, ...sequenced]
-      this.#prefix = []
+    const applied = this.#options.applied()
+    const isAck = this.#ackedIn < applied && (sequenced.length > 0 || this.#ackWanted)
+    if (isAck) {
+      this.#ackedIn = applied
+      this.#ackDue = false
     }
-    if (this.#checked) parts = this.#withCheck(parts)
-    if (parts.length > 1 && totalBytes(parts) <= joinBytes) parts = [concat(parts)]
+    const bytes =
+      totalBytes(this.#prefix) + (isAck ? u64FrameBytes : 0) + totalBytes(sequenced) + (this.#checked ? checkBytes : 0)
+    const parts = bytes > joinBytes ? this.#listed(isAck, sequenced) : this.#joined(isAck, sequenced, bytes)
     if (!link.send(parts)) this.#full = true
   }
 
-  #withCheck(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  /** Bulk: by reference. */
+  #listed(isAck: boolean, sequenced: readonly Uint8Array[]): readonly Uint8Array[] {
+    if (!isAck && !this.#checked && this.#prefix.length === 0) return sequenced
+    const parts = this.#prefix
+    this.#prefix = []
+    if (isAck) parts.push(encodeU64Frame(frameType.ack, this.#ackedIn))
+    for (const part of sequenced) parts.push(part)
+    if (!this.#checked) return parts
     let crc = 0
     for (const part of parts) crc = this.#options.checksum(part, crc)
-    return [...parts, encodeCheck(crc)]
+    parts.push(encodeCheck(crc))
+    return parts
+  }
+
+  /** Little: one write of one piece of memory, made with as little garbage as possible. */
+  #joined(isAck: boolean, sequenced: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+    if (sequenced.length === 1 && sequenced[0]?.length === bytes) return sequenced
+    if (this.#jointAt + bytes > this.#joint.length) {
+      // Nobody writes there twice: the link may keep what it was given.
+      this.#joint = new Uint8Array(Math.max(jointBytes, bytes))
+      this.#jointAt = 0
+    }
+    const whole = this.#joint
+    const from = this.#jointAt
+    let at = from
+    if (this.#prefix.length > 0) {
+      for (const frame of this.#prefix) {
+        whole.set(frame, at)
+        at += frame.length
+      }
+      this.#prefix = []
+    }
+    if (isAck) {
+      writeU64Frame(frameType.ack, this.#ackedIn, whole, at)
+      at += u64FrameBytes
+    }
+    for (const part of sequenced) {
+      whole.set(part, at)
+      at += part.length
+    }
+    if (this.#checked) {
+      writeCheck(this.#options.checksum(whole.subarray(from, at), 0), whole, at)
+      at += checkBytes
+    }
+    this.#jointAt = at
+    return [whole.subarray(from, at)]
   }
 
   get #ackWanted(): boolean {
     return this.#ackDue || this.#options.applied() - this.#ackedIn >= ackEveryBytes
-  }
-
-  #takeAck(): void {
-    this.#ackedIn = this.#options.applied()
-    // The timer runs on: one every `ackDelayMs` costs less than one for each message, and an ACK may come early.
-    this.#ackDue = false
-    this.#prefix.push(encodeU64Frame(frameType.ack, this.#ackedIn))
   }
 }
 
@@ -315,6 +362,8 @@ const eagerFrames = 12
 
 /** Up to this, one part is cheaper to write than several. */
 const joinBytes = 4096
+/** Memory for what is joined comes in pieces of this size. */
+const jointBytes = 4096
 
 /** Two a beat are what honest peers need. */
 const maxPrefixFrames = 16

@@ -33,19 +33,31 @@ export function encodeFrame(type: number, stream: number, payload: Uint8Array): 
   return frame
 }
 
+/** Of ACK, PING and PONG. */
+export const u64FrameBytes: number = headerBytes + 8
+export const checkBytes: number = headerBytes + 4
+
 /** ACK, PING and PONG. */
 export function encodeU64Frame(type: number, value: number): Uint8Array {
-  const frame = new Uint8Array(headerBytes + 8)
-  writeHeader(type, 8, 0, frame, 0)
-  writeU64(value, frame, headerBytes)
+  const frame = new Uint8Array(u64FrameBytes)
+  writeU64Frame(type, value, frame, 0)
   return frame
 }
 
+export function writeU64Frame(type: number, value: number, into: Uint8Array, at: number): void {
+  writeHeader(type, 8, 0, into, at)
+  writeU64(value, into, at + headerBytes)
+}
+
 export function encodeCheck(crc: number): Uint8Array {
-  const frame = new Uint8Array(headerBytes + 4)
-  writeHeader(frameType.check, 4, 0, frame, 0)
-  writeU32(crc, frame, headerBytes)
+  const frame = new Uint8Array(checkBytes)
+  writeCheck(crc, frame, 0)
   return frame
+}
+
+export function writeCheck(crc: number, into: Uint8Array, at: number): void {
+  writeHeader(frameType.check, 4, 0, into, at)
+  writeU32(crc, into, at + headerBytes)
 }
 
 /** The payload of RESET: the reason is cut to its limit at a character's boundary. */
