@@ -69,6 +69,11 @@ class Code(enum.IntEnum):
     USAGE = 22
     IN_USE = 23
     RATE_LIMITED = 24
+    NOT_FOUND = 25
+    EXISTS = 26
+    REMOVED = 27
+    WOULD_BLOCK = 28
+    TOO_LARGE = 29
 
     @classmethod
     def _missing_(cls, value: object) -> Code:

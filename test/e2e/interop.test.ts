@@ -4,8 +4,7 @@
  */
 
 import assert from "node:assert/strict"
-import { spawn, spawnSync } from "node:child_process"
-import type { ChildProcess } from "node:child_process"
+import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -13,9 +12,9 @@ import { request } from "node:http"
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
 import { after, before, describe, test } from "node:test"
 import { fileURLToPath } from "node:url"
+import { LineProcess, missingPython } from "../kit/line-process.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const env: NodeJS.ProcessEnv = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" }
@@ -26,7 +25,7 @@ const echoBytes = 4 * mebibyte
 /** Bytes over the agent's links, both directions: the two cuts fall into the download of 8 MiB. */
 const cutPlaces = [2_500_000, 6_000_000]
 
-const skip = missing()
+const skip = missingPython()
 
 describe("the Python implementation", { skip, concurrency: false }, () => {
   let folder = ""
@@ -93,55 +92,6 @@ describe("the Python implementation", { skip, concurrency: false }, () => {
   }
 })
 
-/** A process that prints one JSON object per line. Whoever starts it stops it. */
-class LineProcess {
-  readonly #child: ChildProcess
-  readonly #events: { readonly [key: string]: unknown }[] = []
-  readonly #closed: Promise<unknown>
-  #said = ""
-  #look: () => void = () => undefined
-
-  constructor(command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] })
-    this.#closed = once(this.#child, "close").then(() => this.#look())
-    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#said += text))
-    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
-      if (line.startsWith("{")) this.#events.push(JSON.parse(line) as { [key: string]: unknown })
-      this.#look()
-    })
-  }
-
-  count(event: string): number {
-    return this.#events.filter((each) => each["event"] === event).length
-  }
-
-  /** The `nth` event of this name, from 1; rejects when the process ends before or the deadline passes. */
-  event(name: string, nth = 1): Promise<{ readonly [key: string]: unknown }> {
-    return new Promise((resolve, reject) => {
-      const fail = (why: string) =>
-        reject(new Error(`no ${name} ${nth}: ${why}\n${JSON.stringify(this.#events)}\n${this.#said}`))
-      const timer = setTimeout(() => fail(`not within ${deadlineMs} ms`), deadlineMs)
-      this.#look = () => {
-        const found = this.#events.filter((each) => each["event"] === name)[nth - 1]
-        const ended = this.#child.exitCode !== null || this.#child.signalCode !== null
-        if (found === undefined && !ended) return
-        clearTimeout(timer)
-        if (found === undefined) fail("the process ended")
-        else resolve(found)
-      }
-      this.#look()
-    })
-  }
-
-  /** SIGTERM; SIGKILL when that is not enough. */
-  async stop(): Promise<void> {
-    this.#child.kill("SIGTERM")
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), deadlineMs)
-    await this.#closed
-    clearTimeout(timer)
-  }
-}
-
 interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -184,12 +134,4 @@ function pattern(bytes: number): Buffer {
 
 function sha256(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex")
-}
-
-/** Why the tests cannot run here, in one line; false when they can. */
-function missing(): string | false {
-  if (process.platform === "win32") return "the Python agent needs a POSIX system"
-  const { error, status } = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 11))"])
-  if (error !== undefined) return "python3 is not installed; install Python 3.11 or later"
-  return status === 0 ? false : "python3 is older than 3.11; install Python 3.11 or later"
 }
