@@ -3,7 +3,8 @@
 import { RdvError } from "../../base/error.ts"
 import { idMapFlags, idMapsOf, placesOf, startChannelServer } from "../../cli/channel-server.ts"
 import type { ChannelServer } from "../../cli/channel-server.ts"
-import { commonFlags, dataFlag, foldersOf, logFlags, logOf, readText, relayStorePath } from "../../cli/common-flags.ts"
+import { commonFlags, dataFlag, deadAfterFlag, foldersOf } from "../../cli/common-flags.ts"
+import { leastDeadAfterMs, logFlags, logOf, readText, relayStorePath } from "../../cli/common-flags.ts"
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { tellStatus } from "../../cli/process-status.ts"
@@ -44,6 +45,14 @@ export const chanServeCommand: Command = {
     "client-ca": { kind: "text", value: "FILE", summary: "Who shows a certificate of this authority needs no token" },
     ...idMapFlags,
     ...unionFlags,
+    grace: {
+      kind: "text",
+      value: "TIME",
+      env: "RDV_GRACE",
+      summary: "A native client that is away for longer has left: what it held goes to another one",
+      default: "60s",
+    },
+    ...deadAfterFlag,
     ...dataFlag,
     ...logFlags,
     ...commonFlags,
@@ -71,9 +80,12 @@ async function run(call: CommandCall): Promise<number> {
   const open = flags.on("open")
   const strict = flags.on("strict")
   if (open && strict) throw new RdvError("usage", "--open and --strict exclude each other", { mend: "leave one out" })
+  const graceMs = flags.durationMs("grace") as number
+  const deadAfterMs = flags.durationMs("dead-after", leastDeadAfterMs) as number
   const log = logOf(call, "info")
   const running = await startRelay({
     listen: [],
+    sessionLimits: { graceMs, deadAfterMs },
     store: relayStorePath(foldersOf(call)),
     open: open || (strict ? false : "local"),
     log,
