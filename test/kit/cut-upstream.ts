@@ -56,6 +56,11 @@ export class CutUpstream implements Upstream {
     this.#present?.()
   }
 
+  /** At the next request. */
+  cutNext(kind: CutKind): void {
+    this.#cuts.unshift({ at: this.requests + 1, kind })
+  }
+
   #link(): UpstreamLink {
     let isOver = false
     let isHalving = false
