@@ -3,8 +3,17 @@
 import { RdvError } from "../../base/error.ts"
 import { idMapFlags, idMapsOf, placesOf, startChannelServer } from "../../cli/channel-server.ts"
 import type { ChannelServer } from "../../cli/channel-server.ts"
-import { commonFlags, dataFlag, deadAfterFlag, foldersOf } from "../../cli/common-flags.ts"
-import { leastDeadAfterMs, logFlags, logOf, readText, relayStorePath } from "../../cli/common-flags.ts"
+import {
+  commonFlags,
+  dataFlag,
+  deadAfterFlag,
+  foldersOf,
+  leastDeadAfterMs,
+  logFlags,
+  logOf,
+  readText,
+  relayStorePath,
+} from "../../cli/common-flags.ts"
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { tellStatus } from "../../cli/process-status.ts"
