@@ -6,6 +6,7 @@ import type { JsonObject } from "../../src/base/json.ts"
 import type { Stream, StreamSink } from "../../src/base/stream.ts"
 import { Space } from "../../src/capabilities/channels/core/space.ts"
 import type { Identity } from "../../src/capabilities/channels/files/identity.ts"
+import { Backlog } from "../../src/capabilities/channels/native/backlog.ts"
 import { channelHandler } from "../../src/capabilities/channels/native/channel-service.ts"
 import { Outlet } from "../../src/capabilities/channels/native/frame-writer.ts"
 import { channelVectors } from "../vectors/channel-vectors.ts"
@@ -71,10 +72,12 @@ export function serveChannel(chunks: readonly Uint8Array[]): string {
   reader.receive({ take: (delivery) => delivery.done(), failed: () => undefined })
   const [first = new Uint8Array(0), ...rest] = chunks.filter((chunk) => chunk.length > 0)
   const header = headers[(first[0] ?? 0) % headers.length] as JsonObject
+  const backlog = new Backlog(100_000)
   const handle = channelHandler(space, {
     clock,
     identify: () => everybody,
     outlet: new Outlet((flush) => flushes.push(flush)),
+    backlog,
   })
   handle({ stream, header, caller: { peer: "fuzz", owner: undefined } })
   for (const chunk of [first.subarray(1), ...rest]) if (ended === "more") sink?.data(chunk)
@@ -83,6 +86,7 @@ export function serveChannel(chunks: readonly Uint8Array[]): string {
   writer.leave()
   reader.leave()
   const left = [
+    backlog.bytes,
     space.messageBytes,
     jobs.stats().readers,
     jobs.stats().writers,

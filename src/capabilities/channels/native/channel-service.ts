@@ -9,6 +9,7 @@ import type { Stream, StreamSink } from "../../../base/stream.ts"
 import type { Call, Caller, Host } from "../../../host/host.ts"
 import type { Space } from "../core/space.ts"
 import type { Identity } from "../files/identity.ts"
+import { Backlog, backlogBytes } from "./backlog.ts"
 import { ControlStream } from "./control-stream.ts"
 import { Outlet } from "./frame-writer.ts"
 import { channelService, readStreamHeader } from "./protocol.ts"
@@ -25,6 +26,7 @@ export interface ChannelServiceOptions {
   /** What each sender may have unsettled. */
   readonly window?: SendWindow
   readonly outlet?: Outlet
+  readonly backlog?: Backlog
 }
 
 /** Until a limit is reached that belongs to somebody: of the channel's waiting senders, of the space's memory. */
@@ -34,19 +36,19 @@ export const defaultSendWindow: SendWindow = { messages: 1024, bytes: 2 ** 20 }
 export function offerChannels(
   host: Host,
   space: Space,
-  options: Omit<ChannelServiceOptions, "clock" | "outlet">,
+  options: Omit<ChannelServiceOptions, "clock" | "outlet" | "backlog">,
 ): void {
   host.accept(channelService, channelHandler(space, { ...options, clock: host.clock }))
 }
 
 /** The same for whoever has streams without a host. */
 export function channelHandler(space: Space, options: ChannelServiceOptions): (call: Call) => void {
-  const { outlet = new Outlet() } = options
+  const { outlet = new Outlet(), backlog = new Backlog(backlogBytes) } = options
   return ({ stream, header, caller }) => {
     try {
       const asked = readStreamHeader(header)
       const view = new View(space, options.identify(caller))
-      stream.attach(sinkFor(stream, asked, view, options, outlet))
+      stream.attach(sinkFor(stream, asked, view, { ...options, outlet, backlog }))
     } catch (thrown) {
       const error = asRdvError(thrown)
       if (error.code === "internal") throw error
@@ -59,16 +61,16 @@ function sinkFor(
   stream: Stream,
   asked: ReturnType<typeof readStreamHeader>,
   view: View,
-  { clock, window = defaultSendWindow }: ChannelServiceOptions,
-  outlet: Outlet,
+  options: ChannelServiceOptions & { readonly outlet: Outlet; readonly backlog: Backlog },
 ): StreamSink {
+  const { clock, outlet, window = defaultSendWindow } = options
   switch (asked.do) {
     case "send":
-      return new SendStream(stream, view.open(asked.path, "send", asked.create), clock, window, outlet)
+      return new SendStream(stream, view.open(asked.path, "send", asked.create), clock, window, options)
     case "receive":
       return new ReceiveStream(stream, view.open(asked.path, "receive", asked.create), outlet)
     case "select":
-      return new SelectStream(stream, view, clock, outlet)
+      return new SelectStream(stream, view, clock, options)
     case "control":
       return new ControlStream(stream, view, clock)
     case "peek":

@@ -28,6 +28,11 @@ export class FrameReader {
     this.#maxBytes = maxBytes
   }
 
+  /** Memory that holds the beginning of a frame. */
+  get heldBytes(): number {
+    return this.#partial.length
+  }
+
   /** No further frame is told, not even of the present chunk. */
   stop(): void {
     this.#stopped = true

@@ -8,6 +8,7 @@ import { asRdvError, codeFromNumber, codeNumber, RdvError } from "../../../base/
 import type { Stream, StreamSink } from "../../../base/stream.ts"
 import { utf8Decode, utf8Encode } from "../../../base/text.ts"
 import type { SelectCase, Selection, SelectOutcome } from "../core/select.ts"
+import type { Backlog } from "./backlog.ts"
 import { FrameReader } from "./frame-reader.ts"
 import type { FrameSink } from "./frame-reader.ts"
 import { FrameWriter } from "./frame-writer.ts"
@@ -24,6 +25,9 @@ export class SelectStream implements StreamSink, FrameSink {
   readonly #clock: Clock
   readonly #frames: FrameReader = new FrameReader(this, maxBytes)
   readonly #out: FrameWriter
+  readonly #backlog: Backlog
+  /** Of the backlog: a frame that came in part, and the messages of cases before `go`. */
+  #backlogBytes = 0
   #cases: SelectCase[] = []
   #bytes = 0
   /** Why the cases cannot be tried. */
@@ -37,16 +41,23 @@ export class SelectStream implements StreamSink, FrameSink {
   #next = 0
   #isOver = false
 
-  constructor(stream: Stream, view: View, clock: Clock, outlet: Outlet) {
+  constructor(
+    stream: Stream,
+    view: View,
+    clock: Clock,
+    { outlet, backlog }: { readonly outlet: Outlet; readonly backlog: Backlog },
+  ) {
     this.#stream = stream
     this.#view = view
     this.#clock = clock
+    this.#backlog = backlog
     this.#out = new FrameWriter(outlet, stream)
   }
 
   data(chunk: Uint8Array): void {
     try {
       this.#frames.push(chunk)
+      this.#count()
     } catch (thrown) {
       if (!(thrown instanceof RdvError)) throw thrown
       this.#stream.reset(thrown.code, thrown.message)
@@ -72,7 +83,6 @@ export class SelectStream implements StreamSink, FrameSink {
 
   closed(): void {
     this.#leave()
-    this.#frames.stop()
     this.#out.stop()
   }
 
@@ -103,6 +113,15 @@ export class SelectStream implements StreamSink, FrameSink {
       default:
         throw new RdvError("protocol", `A frame of kind ${kind} on a stream that selects`)
     }
+  }
+
+  #count(): void {
+    const bytes = this.#frames.heldBytes + this.#bytes
+    if (bytes === this.#backlogBytes) return
+    this.#backlog.give(this.#backlogBytes)
+    this.#backlogBytes = 0
+    this.#backlog.take(bytes)
+    this.#backlogBytes = bytes
   }
 
   #addCase(bytes: Uint8Array, start: number, end: number): void {
@@ -189,9 +208,6 @@ export class SelectStream implements StreamSink, FrameSink {
         return
       case "failed":
         this.#none(outcome.index, outcome.error)
-        return
-      case "default":
-        this.#none(noCase, new RdvError("would_block"))
     }
   }
 
@@ -217,6 +233,9 @@ export class SelectStream implements StreamSink, FrameSink {
     this.#finish()
     for (const chosen of this.#open.values()) chosen.leave("has left")
     this.#open.clear()
+    this.#frames.stop()
+    this.#bytes = 0
+    this.#count()
   }
 }
 

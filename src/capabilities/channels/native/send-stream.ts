@@ -12,6 +12,7 @@ import { Line } from "../core/line.ts"
 import type { Member } from "../core/line.ts"
 import type { Sending } from "../core/parties.ts"
 import type { Writer } from "../core/writer.ts"
+import type { Backlog } from "./backlog.ts"
 import { FrameReader } from "./frame-reader.ts"
 import type { FrameSink } from "./frame-reader.ts"
 import { FrameWriter } from "./frame-writer.ts"
@@ -35,6 +36,8 @@ class Entry implements Sending, Member<Entry> {
   /** `waiting`: not in the channel yet. `offered`: no receiver and no room so far. */
   state: "waiting" | "offered" | "matched" = "waiting"
   timer: Timer | undefined
+  /** Its bytes are in the backlog. */
+  isBacklog = false
   readonly #stream: SendStream
 
   constructor(stream: SendStream, number: number, bytes: Uint8Array) {
@@ -58,6 +61,9 @@ export class SendStream implements StreamSink, FrameSink {
   readonly #writer: Writer
   readonly #clock: Clock
   readonly #window: SendWindow
+  readonly #backlog: Backlog
+  /** Of a frame that came in part. */
+  #partBytes = 0
   readonly #reader: FrameReader
   readonly #out: FrameWriter
   readonly #slab: Slab = new Slab()
@@ -76,12 +82,19 @@ export class SendStream implements StreamSink, FrameSink {
   #isEnding = false
   #isOver = false
 
-  constructor(stream: Stream, channel: Channel, clock: Clock, window: SendWindow, outlet: Outlet) {
+  constructor(
+    stream: Stream,
+    channel: Channel,
+    clock: Clock,
+    window: SendWindow,
+    { outlet, backlog }: { readonly outlet: Outlet; readonly backlog: Backlog },
+  ) {
     this.#stream = stream
     this.#channel = channel
     this.#writer = channel.writer()
     this.#clock = clock
     this.#window = window
+    this.#backlog = backlog
     // A limit that is lowered later is for the channel to tell, message by message.
     const { maxMessage } = channel.settings
     this.#reader = new FrameReader(this, maxMessage + frameExtraBytes)
@@ -92,6 +105,7 @@ export class SendStream implements StreamSink, FrameSink {
   data(chunk: Uint8Array): void {
     try {
       this.#reader.push(chunk)
+      this.#countPart()
     } catch (thrown) {
       if (!(thrown instanceof RdvError)) throw thrown
       this.#stream.reset(thrown.code, thrown.message)
@@ -115,8 +129,12 @@ export class SendStream implements StreamSink, FrameSink {
     if (this.#isOver) return
     this.#isOver = true
     this.#reader.stop()
+    this.#countPart()
     this.#out.stop()
-    for (let entry = this.#entries.first; entry !== undefined; entry = entry.next) entry.timer?.cancel()
+    for (let entry = this.#entries.first; entry !== undefined; entry = entry.next) {
+      entry.timer?.cancel()
+      this.#leaveBacklog(entry)
+    }
     this.#writer.leave()
   }
 
@@ -153,6 +171,7 @@ export class SendStream implements StreamSink, FrameSink {
     if (entry.state === "offered") this.#offered--
     entry.timer?.cancel()
     if (entry === this.#waiting) this.#waiting = entry.next
+    this.#leaveBacklog(entry)
     const isFirst = entry.previous === undefined
     this.#entries.remove(entry)
     this.#bytes -= entry.bytes.length
@@ -176,6 +195,7 @@ export class SendStream implements StreamSink, FrameSink {
     this.#entries.push(entry)
     this.#waiting ??= entry
     this.#offer()
+    if (entry.state === "waiting" && entry.line !== undefined) this.#enterBacklog(entry)
     if (ms === forever || entry.state === "matched" || entry.line === undefined) return
     if (ms === 0) this.#expire(entry, new RdvError("would_block", `Nobody receives from ${this.#channel.path} now`))
     else entry.timer = this.#clock.after(ms, () => this.#expire(entry, this.#late(ms)))
@@ -194,10 +214,35 @@ export class SendStream implements StreamSink, FrameSink {
       const entry: Entry = this.#waiting
       this.#waiting = entry.next
       entry.state = "offered"
+      this.#leaveBacklog(entry)
       this.#offered++
       this.#writer.send(entry)
     }
     this.#isOffering = false
+  }
+
+  #enterBacklog(entry: Entry): void {
+    try {
+      this.#backlog.take(entry.bytes.length)
+      entry.isBacklog = true
+    } catch (error) {
+      this.settle(entry, error as RdvError)
+    }
+  }
+
+  #leaveBacklog(entry: Entry): void {
+    if (!entry.isBacklog) return
+    entry.isBacklog = false
+    this.#backlog.give(entry.bytes.length)
+  }
+
+  #countPart(): void {
+    const { heldBytes } = this.#reader
+    if (heldBytes === this.#partBytes) return
+    this.#backlog.give(this.#partBytes)
+    this.#partBytes = 0
+    this.#backlog.take(heldBytes)
+    this.#partBytes = heldBytes
   }
 
   #withdraw(number: number): void {
