@@ -1,4 +1,7 @@
 import assert from "node:assert/strict"
+import { once } from "node:events"
+import { createServer } from "node:net"
+import type { AddressInfo } from "node:net"
 import { test } from "node:test"
 import { channel, channels, localChannels, select } from "./channels.ts"
 import type { Message } from "./channels.ts"
@@ -322,4 +325,16 @@ test("wrong addresses, paths and absent servers are one clear line", async () =>
   await assert.rejects(channel("http://host/jobs"), { code: "usage" })
   await assert.rejects(channels({ relay: "127.0.0.1:1", connectMs: 300 }), { code: "unreachable" })
   await assert.rejects(channels({ relay: "127.0.0.1:1", tokenFile: "/none" }), { code: "usage" })
+})
+
+test("a server that is missing is noticed sooner than one that is slow", async () => {
+  await assert.rejects(channels({ relay: "127.0.0.1:1", refusedMs: 50 }), { code: "unreachable" })
+  const silent = createServer((socket) => socket.on("error", () => socket.destroy()))
+  silent.listen(0, "127.0.0.1")
+  await once(silent, "listening")
+  const { port } = silent.address() as AddressInfo
+  const began = performance.now()
+  await assert.rejects(channels({ relay: `127.0.0.1:${port}`, refusedMs: 20, connectMs: 300 }), { code: "timeout" })
+  assert.ok(performance.now() - began >= 290)
+  silent.close()
 })

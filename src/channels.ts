@@ -71,6 +71,8 @@ export interface ConnectOptions {
   readonly proxy?: URL
   /** How long the first session may take, ms; the server may start later than its clients. Default 10 000. */
   readonly connectMs?: number
+  /** Gives up after this when dials fail, ms: nobody listens there, or lets us in. Default: `connectMs`. */
+  readonly refusedMs?: number
   /** Default: none. */
   readonly log?: Log
   /** Of the session. */
@@ -82,12 +84,13 @@ export interface ConnectOptions {
  * is started again gets a new one: calls wait meanwhile. Rejects with `usage`, `timeout`, `unreachable`, `unauthorized`.
  */
 export async function channels(options: ConnectOptions): Promise<Channels> {
-  const { relay, connectMs = 10_000, log = silentLog } = options
+  const { relay, connectMs = 10_000, refusedMs = connectMs, log = silentLog } = options
   const token = options.token ?? (options.tokenFile === undefined ? undefined : readToken(options.tokenFile))
   /** Those who wait for a session. */
   let waiting: (() => void)[] = []
   let failure: RdvError | undefined
   let lastError: RdvError | undefined
+  let isLate = false
   const wake = () => {
     const all = waiting
     waiting = []
@@ -106,8 +109,10 @@ export async function channels(options: ConnectOptions): Promise<Channels> {
     ...(options.limits !== undefined && { limits: options.limits }),
     onEvent(event) {
       if (event.kind === "up") wake()
-      else if (event.kind === "retry") lastError = event.error
-      else if (event.kind === "failed") {
+      else if (event.kind === "retry") {
+        lastError = event.error
+        if (isLate) giveUp()
+      } else if (event.kind === "failed") {
         failure = event.error
         wake()
       }
@@ -135,11 +140,16 @@ export async function channels(options: ConnectOptions): Promise<Channels> {
       await new Promise<void>((resolve) => waiting.push(resolve))
     }
   }
-  const timer = setTimeout(() => {
+  const giveUp = () => {
     failure = new RdvError("timeout", `No session with ${relay} within ${connectMs} ms`, { cause: lastError })
     if (lastError !== undefined) failure = new RdvError("unreachable", lastError.message, { cause: lastError })
     wake()
-  }, connectMs)
+  }
+  const late = setTimeout(() => {
+    isLate = true
+    if (lastError !== undefined) giveUp()
+  }, refusedMs)
+  const timer = setTimeout(giveUp, connectMs)
   try {
     await new Promise<void>((resolve) => waiting.push(resolve))
     if (failure !== undefined) throw failure
@@ -147,6 +157,8 @@ export async function channels(options: ConnectOptions): Promise<Channels> {
     await stop(0)
     throw error
   } finally {
+    isLate = false
+    clearTimeout(late)
     clearTimeout(timer)
   }
   return new Channels({ clock: systemClock, outlet: new Outlet(), open }, () => stop(1_000))

@@ -27,12 +27,16 @@ export const serverFlags: Flags = {
   ...credentials,
 }
 
+/** For a handshake that has begun. */
+const slowMs = 10_000
+
 /** Works with a session that ends afterwards. Rejects with `unreachable` when nobody is there, and with what `work` throws. */
 export async function withChannels(call: CommandCall, work: (server: Channels) => Promise<number>): Promise<number> {
   const { flags } = call
   const address = parseAddress(relayAddress(flags.text("server") as string), "tcp")
   const token = tokenOf(call)
   const { ca, pinSha256, proxy } = dialOf(call)
+  const waitMs = flags.durationMs("wait", 1) as number
   let server: Channels
   try {
     server = await channels({
@@ -42,7 +46,9 @@ export async function withChannels(call: CommandCall, work: (server: Channels) =
       ...(ca !== undefined && { ca: ca as string }),
       ...(pinSha256 !== undefined && { pinSha256 }),
       ...(proxy !== undefined && { proxy }),
-      connectMs: flags.durationMs("wait", 1) as number,
+      // Who listens and is slow, because the machine is busy or the way long, is there.
+      connectMs: Math.max(waitMs, slowMs),
+      refusedMs: waitMs,
     })
   } catch (error) {
     if (!(error instanceof RdvError) || error.code !== "unreachable" || flags.has("server")) throw error
