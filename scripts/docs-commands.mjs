@@ -9,7 +9,8 @@
  *     ```sh fails            must end with another code than 0
  *     ```sh no-run: WHY      cannot run here; its syntax and its flags are checked all the same (scripts/docs.mjs)
  *
- * The ports below stand for free ones, and a relay or tunnel that names no port gets the one that 8080 stands for.
+ * The ports below stand for free ones. A relay or tunnel that names no port gets the one that 8080 stands for, a channel
+ * server and its clients the one of 5640.
  */
 
 import { spawn, spawnSync } from "node:child_process"
@@ -30,9 +31,11 @@ import { basename, delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { failPlainly, root, setUp } from "./setup.mjs"
 
-const documentedPorts = [2222, 3000, 5432, 8080, 8081, 8082, 8443, 9000, 9001, 9002, 9003, 9090]
+const documentedPorts = [2222, 3000, 5432, 5640, 5641, 8080, 8081, 8082, 8443, 9000, 9001, 9002, 9003, 9090]
 /** Programs that a reader has or can install; a document that needs a missing one is skipped, and says so. */
-const programs = ["bash", "curl", "python3", "sha256sum", "nginx", "openssl"]
+const programs = ["bash", "cc", "curl", "perl", "python3", "sha256sum", "nginx", "openssl"]
+/** Who sends or receives waits for the other side, and nobody has to wait until it does. */
+const waitsByItself = /\brdv chan (?!serve|proxy)/
 /** For one block, ms. */
 const patienceMs = 20_000
 
@@ -100,7 +103,7 @@ async function openSession() {
   }
   const ports = await freePorts(documentedPorts.length)
   const portOf = new Map(documentedPorts.map((port, at) => [String(port), String(ports[at])]))
-  writeFileSync(join(checkout, "bin", "rdv"), wrapper(portOf.get("8080")), { mode: 0o755 })
+  writeFileSync(join(checkout, "bin", "rdv"), wrapper(portOf.get("8080"), portOf.get("5640")), { mode: 0o755 })
   const state = join(folder, "state.sh")
   writeFileSync(state, `cd ${quoted(checkout)}\n`)
   const env = environment(home, join(checkout, "bin"))
@@ -128,6 +131,7 @@ async function openSession() {
       running.push({ launched, code })
       const speaks = /\b(rdv|npm start)\b/.test(code)
       const ready = async () => {
+        if (waitsByItself.test(code)) return true
         if (speaks) return /^\W*(public |private |listens |look +rdv top|\S+ waits )/m.test(launched.output())
         for (const port of closed) if (await isOpen(port)) return true
         return false
@@ -195,8 +199,9 @@ function environment(home, bin) {
   return { ...own, HOME: home, PATH: path, XDG_CACHE_HOME: cache, NO_COLOR: "1", TERM: "dumb" }
 }
 
-function wrapper(port) {
+function wrapper(port, channelPort) {
   return `#!/bin/sh
+export RDV_CHANNELS="\${RDV_CHANNELS:-127.0.0.1:${channelPort}}" RDV_CHAN_LISTEN="\${RDV_CHAN_LISTEN:-127.0.0.1:${channelPort}}"
 case " \${1-} $* \${RDV_RELAY:+--relay} \${RDV_LISTEN:+--listen} " in
   *" --relay "* | *" --listen "* | *" --help "*) ;;
   " http http "* | " relay relay "*) set -- "$@" --listen 127.0.0.1:${port} ;;

@@ -138,7 +138,10 @@ function helpOf(node, words) {
 function rdvProblem(words, flagsOf) {
   const [first, second] = words
   if (first === undefined || first.startsWith("-")) return undefined
-  const name = first === "token" && second !== undefined && !second.startsWith("-") ? `token ${second}` : first
+  const isPair =
+    /^(token|chan|name)$/.test(first) ||
+    /^(balance (check|convert|reload|target)|load (compare|serve))$/.test(words.slice(0, 2).join(" "))
+  const name = isPair && second !== undefined && !second.startsWith("-") ? `${first} ${second}` : first
   const known = flagsOf(name)
   if (known === undefined) return `there is no command "rdv ${name}"`
   const unknown = words.find((word) => /^--[a-z]/.test(word) && !known.has(word.split("=")[0]))
