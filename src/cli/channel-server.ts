@@ -70,6 +70,8 @@ export async function startChannelServer(options: ChannelServerOptions): Promise
     await Promise.all(doors.map((door) => door.close()))
     throw error
   }
+  const ports = placesOf(doors.map(({ address }) => address))
+  running.relay.report("channelPorts", () => ports)
   return {
     channels,
     addresses: doors.map(({ address }) => address),

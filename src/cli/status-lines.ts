@@ -4,6 +4,7 @@ import { counted } from "../base/counted.ts"
 import type { Json, JsonObject } from "../base/json.ts"
 import type { FoundProcess } from "../observe/status-socket.ts"
 import { balanceLines } from "./balance-lines.ts"
+import { channelLines } from "./channel-lines.ts"
 import { branch, list, number, text } from "./json-fields.ts"
 import type { Output } from "./output.ts"
 import { printable, table, wrapped } from "./output.ts"
@@ -45,6 +46,10 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
   const routes = list(relay, "routes")
   const addresses = relay["addresses"]
   const places = Array.isArray(addresses) ? (addresses as Json[]).filter((each) => typeof each === "string") : []
+  // A channel server has no visitors and no names, only sessions.
+  if (places.length === 0 && branch(relay, "channels") !== undefined) {
+    return [...channelLines(relay), ...sessionTable(sessions), ...tokenTable(list(relay, "tokens"))]
+  }
   return [
     ...(withSessions
       ? [`  listens   ${printable(places.join("  "))}`, `  names     below ${text(relay, "domain")}; ${access}`]
@@ -53,6 +58,7 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
       `${number(visitors, "refused")} refused; ${counted(number(visitors, "tcpConnections"), "TCP connection")}`,
     ...(withSessions
       ? [
+          ...channelLines(relay),
           ...sessionTable(sessions),
           ...routeTable(routes),
           ...delayedTable(list(relay, "delayed")),

@@ -188,3 +188,12 @@ test("what is there, as a table and as JSON", async () => {
   assert.equal(peek.stdout, "one")
   assert.match(top.stdout, /\/shelf\/books +1\/3/)
 })
+
+test("rdv status shows the channels of a server", async () => {
+  await client.create("/shown", { size: 2 })
+  await using shown = client.channel("/shown")
+  await shown.send("one")
+  const { stdout } = await runCommand(["status"], { data: server.data })
+  assert.match(stdout, new RegExp(`channels  tcp://127.0.0.1:${server.port}`))
+  assert.match(stdout, /[0-9]+ channels?, [0-9]+ 9P conversations?, /)
+})
