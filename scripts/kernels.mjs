@@ -124,8 +124,10 @@ function privateApt(work, suites) {
 
 /** The mirror of Debian's archive that this machine's sources name. */
 function debianMirror() {
-  const targets = run("apt-get", ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]).split("\n")
-  const found = targets.find((uri) => /\/debian\/?$/.test(uri))
+  // What an update would fetch: known from the sources alone, also where there never was an update.
+  const uris = run("apt-get", ["--print-uris", "update"]).split("\n")
+  const [, found] =
+    uris.map((line) => /^'(\S+\/debian)\/dists\/[a-z]+\/main\/binary-amd64\//.exec(line)).find(Boolean) ?? []
   if (found === undefined) throw new KernelError("apt's sources name no mirror of Debian's archive")
   return found
 }
