@@ -6,10 +6,11 @@ import { encode } from "../../../ninep/codec.ts"
 import { Frames } from "../../../ninep/frames.ts"
 import type { FrameSink } from "../../../ninep/frames.ts"
 import type { Dialect } from "../../../ninep/message.ts"
+import { Outbox } from "../../../ninep/outbox.ts"
 import { NinepProtocolError } from "../../../ninep/protocol-error.ts"
 import { Caller } from "./caller.ts"
 import type { ProxyLimits } from "./limits.ts"
-import { Outbox } from "./outbox.ts"
+import { put } from "./put.ts"
 import { tagAt } from "./request.ts"
 import { Silence } from "./silence.ts"
 import type { UpstreamLink } from "./upstream.ts"
@@ -50,11 +51,11 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     const { link, limits, clock, mayGoSilent, owes, onSilence, name } = options
     this.#options = options
-    this.out = new Outbox(link, limits.answerBytes)
+    this.out = new Outbox(link)
     const frames = new Frames(limits.msize, (bytes, start, end) => this.#take(bytes, start, end))
     link.onData = (bytes) => this.#hear(frames, bytes)
     link.onDrain = () => {
-      this.out.drained()
+      this.out.drain()
       if (!this.#isOver) options.onDrain()
     }
     link.onClose = (error) => this.#lose(asRdvError(error ?? new RdvError("link_lost", `${name} closed`), "link_lost"))
@@ -77,7 +78,7 @@ export class Connection {
   /** Until `passOn`, answers are those to calls of the proxy's own. */
   takeOver(dialect: Dialect): Caller {
     this.#caller = new Caller(dialect, (bytes) => {
-      this.out.add(bytes)
+      put(this.out, bytes)
       this.out.flush()
     })
     return this.#caller
@@ -90,7 +91,7 @@ export class Connection {
   /** Asks a silent server to flush what there never was. */
   ask(tag: number, oldtag: number): void {
     this.askedTag = tag
-    this.out.add(encode({ type: "Tflush", tag, oldtag }, "9P2000"))
+    put(this.out, encode({ type: "Tflush", tag, oldtag }, "9P2000"))
     this.out.flush()
   }
 

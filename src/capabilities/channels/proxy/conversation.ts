@@ -19,14 +19,15 @@ import { decode, encode } from "../../../ninep/codec.ts"
 import { Frames } from "../../../ninep/frames.ts"
 import { messageType, NOTAG } from "../../../ninep/message.ts"
 import type { Dialect } from "../../../ninep/message.ts"
+import { Outbox } from "../../../ninep/outbox.ts"
 import { NinepProtocolError } from "../../../ninep/protocol-error.ts"
 import { errorAnswer, failureOf } from "./answers.ts"
 import type { Failure } from "./answers.ts"
 import { Connection } from "./connection.ts"
 import { FidTable } from "./fid-table.ts"
 import type { ProxyLimits } from "./limits.ts"
-import { Outbox } from "./outbox.ts"
 import { Outstanding } from "./outstanding.ts"
+import { put } from "./put.ts"
 import { finalCodes, Redial } from "./redial.ts"
 import { isDelicate, moveOf, repeat } from "./repeat.ts"
 import { Pending, readTypes, tagAt, typeAt } from "./request.ts"
@@ -81,7 +82,7 @@ export class Conversation {
     this.#options = options
     this.#client = client
     this.#table = new FidTable(limits.journalBytes)
-    this.#clientOut = new Outbox(client, limits.answerBytes)
+    this.#clientOut = new Outbox(client)
     this.#clientFrames = new Frames(limits.msize, (bytes, start, end) => this.#fromClient(bytes, start, end))
     this.#lostAt = clock.now()
     this.#redial = new Redial({
@@ -201,7 +202,7 @@ export class Conversation {
     fid.resumption = undefined
     if (pending.offset !== fid.end && !isSpent) return false
     if (resumption === "broken" && pending.offset === fid.end) this.#refuse(tag, failureOf("EIO"))
-    else this.#clientOut.add(encode({ type: "Rread", tag, data: new Uint8Array(0) }, this.#dialect))
+    else put(this.#clientOut, encode({ type: "Rread", tag, data: new Uint8Array(0) }, this.#dialect))
     return true
   }
 
@@ -232,12 +233,13 @@ export class Conversation {
   #pump(): void {
     const out = this.#connection?.out
     if (this.#phase !== "live" || out === undefined) return
-    while (!out.isFull) {
+    const { limits } = this.#options
+    while (out.queuedBytes < limits.answerBytes) {
       const pending = this.#requests.next()
       if (pending === undefined) break
       pending.isSent = true
       const skew = pending.type === t.Tread ? this.#table.get(pending.fid)?.skew : undefined
-      out.add(skew ? withOffset(pending.bytes, Number(pending.offset) - skew) : pending.bytes)
+      put(out, skew ? withOffset(pending.bytes, Number(pending.offset) - skew) : pending.bytes)
     }
     out.flush()
   }
@@ -321,7 +323,7 @@ export class Conversation {
     else if (pending.target !== undefined) this.#remove(pending.target)
     else this.#table.apply(pending, bytes, start, end)
     this.#remove(pending)
-    this.#clientOut.add(bytes, start, end)
+    put(this.#clientOut, bytes, start, end)
   }
 
   #hearVersion(bytes: Uint8Array): void {
@@ -388,7 +390,7 @@ export class Conversation {
   #settle(pending: Pending, bytes: Uint8Array): void {
     if (pending.isOver) return
     this.#table.apply(pending, bytes, 0, bytes.length)
-    this.#clientOut.add(bytes)
+    put(this.#clientOut, bytes)
     this.#remove(pending)
     this.#clientOut.flush()
   }
@@ -400,15 +402,15 @@ export class Conversation {
   }
 
   #acknowledge(tag: number, type: number): void {
-    this.#clientOut.add(Uint8Array.of(7, 0, 0, 0, type, tag & 0xff, tag >>> 8))
+    put(this.#clientOut, Uint8Array.of(7, 0, 0, 0, type, tag & 0xff, tag >>> 8))
   }
 
   #refuse(tag: number, failure: Failure): void {
-    this.#clientOut.add(errorAnswer(failure, this.#dialect, tag))
+    put(this.#clientOut, errorAnswer(failure, this.#dialect, tag))
   }
 
   #clientDrained(): void {
-    this.#clientOut.drained()
+    this.#clientOut.drain()
     this.#weigh()
   }
 
@@ -424,7 +426,7 @@ export class Conversation {
       if (isMuch) this.#client.pause()
       else this.#client.resume()
     }
-    this.#connection?.setPaused(this.#clientOut.isFull)
+    this.#connection?.setPaused(this.#clientOut.queuedBytes >= limits.answerBytes)
   }
 
   #tellRestored(): void {
