@@ -116,6 +116,9 @@ function privateApt(work, suites) {
     "Dir::State::lists": join(work, "lists"),
     "Dir::Cache": join(work, "cache"),
     "Acquire::Languages": "none",
+    "Acquire::http::Timeout": "20",
+    // Without it an update that got nothing ends well.
+    "APT::Update::Error-Mode": "any",
     // Root's cache folder is closed to the user that apt would download as.
     ...(process.getuid() === 0 ? { "APT::Sandbox::User": "root" } : {}),
   }
