@@ -23,9 +23,13 @@ class LinkBytes implements ByteLink, LinkSink {
 
   write(bytes: Uint8Array): boolean {
     // A link keeps the reference for as long as the kernel does not take the bytes, and does not tell when that is below its mark.
-    const copy = Buffer.allocUnsafe(bytes.length)
-    copy.set(bytes)
-    return this.#link.send([copy])
+    const { length } = bytes
+    const memory = spare.length >= length ? spare : Buffer.allocUnsafeSlow(Math.max(length, spareBytes))
+    memory.set(bytes)
+    const hasRoom = this.#link.send([memory.subarray(0, length)])
+    // Mostly the kernel has taken them at once: what is written next may stand in the same place.
+    spare = this.#link.queuedBytes === 0 && memory.length === spareBytes ? memory : none
+    return hasRoom
   }
 
   pause(): void {
@@ -53,3 +57,9 @@ class LinkBytes implements ByteLink, LinkSink {
     this.onClose?.(error)
   }
 }
+
+const none: Uint8Array = new Uint8Array(0)
+const spareBytes = 65_536
+
+// Process-wide on purpose: it is written and given away within one call, so all links share it.
+let spare: Uint8Array = none
