@@ -14,7 +14,7 @@ import { fetchClients } from "./clients.ts"
 import { measure } from "./measure.ts"
 import type { Taken } from "./measure.ts"
 import { Rounds } from "./rounds.ts"
-import { showRounds } from "./show.ts"
+import { showRounds, showTargets } from "./show.ts"
 import { showStuck } from "./stuck.ts"
 import { systems } from "./systems.ts"
 import type { Running, System } from "./systems.ts"
@@ -42,6 +42,7 @@ export async function benchChannels(options: Options, children: Children): Promi
     }
   }
   showRounds(rounds, chosen, wanted)
+  showTargets(rounds)
   if (wanted("stuck")) await showStuck(children, chosen, clients, options)
   if (wanted("waiting")) await showWaiting(children, chosen, clients, options)
   say(`\n${machineLine()}\n`)

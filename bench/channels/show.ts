@@ -1,6 +1,6 @@
 /** The tables of the rounds. */
 
-import { printTable, shown } from "../table.ts"
+import { printTable, shown, verdict } from "../table.ts"
 import type { Rounds } from "./rounds.ts"
 import { floor } from "./systems.ts"
 import type { System } from "./systems.ts"
@@ -73,4 +73,41 @@ export function showRounds(rounds: Rounds, systems: readonly System[], wanted: (
     }
     printTable(title, heads, rows)
   }
+}
+
+interface Target {
+  readonly text: string
+  readonly figure: string
+  readonly target: number
+  readonly good: "high" | "low"
+}
+
+const targets: readonly Target[] = [
+  ...(["single", "core"] as const).flatMap((part): Target[] => {
+    const where = part === "core" ? ", on one core" : ""
+    return [
+      { text: `one at a time${where}, 128 B: messages/s`, figure: `${part} 128 B rate`, target: 50_000, good: "high" },
+      { text: `one at a time${where}, 128 B: p50 µs`, figure: `${part} 128 B p50`, target: 20, good: "low" },
+    ]
+  }),
+  { text: "128 in flight, 128 B: messages/s", figure: "window 128 B rate", target: 200_000, good: "high" },
+  { text: "128 in flight, 4 KiB: messages/s", figure: "window 4 KiB rate", target: 100_000, good: "high" },
+]
+
+/** The floor stands beside them: what it does not reach on this machine nobody in the middle can. */
+export function showTargets(rounds: Rounds): void {
+  const ours = ["rdv", "rdv unix", "rdv 9p"]
+  const rows: string[][] = []
+  for (const { text, figure, target, good } of targets) {
+    if (ours.every((name) => rounds.median(name, figure) === undefined)) continue
+    const sign = good === "high" ? "≥" : "≤"
+    const cells = ours.map((name) => {
+      const value = rounds.median(name, figure)
+      return `${shown(value)} ${verdict(value, target, good)}`
+    })
+    const floors = [floor, `${floor} unix`, "direct"].map((name) => shown(rounds.median(name, figure)))
+    rows.push([text, `${sign} ${shown(target)}`, ...cells, ...floors])
+  }
+  if (rows.length === 0) return
+  printTable("Against our targets", ["", "target", ...ours, floor, `${floor} unix`, "direct"], rows)
 }
