@@ -1,7 +1,8 @@
 /**
- * Random programs of senders, receivers, selects, proofs, departures and resizes, against the laws of channels: nothing is
- * lost, doubled, or delivered after its sender was told that it failed; first deliveries come in the order of sending; the
- * buffer keeps its bound; nobody waits who could be served.
+ * Random programs of senders, receivers, selects, proofs, leases, departures and resizes, against the laws of channels:
+ * nothing is lost, doubled, or delivered after its sender was told that it failed; first deliveries come in the order of
+ * sending; the buffer keeps its bound; nobody waits who could be served. A channel that is closed gives out what is left; of
+ * one that is removed everybody hears, and nothing stays behind.
  */
 
 import assert from "node:assert/strict"
@@ -22,7 +23,8 @@ interface Letter {
   readonly number: number
   readonly bytes: Uint8Array
   readonly channel: Channel
-  told: "waiting" | "ok" | "failed" | "withdrawn" | "gone"
+  /** `entrusted`: its sender left it to the channel. */
+  told: "waiting" | "ok" | "failed" | "withdrawn" | "gone" | "entrusted"
   holders: number
   proofs: number
   settled(error: RdvError | undefined): void
@@ -32,10 +34,11 @@ type Step =
   | { readonly do: "send" | "receive" | "withdraw-send" | "withdraw-receive"; readonly who: number }
   | { readonly do: "prove" | "give-back"; readonly who: number }
   | { readonly do: "reader-leaves" | "writer-leaves"; readonly who: number }
-  | { readonly do: "resize"; readonly who: number }
+  | { readonly do: "resize" | "entrust" | "lease"; readonly who: number }
   | { readonly do: "select" | "cancel"; readonly who: number }
 
 class World {
+  readonly clock: FakeClock = new FakeClock(0)
   readonly space: Space
   readonly channels: Channel[]
   readonly letters: Letter[] = []
@@ -50,9 +53,11 @@ class World {
   readonly ofSelection: Map<Selection, Letter> = new Map()
   /** No channel ever had a buffer: then each sender that was told ok has its proof. */
   isUnbuffered = false
+  /** Its channels are closed or removed. */
+  isOver = false
 
   constructor(settings: Partial<ChannelSettings>, seed: number) {
-    this.space = new Space({ clock: new FakeClock(0), random: new SeededRandom(seed) })
+    this.space = new Space({ clock: this.clock, random: new SeededRandom(seed) })
     this.channels = ["/a", "/b"].map((path) => this.space.create(path, {}, settings))
     for (const channel of this.channels) {
       this.writers.push(channel.writer(), channel.writer())
@@ -119,6 +124,19 @@ class World {
         this.writers = this.writers.map((each) => (each === writer ? writer.channel.writer() : each))
         return
       }
+      case "entrust": {
+        const { letter } = this.hands[who % Math.max(1, this.hands.length)] ?? {}
+        const owner = letter && this.ownerOf.get(letter)
+        if (letter?.told !== "waiting" || owner === undefined) return
+        owner.entrust(letter)
+        letter.told = "entrusted"
+        return
+      }
+      case "lease":
+        if (channel.settings.deliver !== "done") return
+        for (const { letter } of this.hands.splice(0)) letter.holders--
+        this.clock.advance(channel.settings.leaseMs)
+        return
       case "resize":
         channel.configure({ size: who % 4 })
         return
@@ -134,7 +152,10 @@ class World {
               letter.told = "withdrawn"
               this.take(outcome.delivery, undefined, channel)
             } else if (outcome.kind === "sent") letter.settled(undefined)
-            else assert.fail(outcome.kind)
+            else {
+              assert.ok(this.isOver, outcome.error.message)
+              letter.settled(outcome.error)
+            }
           },
         )
         this.selections.push(selection)
@@ -182,7 +203,13 @@ class World {
         if (at >= 0) this.waiting.splice(at, 1)
         this.take(delivery, reader, reader.channel)
       },
-      failed: (error) => assert.fail(error.message),
+      failed: (error) => {
+        assert.ok(this.isOver, error.message)
+        this.waiting.splice(
+          this.waiting.findIndex((each) => each.receiving === receiving),
+          1,
+        )
+      },
     }
     this.waiting.push({ receiving, reader })
     reader.receive(receiving)
@@ -194,7 +221,7 @@ class World {
     assert.equal(letter.channel, channel, "delivered by another channel")
     assert.equal(letter.holders, 0, "in two hands")
     assert.equal(letter.proofs, 0, "delivered again after its proof")
-    assert.ok(letter.told === "waiting" || letter.told === "ok", `delivered after it was ${letter.told}`)
+    assert.ok(["waiting", "ok", "entrusted"].includes(letter.told), `delivered after it was ${letter.told}`)
     if (delivery.attempt === 1) {
       assert.ok(delivery.id > (this.firsts.get(channel) ?? 0), "first deliveries out of order")
       this.firsts.set(channel, delivery.id)
@@ -244,10 +271,40 @@ class World {
     }
     for (const letter of this.letters) {
       assert.notEqual(letter.told, "waiting", `letter ${letter.number} is still waited for`)
-      if (letter.told === "ok") assert.equal(letter.proofs, 1, `letter ${letter.number} was told ok and never came`)
+      if (letter.told === "ok" || letter.told === "entrusted")
+        assert.equal(letter.proofs, 1, `letter ${letter.number} was told ok and never came`)
       if (letter.told === "withdrawn" || letter.told === "failed") assert.equal(letter.proofs, 0)
     }
     assert.equal(this.space.messageBytes, 0, "bytes that belong to nobody")
+    assert.equal(this.clock.pending, 0, "timers that belong to nobody")
+  }
+
+  close(): void {
+    this.isOver = true
+    for (const channel of this.channels) channel.close()
+    for (const letter of this.letters) {
+      const isThere = letter.told === "waiting" && this.hands.every((hand) => hand.letter !== letter)
+      assert.ok(!isThere || letter.channel.stats().buffered > 0, "neither refused nor given out")
+    }
+    this.drain()
+    for (const { reader } of this.waiting) assert.fail(`waits at the end of ${reader.channel.path}`)
+  }
+
+  /** `endings`: what becomes of each message that is under way. */
+  remove(endings: readonly number[]): void {
+    this.isOver = true
+    for (const channel of this.channels) this.space.remove(channel.path)
+    assert.equal(this.waiting.length, 0)
+    let at = 0
+    for (let hand = this.hands.pop(); hand !== undefined; hand = this.hands.pop()) {
+      const ending = endings[at++ % endings.length]
+      if (ending === 0) hand.delivery.done()
+      else if (ending === 1 || hand.reader === undefined) hand.delivery.giveBack("was told to")
+      else hand.reader.leave()
+    }
+    for (const letter of this.letters) assert.notEqual(letter.told, "waiting", `letter ${letter.number} is waited for`)
+    assert.equal(this.space.messageBytes, 0, "bytes that belong to nobody")
+    assert.equal(this.clock.pending, 0, "timers that belong to nobody")
   }
 }
 
@@ -268,21 +325,30 @@ const doings = [
   "resize",
   "select",
   "cancel",
+  "entrust",
+  "lease",
 ] as const
 
 const steps = fc.array(fc.record({ do: fc.constantFrom(...doings), who: fc.nat(1000) }), { maxLength: 60 })
 
+const ending = fc.record({
+  how: fc.constantFrom("drain", "close", "remove"),
+  endings: fc.array(fc.nat(2), { minLength: 1, maxLength: 8 }),
+})
+
 for (const deliver of ["seen", "done"] as const satisfies readonly Grade[]) {
   test(`random programs keep the laws, grade ${deliver}`, () => {
     fc.assert(
-      fc.property(steps, fc.nat(3), fc.nat(), (program, size, seed) => {
+      fc.property(steps, fc.nat(3), fc.nat(), ending, (program, size, seed, { how, endings }) => {
         const world = new World({ size, deliver }, seed)
         world.isUnbuffered = size === 0 && !program.some((each) => each.do === "resize")
         for (const step of program) {
           world.step(step as Step)
           world.check()
         }
-        world.drain()
+        if (how === "drain") world.drain()
+        else if (how === "close") world.close()
+        else world.remove(endings)
       }),
       { numRuns: 3_000 },
     )

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { RdvError } from "../../../base/error.ts"
+import type { RdvError } from "../../../base/error.ts"
 import { SeededRandom } from "../../../base/random.ts"
 import { FakeClock } from "../../../../test/kit/fake-clock.ts"
 import type { Channel } from "./channel.ts"
@@ -18,7 +18,8 @@ function channelWith(settings: Partial<ChannelSettings> = {}): { space: Space; c
 
 class Sent implements Sending {
   readonly bytes: Uint8Array
-  outcome: "waiting" | "ok" | string = "waiting"
+  /** `waiting`, `ok`, or the code of the error. */
+  outcome: string = "waiting"
 
   constructor(text: string) {
     this.bytes = new TextEncoder().encode(text)
@@ -259,4 +260,154 @@ test("an abandoned select takes nothing", () => {
   assert.ok(selection.cancel())
   const sent = send(channel.writer(), "a")
   assert.equal(sent.outcome, "waiting")
+})
+
+test("removed with a message under way that comes back: its sender hears of the removal", () => {
+  const { channel, space } = channelWith()
+  const sent = send(channel.writer(), "a")
+  const reader = channel.reader()
+  want(reader)
+  space.remove("/c")
+  assert.equal(sent.outcome, "waiting")
+  reader.leave()
+  assert.equal(sent.outcome, "removed")
+  assert.equal(space.messageBytes, 0)
+})
+
+test("what was buried stays when its grave is closed, or when who looked at it has gone", () => {
+  const { channel, space } = channelWith({ attempts: 1, deadLetter: "/dead" })
+  const dead = space.create("/dead", {}, { attempts: 1, onDisconnect: "fail" })
+  const sent = send(channel.writer(), "a")
+  want(channel.reader()).delivery?.giveBack("cannot be read")
+  assert.equal(sent.outcome, "ok")
+  const looker = dead.reader()
+  assert.equal(want(looker).text, "a")
+  looker.leave()
+  dead.close()
+  const last = want(dead.reader())
+  assert.equal(last.text, "a")
+  last.delivery?.seen()
+  assert.equal(want(dead.reader()).failure, "closed")
+})
+
+test("a grave that takes nothing: the sender hears that its message failed", () => {
+  for (const spoil of ["full", "closed", "removed", "itself"]) {
+    const deadLetter = spoil === "itself" ? "/c" : "/dead"
+    const { channel, space } = channelWith({ attempts: 1, deadLetter })
+    const dead = space.create("/dead", {}, { maxWaiting: 1 })
+    if (spoil === "full") send(dead.writer(), "x")
+    if (spoil === "closed") dead.close()
+    if (spoil === "removed") space.remove("/dead")
+    const sent = send(channel.writer(), "a")
+    want(channel.reader()).delivery?.giveBack("cannot be read")
+    assert.equal(sent.outcome, "connection_reset", spoil)
+  }
+})
+
+test("a receiver that ends its sender, and a sender that ends its receiver, lose nothing", () => {
+  const { channel, space } = channelWith()
+  const writer = channel.writer()
+  const reader = channel.reader()
+  let delivery: Delivery | undefined
+  reader.receive({
+    take: (each) => {
+      delivery = each
+      writer.leave()
+    },
+    failed: () => assert.fail("failed"),
+  })
+  writer.send({ bytes: new Uint8Array(1), settled: () => assert.fail("told although it left") })
+  delivery?.giveBack("was not taken")
+  assert.equal(channel.stats().buffered + channel.stats().waitingSenders, 0, "its sender has gone")
+  assert.equal(space.messageBytes, 0)
+  const other = channel.reader()
+  other.receive({ take: () => assert.fail("taken by who has left"), failed: () => assert.fail("failed") })
+  const sent = new Sent("b")
+  channel.writer().send({ bytes: sent.bytes, matched: () => other.leave(), settled: (error) => sent.settled(error) })
+  want(channel.reader()).delivery?.seen()
+  assert.equal(sent.outcome, "ok")
+  assert.equal(send(writer, "c").outcome, "closed", "from who has left")
+})
+
+test("many messages given back at once stand in order again", () => {
+  const { channel } = channelWith({ size: 500 })
+  const writer = channel.writer()
+  for (let each = 0; each < 500; each++) send(writer, String(each))
+  const reader = channel.reader()
+  for (let each = 0; each < 400; each++) want(reader)
+  reader.leave()
+  const next = channel.reader()
+  for (let each = 0; each < 500; each++) assert.equal(want(next).text, String(each))
+})
+
+test("multicast: what is retained counts as memory, for new readers and for those behind", () => {
+  const { channel, space } = channelWith({ mode: "multicast", retain: 2 })
+  const writer = channel.writer()
+  const first = channel.reader()
+  for (const text of ["aa", "bb", "cc"]) {
+    send(writer, text)
+    want(first).delivery?.seen()
+  }
+  assert.equal(space.messageBytes, 4)
+  const late = channel.reader()
+  channel.configure({ retain: 0 })
+  assert.equal(space.messageBytes, 4, "the late one is owed them")
+  channel.close()
+  assert.deepEqual(
+    [want(late), want(late)].map(({ text, delivery }) => (delivery?.seen(), text)),
+    ["bb", "cc"],
+  )
+  assert.equal(want(late).failure, "closed")
+  assert.equal(space.messageBytes, 0)
+})
+
+test("multicast: a message that all its readers left behind is dropped when its sender has gone too", () => {
+  const { channel, space } = channelWith({ mode: "multicast" })
+  const [one, other] = [channel.writer(), channel.writer()]
+  const reader = channel.reader()
+  send(one, "a")
+  want(reader)
+  one.leave()
+  reader.leave()
+  send(other, "b")
+  const leaver = channel.reader()
+  leaver.leave()
+  other.leave()
+  assert.equal(space.messageBytes, 0)
+  channel.configure({ mode: "unicast" })
+})
+
+test("multicast: a reader that gives a message back gets it again, before what came later", () => {
+  const { channel } = channelWith({ mode: "multicast", size: 4 })
+  const writer = channel.writer()
+  const reader = channel.reader()
+  for (const text of ["a", "b", "c"]) send(writer, text)
+  const [a, b] = [want(reader), want(reader)]
+  b.delivery?.giveBack("later")
+  a.delivery?.giveBack("later")
+  const again = [want(reader), want(reader), want(reader)]
+  assert.deepEqual(
+    again.map(({ text, delivery }) => [text, delivery?.attempt]),
+    [
+      ["a", 2],
+      ["b", 2],
+      ["c", 1],
+    ],
+  )
+})
+
+test("a select keeps its other cases when what looked ready is not", () => {
+  const { channel, space } = channelWith({ size: 2, sizeBytes: 4 })
+  send(channel.writer(), "aaa")
+  const other = space.create("/other")
+  let outcome: string | undefined
+  space.select(
+    [
+      { kind: "send", channel, bytes: new Uint8Array(3) },
+      { kind: "receive", channel: other },
+    ],
+    ({ kind }) => (outcome = kind),
+  )
+  send(other.writer(), "b")
+  assert.equal(outcome, "received")
 })

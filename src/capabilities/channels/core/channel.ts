@@ -9,7 +9,7 @@ import type { Discipline } from "./discipline.ts"
 import { Message } from "./message.ts"
 import type { Parcel, Waiter } from "./message.ts"
 import { Multicast } from "./multicast.ts"
-import type { Choice, Sending } from "./parties.ts"
+import type { Sending } from "./parties.ts"
 import { Rates } from "./rates.ts"
 import { Reader } from "./reader.ts"
 import { checkSettings } from "./settings.ts"
@@ -75,7 +75,8 @@ export class Channel implements Desk {
   readonly #writers: Set<Writer> = new Set()
   #settings: ChannelSettings
   #discipline: Discipline
-  #state: "open" | "closed" | "removed" = "open"
+  #isClosed = false
+  #removal: RdvError | undefined
   #nextMessage = 1
   #changedAt: number
   #received = 0
@@ -103,11 +104,16 @@ export class Channel implements Desk {
   }
 
   get closed(): boolean {
-    return this.#state !== "open"
+    return this.#isClosed || this.removed
   }
 
   get removed(): boolean {
-    return this.#state === "removed"
+    return this.#removal !== undefined
+  }
+
+  /** For disciplines: why nothing is given out any more. */
+  get removal(): RdvError | undefined {
+    return this.#removal
   }
 
   /** When a message came in last; ms since 1970. */
@@ -126,6 +132,8 @@ export class Channel implements Desk {
       if (this.#readers.size > 0 || !this.#discipline.isEmpty) {
         throw new RdvError("in_use", `The mode of ${this.path} cannot change while it is read or holds messages`)
       }
+      // What a multicast retains.
+      this.#discipline.clear(new RdvError("in_use", `${this.path} has another mode now`))
       this.#discipline = next.mode === "multicast" ? new Multicast(this) : new Unicast(this)
     }
     this.#settings = next
@@ -149,14 +157,9 @@ export class Channel implements Desk {
     return writer
   }
 
-  /** A message offered now would not wait, or would be refused at once. `choice`: not counting parties of this select. */
-  canSend(choice?: Choice): boolean {
-    return this.closed || this.#discipline.canSend(choice)
-  }
-
   /** A receiver that comes now would get a message, or the end, at once. A multicast answers for a reader. */
-  canReceive(choice?: Choice, reader?: Reader): boolean {
-    return this.removed || this.#isDrained() || this.#discipline.canReceive(choice, reader)
+  canReceive(reader?: Reader): boolean {
+    return this.removed || this.#isDrained() || this.#discipline.canReceive(reader)
   }
 
   /** The message that a receiver would get next; it stays. */
@@ -171,18 +174,17 @@ export class Channel implements Desk {
 
   /** Takes no more messages. Receivers get what is left, then the end. Senders that wait are refused. */
   close(): void {
-    if (this.#state !== "open") return
-    this.#state = "closed"
+    if (this.closed) return
+    this.#isClosed = true
     this.#discipline.refuseSenders(new RdvError("closed", `${this.path} is closed`))
     this.drained()
   }
 
-  /** By `Space.remove`: all who wait are told; messages that nobody holds are dropped. */
+  /** By `Space.remove`: all who wait are told; messages that nobody holds are dropped, now or when they come back. */
   remove(): void {
-    this.#state = "removed"
-    const error = new RdvError("removed", `${this.path} was removed`)
-    this.#discipline.clear(error)
-    this.#discipline.refuseReceivers(error)
+    this.#removal = new RdvError("removed", `${this.path} was removed`)
+    this.#discipline.clear(this.#removal)
+    this.#discipline.refuseReceivers(this.#removal)
   }
 
   stats(): ChannelStats {
@@ -227,10 +229,7 @@ export class Channel implements Desk {
       sending.settled(refusal)
       return undefined
     }
-    const message = new Message(this.#nextMessage++, sending, this.now())
-    this.#received++
-    this.#bytesIn += message.bytes.length
-    this.#changedAt = this.#host.clock.wall()
+    const message = this.#register(sending)
     this.#discipline.offer(message)
     return message
   }
@@ -246,7 +245,7 @@ export class Channel implements Desk {
   /** For `Reader`. */
   receive(waiter: Waiter): void {
     const { receiving, holder } = waiter
-    const error = this.#receiveRefusal()
+    const error = this.#receiveRefusal(holder as Reader)
     if (error === undefined) {
       this.#discipline.receive(waiter)
       return
@@ -307,24 +306,31 @@ export class Channel implements Desk {
     this.#discipline.refuseReceivers(new RdvError("closed", `${this.path} is closed`))
   }
 
-  /** A message without a sender: it waits like those that were given back. */
+  /** A message without a sender: it waits in line like others, and nothing but the channel's removal drops it. */
   #bury(bytes: Uint8Array): boolean {
     if (this.#refusal(bytes.length) !== undefined) return false
-    const message = new Message(this.#nextMessage++, { bytes, settled: () => undefined }, this.now())
-    this.#received++
-    this.#bytesIn += bytes.length
+    const message = this.#register({ bytes, settled: () => undefined })
+    message.disown()
     this.#discipline.offer(message)
     return true
   }
 
+  #register(sending: Sending): Message {
+    const message = new Message(this.#nextMessage++, sending, this.now())
+    this.#received++
+    this.#bytesIn += message.bytes.length
+    this.#changedAt = this.#host.clock.wall()
+    return message
+  }
+
   #isDrained(): boolean {
-    return this.#state === "closed" && this.#discipline.isEmpty
+    return this.#isClosed && !this.removed && this.#discipline.isEmpty
   }
 
   /** Why a message is not taken; else its bytes are reserved. */
   #refusal(bytes: number): RdvError | undefined {
-    if (this.#state === "removed") return new RdvError("removed", `${this.path} was removed`)
-    if (this.#state === "closed") return new RdvError("closed", `${this.path} is closed`)
+    if (this.#removal !== undefined) return this.#removal
+    if (this.#isClosed) return new RdvError("closed", `${this.path} is closed`)
     const { maxMessage, maxWaiting } = this.#settings
     if (bytes > maxMessage) {
       return new RdvError("too_large", `${bytes} bytes: ${this.path} takes messages of at most ${maxMessage}`)
@@ -340,16 +346,19 @@ export class Channel implements Desk {
     }
   }
 
-  #receiveRefusal(): RdvError | undefined {
-    if (this.#state === "removed") return new RdvError("removed", `${this.path} was removed`)
-    if (this.#isDrained()) return new RdvError("closed", `${this.path} is closed`)
+  #receiveRefusal(reader: Reader): RdvError | undefined {
+    if (this.#removal !== undefined) return this.#removal
+    // A multicast may have retained messages for this one still.
+    if (this.#isDrained() && !this.#discipline.canReceive(reader)) {
+      return new RdvError("closed", `${this.path} is closed`)
+    }
     const { maxWaiting } = this.#settings
     if (this.#discipline.waitingReceivers < maxWaiting) return undefined
     return new RdvError("limit", `${maxWaiting} receivers wait at ${this.path}`)
   }
 
   #checkOpenable(have: number): void {
-    if (this.#state === "removed") throw new RdvError("removed", `${this.path} was removed`)
+    if (this.#removal !== undefined) throw this.#removal
     if (have >= this.#settings.maxWaiting) {
       throw new RdvError("limit", `${this.path} is open ${have} times already`)
     }

@@ -2,7 +2,6 @@
 
 import type { RdvError } from "../../../base/error.ts"
 import type { Message, Waiter } from "./message.ts"
-import type { Choice } from "./parties.ts"
 import type { Reader } from "./reader.ts"
 
 export interface Discipline {
@@ -14,21 +13,19 @@ export interface Discipline {
   join(reader: Reader): void
   /** Behind the vanishing of what it held and waited for. */
   leave(reader: Reader): void
-  /** A message offered now would be matched or buffered at once. */
-  canSend(choice: Choice | undefined): boolean
   /** A receiver that comes now would get a message at once. */
-  canReceive(choice: Choice | undefined, reader: Reader | undefined): boolean
+  canReceive(reader: Reader | undefined): boolean
   /** The next message that a receiver would get. */
   head(): Message | undefined
   /** Bytes that this reader could get at once; at least one message is counted, and no more than `most` need be. */
   waitingBytes(reader: Reader, most: number): number
   /** Limits have changed. */
   reconfigured(): void
-  /** Senders that wait are told; what is in the buffer stays. */
+  /** Senders that wait are told; what is in the buffer stays, and what has no sender. */
   refuseSenders(error: RdvError): void
   /** Receivers that wait are told. */
   refuseReceivers(error: RdvError): void
-  /** Everything that nobody holds is dropped; senders that wait are told. */
+  /** Everything that nobody holds is dropped; senders that wait are told. For the end of the channel, or of this discipline. */
   clear(error: RdvError): void
   /** Nothing is left, and nothing can come back. */
   readonly isEmpty: boolean

@@ -7,10 +7,21 @@ export interface Member<T extends Member<T>> {
   line: Line<T> | undefined
 }
 
+/** Members of several lines together. */
+export interface Crowd {
+  length: number
+}
+
 export class Line<T extends Member<T>> {
+  readonly #crowd: Crowd | undefined
   #first: T | undefined
   #last: T | undefined
   #length = 0
+
+  /** `crowd` counts the members of this line too. */
+  constructor(crowd?: Crowd) {
+    this.#crowd = crowd
+  }
 
   get length(): number {
     return this.#length
@@ -24,10 +35,17 @@ export class Line<T extends Member<T>> {
     this.#insert(member, this.#last, undefined)
   }
 
-  /** Puts a member before the first one for which `isLater` holds, looking from the front. */
-  insert(member: T, isLater: (other: T) => boolean): void {
-    let next = this.#first
-    while (next !== undefined && !isLater(next)) next = next.next
+  /**
+   * Puts a member of a sorted line before the first one for which `isLater` holds, looking from the front, or from `near`,
+   * a member that the place is thought not to be far from.
+   */
+  insert(member: T, isLater: (other: T) => boolean, near?: T): void {
+    let next = near ?? this.#first
+    if (next !== undefined && isLater(next)) {
+      while (next.previous !== undefined && isLater(next.previous)) next = next.previous
+    } else {
+      while (next !== undefined && !isLater(next)) next = next.next
+    }
     this.#insert(member, next === undefined ? this.#last : next.previous, next)
   }
 
@@ -41,6 +59,7 @@ export class Line<T extends Member<T>> {
     member.next = undefined
     member.line = undefined
     this.#length--
+    if (this.#crowd !== undefined) this.#crowd.length--
   }
 
   shift(): T | undefined {
@@ -58,5 +77,6 @@ export class Line<T extends Member<T>> {
     if (next === undefined) this.#last = member
     else next.previous = member
     this.#length++
+    if (this.#crowd !== undefined) this.#crowd.length++
   }
 }

@@ -59,7 +59,7 @@ export class Message implements Member<Message> {
     sending.settled(error)
   }
 
-  /** The sender has been told elsewhere: nobody hears of it any more, and it stays. */
+  /** The sender has been told elsewhere, or there is none: nobody hears of it any more, and it stays. */
   disown(): void {
     this.#sending = undefined
   }
@@ -116,6 +116,11 @@ export class Parcel implements Delivery {
     this.message = message
     this.attempt = attempt
     this.grade = grade
+  }
+
+  /** Its receiver has not spoken yet. */
+  get isOpen(): boolean {
+    return this.#isOpen
   }
 
   get bytes(): Uint8Array {

@@ -7,31 +7,49 @@ import { RdvError } from "../../../base/error.ts"
 import { Fifo } from "../../../base/fifo.ts"
 import type { Discipline, DisciplineStatus } from "./discipline.ts"
 import { Line } from "./line.ts"
+import type { Crowd } from "./line.ts"
 import { Parcel } from "./message.ts"
 import type { Ledger, Message, Waiter } from "./message.ts"
-import type { Choice } from "./parties.ts"
 import type { Reader } from "./reader.ts"
+import { takeOwed } from "./unicast.ts"
 import type { Desk } from "./unicast.ts"
 
-/** A message that is out, with those who have not proved yet that they have it. */
-interface Edition {
+/** A message that was sent out. Its bytes count until it is neither out, nor retained, nor owed by anybody. */
+class Edition {
   readonly message: Message
-  readonly owedBy: Set<Subscription>
+  /** Those who have not proved yet that they have it: it is in their inbox or in their hands. */
+  readonly owedBy: Set<Subscription> = new Set()
+  /** It takes up room, and its sender may wait. */
+  isOut = true
+  /** It is among the last messages, which new readers get first. */
+  isRetained = false
   /** Somebody has it for certain. */
-  isProven: boolean
+  isProven = false
+  /** The channel was removed before everybody got it. */
+  isCutShort = false
+
+  constructor(message: Message) {
+    this.message = message
+  }
 }
 
 /** A reader's place. */
 class Subscription {
   readonly reader: Reader
-  /** Given out to it and not taken. */
+  /** Given out to it and not taken, oldest first. */
   readonly inbox: Fifo<Edition> = new Fifo()
-  readonly waiters: Line<Waiter> = new Line()
+  inboxBytes = 0
+  readonly waiters: Line<Waiter>
   /** In its hands. */
   readonly held: Map<Parcel, Edition> = new Map()
+  /** How often it gave back what it is owed. */
+  readonly refusals: Map<Edition, number> = new Map()
+  /** It stands in the line of those who can be served. */
+  isDue = false
 
-  constructor(reader: Reader) {
+  constructor(reader: Reader, crowd: Crowd) {
     this.reader = reader
+    this.waiters = new Line(crowd)
   }
 }
 
@@ -39,9 +57,13 @@ export class Multicast implements Discipline, Ledger {
   readonly #desk: Desk
   readonly #subscriptions: Map<Reader, Subscription> = new Map()
   /** Out, oldest first. Those that wait for a first reader are owed by nobody. */
-  readonly #editions: Set<Edition> = new Set()
+  readonly #editions: Map<Message, Edition> = new Map()
   readonly #offered: Line<Message> = new Line()
-  readonly #retained: Fifo<Message> = new Fifo()
+  readonly #retained: Fifo<Edition> = new Fifo()
+  /** Of all readers. */
+  readonly #waiters: Crowd = { length: 0 }
+  /** They have both: something in the inbox, and somebody who waits. */
+  readonly #due: Fifo<Subscription> = new Fifo()
   #bytesOut = 0
   #isPumping = false
 
@@ -52,15 +74,18 @@ export class Multicast implements Discipline, Ledger {
   offer(message: Message): void {
     this.#offered.push(message)
     this.#pump()
-    const { slowReader, size } = this.#desk.settings
-    // A rendezvous has no measure of slowness: its readers are waited for.
-    if (slowReader === "cut" && size > 0 && message.line !== undefined) this.#cutSlowest()
   }
 
   withdraw(message: Message): boolean {
-    if (message.line === undefined) return false
-    message.line.remove(message)
-    this.#desk.forget(message)
+    if (message.line !== undefined) {
+      message.line.remove(message)
+      this.#desk.forget(message)
+      return true
+    }
+    const edition = this.#editions.get(message)
+    if (edition === undefined || message.accepted || !isNobodys(edition)) return false
+    this.#remove(edition)
+    this.#pump()
     return true
   }
 
@@ -72,26 +97,20 @@ export class Multicast implements Discipline, Ledger {
       return
     }
     subscription.waiters.push(waiter)
+    this.#notice(subscription)
     this.#pump()
   }
 
   join(reader: Reader): void {
-    const subscription = new Subscription(reader)
+    const subscription = new Subscription(reader, this.#waiters)
     this.#subscriptions.set(reader, subscription)
-    const retained: Message[] = []
-    for (let message = this.#retained.shift(); message !== undefined; message = this.#retained.shift()) {
-      retained.push(message)
+    // Once round: all of them are there again behind it.
+    for (let left = this.#retained.length; left > 0; left--) {
+      const edition = this.#retained.shift() as Edition
+      this.#retained.push(edition)
+      this.#owe(edition, subscription)
     }
-    for (const message of retained) {
-      this.#retained.push(message)
-      subscription.inbox.push({ message, owedBy: new Set([subscription]), isProven: true })
-    }
-    for (const edition of this.#editions) {
-      // Nobody was there for it yet.
-      if (edition.owedBy.size > 0 || edition.isProven) continue
-      edition.owedBy.add(subscription)
-      subscription.inbox.push(edition)
-    }
+    for (const edition of this.#editions.values()) if (isNobodys(edition)) this.#owe(edition, subscription)
     this.#pump()
   }
 
@@ -99,39 +118,29 @@ export class Multicast implements Discipline, Ledger {
     const subscription = this.#subscriptions.get(reader)
     if (subscription === undefined) return
     this.#subscriptions.delete(reader)
-    for (const edition of [...this.#editions]) {
-      if (edition.owedBy.delete(subscription)) this.#endIfDone(edition)
+    const owed = [...subscription.held.values()]
+    for (let edition = subscription.inbox.shift(); edition !== undefined; edition = subscription.inbox.shift()) {
+      owed.push(edition)
     }
+    for (const edition of owed) if (edition.owedBy.delete(subscription)) this.#endIfDone(edition)
     this.#pump()
   }
 
-  canSend(): boolean {
-    if (this.#offered.length > 0 || !this.#hasRoom(0)) return false
-    if (this.#desk.settings.size > 0) return true
-    return [...this.#subscriptions.values()].some((each) => each.waiters.length > 0)
-  }
-
-  canReceive(_choice: Choice | undefined, reader: Reader | undefined): boolean {
-    if (reader === undefined) return this.#retained.length > 0
+  canReceive(reader: Reader | undefined): boolean {
+    if (reader === undefined) return this.head() !== undefined
     const subscription = this.#subscriptions.get(reader)
     return subscription === undefined || subscription.inbox.length > 0
   }
 
   head(): Message | undefined {
-    return this.#retained.peek() ?? this.#offered.first
+    const retained = this.#retained.peek()
+    if (retained !== undefined) return retained.message
+    const oldest = this.#editions.values().next().value
+    return oldest !== undefined && isNobodys(oldest) ? oldest.message : this.#offered.first
   }
 
-  waitingBytes(reader: Reader, most: number): number {
-    const subscription = this.#subscriptions.get(reader)
-    if (subscription === undefined || subscription.inbox.length === 0) return 0
-    const held = new Set(subscription.held.values())
-    let bytes = 0
-    for (const edition of this.#editions) {
-      if (edition.owedBy.has(subscription) && !held.has(edition)) bytes += edition.message.bytes.length
-      if (bytes >= most) break
-    }
-    // What was retained is out no more.
-    return Math.max(bytes, subscription.inbox.peek()?.message.bytes.length ?? 0)
+  waitingBytes(reader: Reader): number {
+    return this.#subscriptions.get(reader)?.inboxBytes ?? 0
   }
 
   reconfigured(): void {
@@ -140,14 +149,16 @@ export class Multicast implements Discipline, Ledger {
   }
 
   refuseSenders(error: RdvError): void {
-    for (let message = this.#offered.shift(); message !== undefined; message = this.#offered.shift()) {
+    for (const message of takeOwed(this.#offered)) {
       this.#desk.forget(message)
       message.settle(error)
     }
   }
 
   refuseReceivers(error: RdvError): void {
-    for (const { waiters } of this.#subscriptions.values()) {
+    for (const { waiters, inbox } of this.#subscriptions.values()) {
+      // Who is about to be served is not at the end yet.
+      if (inbox.length > 0) continue
       for (let waiter = waiters.shift(); waiter !== undefined; waiter = waiters.shift()) {
         waiter.holder.unwait(waiter.receiving)
         waiter.receiving.failed(error)
@@ -156,13 +167,31 @@ export class Multicast implements Discipline, Ledger {
   }
 
   clear(error: RdvError): void {
-    this.refuseSenders(error)
-    for (const subscription of this.#subscriptions.values()) subscription.inbox.clear()
-    const held = new Set([...this.#subscriptions.values()].flatMap((each) => [...each.held.values()]))
-    for (const edition of this.#editions) {
-      if (!held.has(edition)) this.#end(edition, error)
+    const touched: Set<Edition> = new Set(this.#editions.values())
+    for (let edition = this.#retained.shift(); edition !== undefined; edition = this.#retained.shift()) {
+      edition.isRetained = false
+      touched.add(edition)
     }
-    this.#retained.clear()
+    for (const subscription of this.#subscriptions.values()) {
+      const { inbox } = subscription
+      for (let edition = inbox.shift(); edition !== undefined; edition = inbox.shift()) {
+        edition.owedBy.delete(subscription)
+        edition.isCutShort = true
+        touched.add(edition)
+      }
+      subscription.inboxBytes = 0
+    }
+    const offered: Message[] = []
+    for (let message = this.#offered.shift(); message !== undefined; message = this.#offered.shift()) {
+      offered.push(message)
+      this.#desk.forget(message)
+    }
+    for (const edition of touched) {
+      if (edition.owedBy.size > 0) continue
+      if (edition.isOut) this.#end(edition, error)
+      else this.#freeIfOver(edition)
+    }
+    for (const message of offered) message.settle(error)
   }
 
   get isEmpty(): boolean {
@@ -174,48 +203,52 @@ export class Multicast implements Discipline, Ledger {
   }
 
   get waitingReceivers(): number {
-    let waiting = 0
-    for (const { waiters } of this.#subscriptions.values()) waiting += waiters.length
-    return waiting
+    return this.#waiters.length
   }
 
   status(): DisciplineStatus {
-    const subscriptions = [...this.#subscriptions.values()]
-    const since = [
-      ...subscriptions.map((each) => each.waiters.first?.since),
-      this.#offered.first?.since,
-      this.#editions.values().next().value?.message.since,
-    ].filter((each) => each !== undefined)
+    let oldest = this.#offered.first?.since
+    const look = (since: number | undefined) => {
+      if (since !== undefined && (oldest === undefined || since < oldest)) oldest = since
+    }
+    look(this.#editions.values().next().value?.message.since)
+    for (const { waiters } of this.#subscriptions.values()) look(waiters.first?.since)
     return {
       buffered: this.#editions.size,
       bufferedBytes: this.#bytesOut,
       waitingSenders: this.#offered.length,
-      waitingReceivers: this.waitingReceivers,
-      oldest: since.length === 0 ? undefined : Math.min(...since),
+      waitingReceivers: this.#waiters.length,
+      oldest,
     }
   }
 
   proven(parcel: Parcel): void {
+    this.#desk.delivered(parcel)
     const subscription = this.#subscriptions.get(parcel.holder as Reader)
     const edition = subscription?.held.get(parcel)
-    this.#desk.delivered(parcel)
     if (subscription === undefined || edition === undefined) return
     subscription.held.delete(parcel)
+    subscription.refusals.delete(edition)
     edition.isProven = true
     edition.owedBy.delete(subscription)
     this.#endIfDone(edition)
     this.#pump()
   }
 
-  returned(parcel: Parcel, _reason: string, vanished: boolean): void {
+  returned(parcel: Parcel): void {
     const subscription = this.#subscriptions.get(parcel.holder as Reader)
     const edition = subscription?.held.get(parcel)
+    // A reader that has left is no recipient any more; one that stays gets it again.
     if (subscription === undefined || edition === undefined) return
     subscription.held.delete(parcel)
-    // A reader that leaves is no recipient any more; one that stays gets it again.
-    if (vanished) return
+    if (this.#desk.removal !== undefined) {
+      edition.owedBy.delete(subscription)
+      this.#endIfDone(edition)
+      return
+    }
     this.#desk.redelivered()
-    subscription.inbox.unshift(edition)
+    subscription.refusals.set(edition, parcel.attempt)
+    this.#insert(edition, subscription)
     this.#pump()
   }
 
@@ -223,21 +256,25 @@ export class Multicast implements Discipline, Ledger {
     if (this.#isPumping) return
     this.#isPumping = true
     try {
-      let isMoving = true
-      while (isMoving) {
-        isMoving = this.#sendOut()
-        for (const subscription of this.#subscriptions.values()) {
-          if (this.#deliver(subscription)) isMoving = true
-        }
+      for (;;) {
+        const subscription = this.#due.shift()
+        if (subscription !== undefined) this.#deliver(subscription)
+        else if (!this.#sendOut()) return
       }
     } finally {
       this.#isPumping = false
     }
   }
 
+  #notice(subscription: Subscription): void {
+    if (subscription.isDue || subscription.inbox.length === 0 || subscription.waiters.length === 0) return
+    subscription.isDue = true
+    this.#due.push(subscription)
+  }
+
   /** A rendezvous needs a reader; a buffer does not. */
   #sendOut(): boolean {
-    const { size } = this.#desk.settings
+    const { size, slowReader } = this.#desk.settings
     const message = this.#offered.first
     if (message === undefined) return false
     if (message.isPassedOver) {
@@ -245,40 +282,41 @@ export class Multicast implements Discipline, Ledger {
       this.#desk.forget(message)
       return true
     }
-    if (!this.#hasRoom(message.bytes.length) || (size === 0 && this.#subscriptions.size === 0)) return false
+    // A rendezvous has no measure of slowness: its readers are waited for.
+    if (!this.#hasRoom(message.bytes.length)) return slowReader === "cut" && size > 0 && this.#cutSlowest()
+    if (size === 0 && this.#subscriptions.size === 0) return false
     this.#offered.remove(message)
-    message.match()
-    const edition: Edition = { message, owedBy: new Set(this.#subscriptions.values()), isProven: false }
-    this.#editions.add(edition)
+    const edition = new Edition(message)
+    this.#editions.set(message, edition)
     this.#bytesOut += message.bytes.length
-    for (const subscription of edition.owedBy) subscription.inbox.push(edition)
-    if (size > 0) {
-      message.accepted = true
-      message.settle(undefined)
-    }
+    for (const subscription of this.#subscriptions.values()) this.#owe(edition, subscription)
+    if (size > 0) message.accepted = true
+    message.match()
+    if (size > 0) message.settle(undefined)
     return true
   }
 
-  #deliver(subscription: Subscription): boolean {
-    let hasMoved = false
-    while (subscription.inbox.length > 0) {
-      const waiter = subscription.waiters.shift()
-      if (waiter === undefined) return hasMoved
+  #deliver(subscription: Subscription): void {
+    const { inbox, waiters, held, refusals } = subscription
+    subscription.isDue = false
+    while (inbox.length > 0) {
+      const waiter = waiters.shift()
+      if (waiter === undefined) return
       const { receiving, holder } = waiter
       holder.unwait(receiving)
       if (waiter.isPassedOver) continue
-      const edition = subscription.inbox.shift() as Edition
+      const edition = inbox.shift() as Edition
       const { message } = edition
+      subscription.inboxBytes -= message.bytes.length
       if (receiving.choice !== undefined) receiving.choice.taken = true
       message.attempts++
-      const parcel = new Parcel(this, holder, message, 1, this.#desk.settings.deliver)
-      subscription.held.set(parcel, edition)
+      const attempt = (refusals.get(edition) ?? 0) + 1
+      const parcel = new Parcel(this, holder, message, attempt, this.#desk.settings.deliver)
+      held.set(parcel, edition)
       holder.hold(parcel)
       this.#desk.lease(parcel)
-      hasMoved = true
       receiving.take(parcel)
     }
-    return hasMoved
   }
 
   #hasRoom(bytes: number): boolean {
@@ -287,45 +325,88 @@ export class Multicast implements Discipline, Ledger {
     return this.#editions.size < size && this.#bytesOut + bytes <= sizeBytes
   }
 
+  /** Newer than everything in the inbox. */
+  #owe(edition: Edition, subscription: Subscription): void {
+    edition.owedBy.add(subscription)
+    subscription.inbox.push(edition)
+    subscription.inboxBytes += edition.message.bytes.length
+    this.#notice(subscription)
+  }
+
+  /** Puts it before what came later. */
+  #insert(edition: Edition, subscription: Subscription): void {
+    const { inbox } = subscription
+    const all: Edition[] = []
+    for (let each = inbox.shift(); each !== undefined; each = inbox.shift()) all.push(each)
+    const at = all.findIndex((each) => each.message.id > edition.message.id)
+    all.splice(at < 0 ? all.length : at, 0, edition)
+    for (const each of all) inbox.push(each)
+    subscription.inboxBytes += edition.message.bytes.length
+    this.#notice(subscription)
+  }
+
   #endIfDone(edition: Edition): void {
-    if (edition.owedBy.size > 0 || !this.#editions.has(edition)) return
-    if (edition.isProven) {
+    const { message } = edition
+    if (edition.owedBy.size > 0) return
+    if (!edition.isOut) this.#freeIfOver(edition)
+    else if (edition.isProven && !edition.isCutShort) this.#end(edition, undefined)
+    else if (message.isAbandoned && message.isOwed) {
+      message.disown()
       this.#end(edition, undefined)
-      return
-    }
-    // All its recipients have left without it: the readers that are here now get it, or the first one to come.
-    for (const subscription of this.#subscriptions.values()) {
-      edition.owedBy.add(subscription)
-      subscription.inbox.push(edition)
+    } else if (this.#desk.removal !== undefined) this.#end(edition, this.#desk.removal)
+    else {
+      // All its recipients have left without it: the readers that are here now get it, or the first one to come.
+      for (const subscription of this.#subscriptions.values()) {
+        edition.owedBy.add(subscription)
+        this.#insert(edition, subscription)
+      }
     }
   }
 
   #end(edition: Edition, error: RdvError | undefined): void {
     const { message } = edition
-    this.#editions.delete(edition)
-    this.#bytesOut -= message.bytes.length
-    this.#desk.forget(message)
+    edition.isRetained = edition.isProven && this.#desk.removal === undefined && this.#desk.settings.retain > 0
+    if (edition.isRetained) this.#retained.push(edition)
+    this.#remove(edition)
+    this.#trimRetained()
     message.settle(error)
-    if (error === undefined && this.#desk.settings.retain > 0) {
-      this.#retained.push(message)
-      this.#trimRetained()
-    }
     if (this.#editions.size === 0) this.#desk.drained()
   }
 
-  #trimRetained(): void {
-    while (this.#retained.length > this.#desk.settings.retain) this.#retained.shift()
+  #remove(edition: Edition): void {
+    edition.isOut = false
+    this.#editions.delete(edition.message)
+    this.#bytesOut -= edition.message.bytes.length
+    this.#freeIfOver(edition)
   }
 
-  /** Who has taken the least of what is out makes place for all others. */
-  #cutSlowest(): void {
-    const oldest = this.#editions.values().next().value
-    if (oldest === undefined) return
-    for (const subscription of [...oldest.owedBy]) {
-      const { reader } = subscription
-      if (!this.#subscriptions.has(reader)) continue
-      reader.cutOff()
-      this.leave(reader)
+  #freeIfOver({ message, owedBy, isOut, isRetained }: Edition): void {
+    if (!isOut && !isRetained && owedBy.size === 0) this.#desk.forget(message)
+  }
+
+  #trimRetained(): void {
+    while (this.#retained.length > this.#desk.settings.retain) {
+      const edition = this.#retained.shift() as Edition
+      edition.isRetained = false
+      this.#freeIfOver(edition)
     }
   }
+
+  /** Who has not taken the oldest of what is out makes place for all others. True when there was somebody. */
+  #cutSlowest(): boolean {
+    const oldest = this.#editions.values().next().value
+    if (oldest === undefined || oldest.owedBy.size === 0) return false
+    const slow = [...oldest.owedBy]
+    for (const { reader } of slow) {
+      if (!this.#subscriptions.has(reader)) continue
+      this.leave(reader)
+      reader.cutOff()
+    }
+    return true
+  }
+}
+
+/** It waits for a first reader. */
+function isNobodys({ owedBy, isProven }: Edition): boolean {
+  return owedBy.size === 0 && !isProven
 }

@@ -49,7 +49,7 @@ export class Reader implements Holder {
     this.#stopWaiting()
     // First out of the readers: what it gives back must not come to it again.
     this.channel.left(this)
-    for (const parcel of [...this.#held]) parcel.vanish(reason)
+    for (const parcel of this.#held) parcel.vanish(reason)
     this.channel.gone(this)
   }
 

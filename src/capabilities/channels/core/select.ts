@@ -21,8 +21,6 @@ export type SelectOutcome =
   | { readonly kind: "sent"; readonly index: number }
   /** The case cannot happen any more: its channel is closed, removed or full of waiting parties. */
   | { readonly kind: "failed"; readonly index: number; readonly error: RdvError }
-  /** Nothing could happen at once, and the select does not wait. */
-  | { readonly kind: "default" }
 
 export interface Selection {
   /** True when nothing was chosen yet: nothing will be. False: the outcome was told or comes soon. */
@@ -34,12 +32,14 @@ interface Standing {
   readonly writer?: Writer
 }
 
-/** `waits: false` is a select with a default. `hear` is called once, maybe before this returns. */
+/**
+ * `hear` is called once, maybe before this returns. Who does not want to wait cancels behind it: what could happen at once
+ * has happened then. Throws `usage`, and `removed` or `limit` of a channel that cannot be opened.
+ */
 export function select(
   cases: readonly SelectCase[],
   random: SeededRandom,
   hear: (outcome: SelectOutcome) => void,
-  waits: boolean = true,
 ): Selection {
   if (cases.length === 0) throw new RdvError("usage", "A select needs a case", { mend: "give one" })
   const choice: Choice = { taken: false }
@@ -96,7 +96,6 @@ export function select(
       },
     })
   }
-  const order = shuffled(cases.length, random)
   try {
     for (const each of cases)
       standings.push(each.kind === "receive" ? { reader: each.channel.reader() } : { writer: each.channel.writer() })
@@ -104,19 +103,8 @@ export function select(
     end(undefined)
     throw error
   }
-  const ready = order.find((index) => {
-    const each = cases[index] as SelectCase
-    return each.kind === "receive"
-      ? each.channel.canReceive(choice, standings[index]?.reader)
-      : each.channel.canSend(choice)
-  })
-  if (ready !== undefined) begin(ready)
-  else if (!waits) {
-    end(undefined)
-    tell({ kind: "default" })
-  } else {
-    for (const index of order) if (!choice.taken) begin(index)
-  }
+  // In a random order the first one that can happen is any of those that can.
+  for (const index of shuffled(cases.length, random)) if (!choice.taken) begin(index)
   return {
     cancel() {
       if (choice.taken || isTold) return false

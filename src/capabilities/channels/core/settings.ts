@@ -19,13 +19,13 @@ export interface ChannelSettings {
   readonly timeoutMs: number
   /** How long a receiver may take from the message to `done`, ms; 0: as long as its reader is there. Grade `done` only. */
   readonly leaseMs: number
-  /** How often a message may be given out before it goes to `deadLetter`, or its sender hears of it; 0: for ever. */
+  /** Unicast: how often a message may be given out before it goes to `deadLetter`, or its sender hears of it; 0: for ever. */
   readonly attempts: number
   /** Path of the channel that gets messages after `attempts`; empty: their sender gets an error. */
   readonly deadLetter: string
-  /** What happens to a message whose receiver vanished before the proof. `requeue`: next receiver. `fail`: its sender hears. */
+  /** Unicast: what happens to a message whose receiver vanished before the proof. `requeue`: next receiver. `fail`: its sender hears. */
   readonly onDisconnect: "requeue" | "fail"
-  /** Multicast: how many of the last messages a new reader gets first. */
+  /** Multicast: how many of the last messages a new reader gets first. They count as messages in the channel's care. */
   readonly retain: number
   /** Multicast: a reader that is behind by `size` messages stops the senders, or is cut off with a count. */
   readonly slowReader: "wait" | "cut"

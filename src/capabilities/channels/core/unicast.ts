@@ -15,8 +15,8 @@ import type { ChannelSettings } from "./settings.ts"
 /** What a discipline asks of its channel. */
 export interface Desk {
   readonly settings: ChannelSettings
-  /** The clock's time. */
-  now(): number
+  /** Why nothing is given out any more: the channel was removed. */
+  readonly removal: RdvError | undefined
   /** Starts the lease of a parcel, where there is one. */
   lease(parcel: Parcel): void
   /** The message is over, for the counters: bytes are free again. */
@@ -43,6 +43,8 @@ export class Unicast implements Discipline, Ledger {
   #readyBytes = 0
   #underWay = 0
   #isPumping = false
+  /** Where the next one will probably stand: a reader that leaves gives back many, in order. */
+  #lastReturned: Message | undefined
 
   constructor(desk: Desk) {
     this.#desk = desk
@@ -70,14 +72,8 @@ export class Unicast implements Discipline, Ledger {
 
   leave(): void {}
 
-  canSend(choice: Choice | undefined): boolean {
-    if (this.#hasRoom(0) && this.#offered.length === 0) return true
-    if (this.#ready.length > 0 || this.#offered.length > 0) return false
-    return this.#waiterFor(choice) !== undefined
-  }
-
-  canReceive(choice: Choice | undefined): boolean {
-    return this.#messageFor(choice) !== undefined
+  canReceive(): boolean {
+    return this.#messageFor(undefined) !== undefined
   }
 
   head(): Message | undefined {
@@ -86,9 +82,11 @@ export class Unicast implements Discipline, Ledger {
 
   waitingBytes(_reader: Reader, most: number): number {
     let bytes = 0
+    let left = mostLooked
     for (const line of [this.#ready, this.#offered]) {
-      for (let message = line.first; message !== undefined && bytes < most; message = message.next) {
+      for (let message = line.first; message !== undefined && bytes < most && left > 0; message = message.next) {
         bytes += message.bytes.length
+        left--
       }
     }
     return bytes
@@ -99,10 +97,7 @@ export class Unicast implements Discipline, Ledger {
   }
 
   refuseSenders(error: RdvError): void {
-    for (let message = this.#offered.shift(); message !== undefined; message = this.#offered.shift()) {
-      this.#desk.forget(message)
-      message.settle(error)
-    }
+    for (const message of takeOwed(this.#offered)) this.#drop(message, error)
   }
 
   refuseReceivers(error: RdvError): void {
@@ -113,11 +108,12 @@ export class Unicast implements Discipline, Ledger {
   }
 
   clear(error: RdvError): void {
-    this.refuseSenders(error)
+    for (let message = this.#offered.shift(); message !== undefined; message = this.#offered.shift()) {
+      this.#drop(message, error)
+    }
     for (let message = this.#ready.shift(); message !== undefined; message = this.#ready.shift()) {
       this.#readyBytes -= message.bytes.length
-      this.#end(message)
-      message.settle(error)
+      this.#drop(message, error)
     }
   }
 
@@ -157,7 +153,8 @@ export class Unicast implements Discipline, Ledger {
 
   returned(parcel: Parcel, reason: string, vanished: boolean): void {
     const { message } = parcel
-    const { attempts, onDisconnect } = this.#desk.settings
+    const { removal, settings } = this.#desk
+    const { attempts, onDisconnect } = settings
     this.#underWay--
     const isOver = attempts > 0 && message.attempts >= attempts
     if (message.isAbandoned && message.isOwed) {
@@ -166,13 +163,16 @@ export class Unicast implements Discipline, Ledger {
     } else if (isOver && this.#desk.buryElsewhere(message, reason)) {
       this.#end(message)
       message.settle(undefined)
+    } else if (removal !== undefined) {
+      this.#drop(message, removal)
     } else if (message.isOwed && (isOver || (vanished && onDisconnect === "fail"))) {
-      this.#end(message)
-      message.settle(new RdvError("connection_reset", `The receiver of the message ${reason}`))
+      this.#drop(message, new RdvError("connection_reset", `The receiver of the message ${reason}`))
     } else {
       this.#desk.redelivered()
       this.#readyBytes += message.bytes.length
-      this.#ready.insert(message, (other) => other.id > message.id)
+      const near = this.#lastReturned?.line === this.#ready ? this.#lastReturned : undefined
+      this.#ready.insert(message, (other) => other.id > message.id, near)
+      this.#lastReturned = message
     }
     this.#pump()
     if (this.#underWay === 0) this.#desk.drained()
@@ -210,18 +210,20 @@ export class Unicast implements Discipline, Ledger {
     const { settings } = this.#desk
     const { receiving, holder } = waiter
     if (message.line === this.#ready) this.#readyBytes -= message.bytes.length
+    if (message === this.#lastReturned) this.#lastReturned = undefined
     message.line?.remove(message)
     this.#waiters.remove(waiter)
     holder.unwait(receiving)
     if (receiving.choice !== undefined) receiving.choice.taken = true
-    message.match()
     message.attempts++
     this.#underWay++
     const parcel = new Parcel(this, holder, message, message.attempts, settings.deliver)
+    // In the receiver's hands before anybody hears of it: the sender may be the one who ends the receiver.
     holder.hold(parcel)
     this.#desk.lease(parcel)
+    message.match()
     if (settings.deliver === "matched") message.settle(undefined)
-    receiving.take(parcel)
+    if (parcel.isOpen) receiving.take(parcel)
   }
 
   /** Gives places in the buffer to those who wait for one. */
@@ -231,12 +233,12 @@ export class Unicast implements Discipline, Ledger {
       if (!message.isPassedOver) {
         if (!this.#hasRoom(message.bytes.length)) return
         this.#offered.remove(message)
-        message.match()
         message.accepted = true
         this.#accepted++
         this.#acceptedBytes += message.bytes.length
         this.#readyBytes += message.bytes.length
         this.#ready.push(message)
+        message.match()
         message.settle(undefined)
       } else {
         this.#offered.remove(message)
@@ -261,13 +263,6 @@ export class Unicast implements Discipline, Ledger {
     return undefined
   }
 
-  #waiterFor(choice: Choice | undefined): Waiter | undefined {
-    for (let waiter = this.#waiters.first; waiter !== undefined; waiter = waiter.next) {
-      if (!waiter.isPassedOver && (choice === undefined || waiter.receiving.choice !== choice)) return waiter
-    }
-    return undefined
-  }
-
   /** It leaves the channel's care. */
   #end(message: Message): void {
     if (message.accepted) {
@@ -276,11 +271,20 @@ export class Unicast implements Discipline, Ledger {
     }
     this.#desk.forget(message)
   }
+
+  #drop(message: Message, error: RdvError): void {
+    this.#end(message)
+    message.settle(error)
+  }
 }
 
-/** A waiter of a reader that is about to leave, or that changed its mind. */
-export function removeWaiter(waiter: Waiter): boolean {
-  if (waiter.line === undefined) return false
-  waiter.line.remove(waiter)
-  return true
+/** Messages without a byte are many before they are much. */
+const mostLooked = 1_024
+
+/** Takes the messages out whose senders wait. All of them at once: who hears of it may do anything. */
+export function takeOwed(line: Line<Message>): Message[] {
+  const owed: Message[] = []
+  for (let message = line.first; message !== undefined; message = message.next) if (message.isOwed) owed.push(message)
+  for (const message of owed) line.remove(message)
+  return owed
 }

@@ -1,5 +1,6 @@
 /** One who sends into a channel: an open file or a stream. */
 
+import { RdvError } from "../../../base/error.ts"
 import type { Channel } from "./channel.ts"
 import type { Message } from "./message.ts"
 import type { Sending } from "./parties.ts"
@@ -17,8 +18,17 @@ export class Writer {
 
   /** Offers a message; what becomes of it, the sending hears. May call back before it returns. */
   send(sending: Sending): void {
+    if (!this.#isHere) {
+      sending.settled(new RdvError("closed", "This writer has left the channel"))
+      return
+    }
     const message = this.channel.offer(sending)
     if (message === undefined || !message.isOwed) return
+    if (!this.#isHere) {
+      // It left within a callback of this very message.
+      this.#abandon(message)
+      return
+    }
     this.#waiting.set(sending, message)
     message.onSettled = () => this.#waiting.delete(sending)
   }
@@ -46,9 +56,13 @@ export class Writer {
     this.#isHere = false
     for (const message of this.#waiting.values()) {
       message.onSettled = undefined
-      if (!this.channel.withdraw(message)) message.isAbandoned = true
+      this.#abandon(message)
     }
     this.#waiting.clear()
     this.channel.writerLeft(this)
+  }
+
+  #abandon(message: Message): void {
+    if (!this.channel.withdraw(message)) message.isAbandoned = true
   }
 }

@@ -122,9 +122,8 @@ export class SelectHandle implements Handle {
     if (request === undefined) return
     this.#settle()
     this.#state = "chosen"
-    const path = outcome.kind === "default" ? "" : (set.cases[outcome.index]?.path ?? "")
+    const path = set.cases[outcome.index]?.path ?? ""
     if (outcome.kind === "failed") request.fail(errnoOf(outcome.error))
-    else if (outcome.kind === "default") this.#answer(request, utf8Encode("default\n"))
     else if (outcome.kind === "sent") this.#answer(request, utf8Encode(`${path}!\n`))
     else {
       this.#received = outcome

@@ -24,7 +24,7 @@ export class TailProgress {
 
   /** Something is there for one of its readers. */
   get isBehind(): boolean {
-    for (const reader of this.#readers) if (reader.channel.canReceive(undefined, reader)) return true
+    for (const reader of this.#readers) if (reader.channel.canReceive(reader)) return true
     return false
   }
 
