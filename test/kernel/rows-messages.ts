@@ -21,7 +21,7 @@ export const messageRows: readonly Row[] = [
   },
   {
     name: "dchan's own example: mkdir, touch, echo > and cat of the plain file",
-    script: `mkdir data; touch data/input; echo hello > data/input &
+    script: `mkdir data; touch data/input; echo hello > data/input & until_stat waiting-senders 1 data/input
       timeout 2 cat data/input; wait $!; echo $?`,
     out: "hello\n0\n",
   },
