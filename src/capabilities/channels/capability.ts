@@ -77,7 +77,7 @@ export function startChannels(host: Host, options: ChannelsOptions): Channels {
   }
   scope.onEnd(() => {
     timer.cancel()
-    for (const conversation of [...live]) conversation.end()
+    for (const conversation of live) conversation.end()
   })
   const status = () => statusOf(space, live)
   host.report("channels", status)

@@ -145,14 +145,14 @@ async function make({ words, flags, output }: CommandCall, server: Channels): Pr
 
 /** All are tried; the first failure is told at the end. */
 async function each(call: CommandCall, what: string, act: (path: string) => Promise<void>): Promise<number> {
-  let failure: unknown
+  let failure: Error | undefined
   for (const path of call.words) {
     try {
       await act(path)
       call.output.record({ [what]: path })
     } catch (error) {
       if (failure !== undefined && error instanceof RdvError) call.output.fail(error.message)
-      failure ??= error
+      failure ??= error as Error
     }
   }
   if (failure !== undefined) throw failure

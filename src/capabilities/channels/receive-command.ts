@@ -66,7 +66,7 @@ async function receive(call: CommandCall, server: Channels): Promise<number> {
   let failures = 0
   /** The channel is closed, and nothing is left in it. */
   let isOver = false
-  let failure: unknown
+  let failure: Error | undefined
   try {
     for (let taken = 0; taken < plan.most && failure === undefined; taken++) {
       const message = await channel.receive({
@@ -81,13 +81,13 @@ async function receive(call: CommandCall, server: Channels): Promise<number> {
       }
       const work = deal(call, plan, message)
         .then((isDone) => void (failures += isDone ? 0 : 1))
-        .catch((error: unknown) => void (failure ??= error))
+        .catch((error: unknown) => void (failure ??= error as Error))
         .finally(() => underWay.delete(work))
       underWay.add(work)
       if (underWay.size >= plan.parallel) await Promise.race(underWay)
     }
   } catch (error) {
-    failure ??= error
+    failure ??= error as Error
   }
   await Promise.all(underWay)
   if (call.stopping.aborted) return exitCode.interrupted

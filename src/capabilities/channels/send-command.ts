@@ -5,7 +5,7 @@ import { commonFlags } from "../../cli/common-flags.ts"
 import { exitCode } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import type { Channels } from "../../channels.ts"
-import { RdvError } from "../../base/error.ts"
+import { asRdvError, RdvError } from "../../base/error.ts"
 import { utf8Encode } from "../../base/text.ts"
 import { messagesOf } from "./terminal/framing.ts"
 import type { Framing } from "./terminal/framing.ts"
@@ -52,7 +52,7 @@ async function send(call: CommandCall, server: Channels): Promise<number> {
   const window = flags.whole("window", 1, 1_024) as number
   const underWay = new Set<Promise<void>>()
   let sent = 0
-  let failure: unknown
+  let failure: Error | undefined
   let number = 0
   for await (const message of sources(call)) {
     number++
@@ -90,8 +90,9 @@ function sources({ flags, words }: CommandCall): AsyncIterable<Uint8Array> | Ite
 /** What the server will refuse need not be held; its own limit is told by itself. */
 const mostBytes = 2 ** 30
 
-function atMessage(error: unknown, number: number, isOnly: boolean): unknown {
-  if (!(error instanceof RdvError) || isOnly) return error
+function atMessage(thrown: unknown, number: number, isOnly: boolean): RdvError {
+  const error = asRdvError(thrown)
+  if (isOnly) return error
   return new RdvError(error.code, `Message ${number}: ${error.message}`, {
     cause: error,
     origin: error.origin,

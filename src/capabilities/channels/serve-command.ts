@@ -119,7 +119,7 @@ async function run(call: CommandCall): Promise<number> {
       },
       ...idMapsOf(flags),
     })
-    if (unions) running.relay.report("unions", unions.status)
+    if (unions) running.relay.report("unions", () => (unions as Unions).status())
     for (const { path, size } of first) makeFirst(server, path, size)
     quiet = await tellStatus(call.env, { command: "rdv chan serve", relay: running }, log)
     tell(call, server, open)
