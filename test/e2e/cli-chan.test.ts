@@ -112,6 +112,20 @@ test("a worker that is killed gives its message to another one", async () => {
   await sent
 })
 
+test("Ctrl+C ends a send that waits for input, and one that waits for a receiver", async () => {
+  await client.create("/stopped")
+  const main = resolve(import.meta.dirname, "../../src/cli/main.ts")
+  const typing = spawn(process.execPath, [main, ...args("send", "/stopped", "--lines")], {
+    stdio: ["pipe", "ignore", "ignore"],
+  })
+  typing.stdin.write("one\n")
+  await until(async () => (await waitingAt("/stopped")) === 1, "its first line")
+  typing.kill("SIGINT")
+  const [code] = (await once(typing, "close")) as [number | null]
+  assert.equal(code, 130)
+  await until(async () => (await waitingAt("/stopped")) === 0, "the withdrawal")
+})
+
 test("a select does one thing and says which", async () => {
   await client.create("/a")
   await client.create("/b")

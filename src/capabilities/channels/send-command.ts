@@ -74,17 +74,30 @@ async function send(call: CommandCall, server: Channels): Promise<number> {
   return exitCode.ok
 }
 
-function sources({ flags, words }: CommandCall): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+function sources({ flags, words, stopping }: CommandCall): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   const texts = words.slice(1)
   const framing: Framing = flags.on("lines") ? "lines" : flags.on("null") ? "null" : "whole"
   if (flags.on("lines") && flags.on("null")) {
     throw new RdvError("usage", "--lines and --null exclude each other", { mend: "leave one out" })
   }
-  if (texts.length === 0) return messagesOf(process.stdin, framing, mostBytes)
+  if (texts.length === 0) return messagesOf(untilStopped(process.stdin, stopping), framing, mostBytes)
   if (framing !== "whole") {
     throw new RdvError("usage", `--${framing} reads standard input, and messages are given`, { mend: "leave one out" })
   }
   return texts.map((text) => utf8Encode(text))
+}
+
+/** Whoever types must not have to end the input first. */
+async function* untilStopped(input: NodeJS.ReadStream, stopping: AbortSignal): AsyncGenerator<Uint8Array> {
+  const end = () => void input.destroy()
+  stopping.addEventListener("abort", end, { once: true })
+  try {
+    for await (const chunk of input) yield chunk as Uint8Array
+  } catch (error) {
+    if (!stopping.aborted) throw error
+  } finally {
+    stopping.removeEventListener("abort", end)
+  }
 }
 
 /** What the server will refuse need not be held; its own limit is told by itself. */
