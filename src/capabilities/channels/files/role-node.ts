@@ -92,7 +92,8 @@ export class RoleNode extends FileNode {
       case "ack":
         return new SnapshotHandle({ obey: (text) => desk.acksOf(channel, space).obey(text) })
       case "peek":
-        return new SnapshotHandle({ content: () => channel.head() ?? emptyBytes })
+        // A copy: the memory of a message is used again when the message is gone.
+        return new SnapshotHandle({ content: () => channel.head()?.slice() ?? emptyBytes })
       case "ctl":
         return new SnapshotHandle({
           content: () => utf8Encode(showSettings(channel.settings, paths)),

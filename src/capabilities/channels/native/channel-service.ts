@@ -12,11 +12,12 @@ import type { Identity } from "../files/identity.ts"
 import { Backlog, backlogBytes } from "./backlog.ts"
 import { ControlStream } from "./control-stream.ts"
 import { Outlet } from "./frame-writer.ts"
+import { MessageMemory } from "./message-memory.ts"
 import { channelService, readStreamHeader } from "./protocol.ts"
 import { ReceiveStream } from "./receive-stream.ts"
 import { SelectStream } from "./select-stream.ts"
 import { SendStream } from "./send-stream.ts"
-import type { SendWindow } from "./send-stream.ts"
+import type { SendWindow, ServiceParts } from "./send-stream.ts"
 import { View } from "./view.ts"
 
 export interface ChannelServiceOptions {
@@ -44,11 +45,12 @@ export function offerChannels(
 /** The same for whoever has streams without a host. */
 export function channelHandler(space: Space, options: ChannelServiceOptions): (call: Call) => void {
   const { outlet = new Outlet(), backlog = new Backlog(backlogBytes) } = options
+  const parts: ServiceParts = { outlet, backlog, memory: new MessageMemory() }
   return ({ stream, header, caller }) => {
     try {
       const asked = readStreamHeader(header)
       const view = new View(space, options.identify(caller))
-      stream.attach(sinkFor(stream, asked, view, { ...options, outlet, backlog }))
+      stream.attach(sinkFor(stream, asked, view, options, parts))
     } catch (thrown) {
       const error = asRdvError(thrown)
       if (error.code === "internal") throw error
@@ -61,16 +63,16 @@ function sinkFor(
   stream: Stream,
   asked: ReturnType<typeof readStreamHeader>,
   view: View,
-  options: ChannelServiceOptions & { readonly outlet: Outlet; readonly backlog: Backlog },
+  { clock, window = defaultSendWindow }: ChannelServiceOptions,
+  parts: ServiceParts,
 ): StreamSink {
-  const { clock, outlet, window = defaultSendWindow } = options
   switch (asked.do) {
     case "send":
-      return new SendStream(stream, view.open(asked.path, "send", asked.create), clock, window, options)
+      return new SendStream(stream, view.open(asked.path, "send", asked.create), clock, window, parts)
     case "receive":
-      return new ReceiveStream(stream, view.open(asked.path, "receive", asked.create), outlet)
+      return new ReceiveStream(stream, view.open(asked.path, "receive", asked.create), parts)
     case "select":
-      return new SelectStream(stream, view, clock, options)
+      return new SelectStream(stream, view, clock, parts)
     case "control":
       return new ControlStream(stream, view, clock)
     case "peek":

@@ -14,9 +14,10 @@ import type { Reader } from "../core/reader.ts"
 import { FrameReader } from "./frame-reader.ts"
 import type { FrameSink } from "./frame-reader.ts"
 import { FrameWriter } from "./frame-writer.ts"
-import type { Outlet } from "./frame-writer.ts"
+import type { MessageMemory } from "./message-memory.ts"
 import { readU16, readU32, readU64 } from "./numbers.ts"
 import { frameExtraBytes, frameKind, maxOpenDeliveries } from "./protocol.ts"
+import type { ServiceParts } from "./send-stream.ts"
 
 class Open implements Member<Open> {
   previous: Open | undefined
@@ -36,6 +37,8 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
   readonly #reader: Reader
   readonly #frames: FrameReader = new FrameReader(this, frameExtraBytes)
   readonly #out: FrameWriter
+  readonly #channel: Channel
+  readonly #memory: MessageMemory
   /** Sent and not answered, in order. */
   readonly #open: Line<Open> = new Line()
   #next = 0
@@ -46,8 +49,10 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
   #isAsking = false
   #isOver = false
 
-  constructor(stream: Stream, channel: Channel, outlet: Outlet) {
+  constructor(stream: Stream, channel: Channel, { outlet, memory }: ServiceParts) {
     this.#stream = stream
+    this.#channel = channel
+    this.#memory = memory
     this.#reader = channel.reader()
     this.#out = new FrameWriter(outlet, stream)
     const { maxMessage } = channel.settings
@@ -93,7 +98,7 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
         if (taken > this.#next) throw new RdvError("protocol", "An answer to what was never sent")
         for (let first = this.#open.first; first !== undefined && first.number < taken; first = this.#open.first) {
           this.#open.shift()
-          first.delivery.done()
+          this.#prove(first.delivery)
         }
         this.#wanted += readU32(bytes, start)
         if (this.#wanted + this.#open.length > maxOpenDeliveries) {
@@ -158,12 +163,19 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
     this.#isAsking = false
   }
 
+  #prove(delivery: Delivery): void {
+    const isSole = delivery.attempt === 1 && this.#channel.settings.mode === "unicast"
+    if (isSole) this.#memory.proving = delivery.bytes
+    delivery.done()
+    this.#memory.proving = undefined
+  }
+
   #answer(number: number, code: number, reason: string): void {
     let open = this.#open.first
     while (open !== undefined && open.number < number) open = open.next
     if (open?.number !== number) return
     this.#open.remove(open)
-    if (code === 0) open.delivery.done()
+    if (code === 0) this.#prove(open.delivery)
     else open.delivery.giveBack(reason === "" ? `was refused (${codeFromNumber(code)})` : reason)
   }
 

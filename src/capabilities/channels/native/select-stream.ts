@@ -12,9 +12,9 @@ import type { Backlog } from "./backlog.ts"
 import { FrameReader } from "./frame-reader.ts"
 import type { FrameSink } from "./frame-reader.ts"
 import { FrameWriter } from "./frame-writer.ts"
-import type { Outlet } from "./frame-writer.ts"
 import { readU16, readU32, readU64 } from "./numbers.ts"
 import { forever, frameKind, maxCases, noCase } from "./protocol.ts"
+import type { ServiceParts } from "./send-stream.ts"
 import type { View } from "./view.ts"
 
 type Received = Extract<SelectOutcome, { kind: "received" }>
@@ -41,12 +41,7 @@ export class SelectStream implements StreamSink, FrameSink {
   #next = 0
   #isOver = false
 
-  constructor(
-    stream: Stream,
-    view: View,
-    clock: Clock,
-    { outlet, backlog }: { readonly outlet: Outlet; readonly backlog: Backlog },
-  ) {
+  constructor(stream: Stream, view: View, clock: Clock, { outlet, backlog }: ServiceParts) {
     this.#stream = stream
     this.#view = view
     this.#clock = clock

@@ -18,8 +18,17 @@ import type { FrameSink } from "./frame-reader.ts"
 import { FrameWriter } from "./frame-writer.ts"
 import type { Outlet } from "./frame-writer.ts"
 import { readU32, readU64 } from "./numbers.ts"
+import { ownMemoryBytes } from "./message-memory.ts"
+import type { MessageMemory } from "./message-memory.ts"
 import { forever, frameExtraBytes, frameKind } from "./protocol.ts"
 import { Slab } from "./slab.ts"
+
+/** What all streams of a service share. */
+export interface ServiceParts {
+  readonly outlet: Outlet
+  readonly backlog: Backlog
+  readonly memory: MessageMemory
+}
 
 /** What a stream may have unsettled. */
 export interface SendWindow {
@@ -62,6 +71,7 @@ export class SendStream implements StreamSink, FrameSink {
   readonly #clock: Clock
   readonly #window: SendWindow
   readonly #backlog: Backlog
+  readonly #memory: MessageMemory
   /** Of a frame that came in part. */
   #partBytes = 0
   readonly #reader: FrameReader
@@ -87,7 +97,7 @@ export class SendStream implements StreamSink, FrameSink {
     channel: Channel,
     clock: Clock,
     window: SendWindow,
-    { outlet, backlog }: { readonly outlet: Outlet; readonly backlog: Backlog },
+    { outlet, backlog, memory }: ServiceParts,
   ) {
     this.#stream = stream
     this.#channel = channel
@@ -95,6 +105,7 @@ export class SendStream implements StreamSink, FrameSink {
     this.#clock = clock
     this.#window = window
     this.#backlog = backlog
+    this.#memory = memory
     // A limit that is lowered later is for the channel to tell, message by message.
     const { maxMessage } = channel.settings
     this.#reader = new FrameReader(this, maxMessage + frameExtraBytes)
@@ -178,6 +189,7 @@ export class SendStream implements StreamSink, FrameSink {
     if (error !== undefined) {
       this.#out.verdict(frameKind.settled, entry.number, codeNumber(error.code), error.message)
     } else {
+      this.#memory.settled(entry.bytes)
       if (!isFirst) this.#early.push(entry.number)
       this.#out.touch()
     }
@@ -191,7 +203,8 @@ export class SendStream implements StreamSink, FrameSink {
     if (this.#entries.length >= messages || (this.#bytes > most && this.#entries.length > 0)) {
       throw new RdvError("protocol", "More messages than the window takes")
     }
-    const entry = new Entry(this, this.#next++, this.#slab.copy(bytes, start, end))
+    const from = end - start < ownMemoryBytes ? this.#slab : this.#memory
+    const entry = new Entry(this, this.#next++, from.copy(bytes, start, end))
     this.#entries.push(entry)
     this.#waiting ??= entry
     this.#offer()
