@@ -23,13 +23,17 @@ export class LineProcess implements AsyncDisposable {
   #isOver = false
   #look: () => void = () => undefined
 
-  constructor(command: string, args: readonly string[]) {
+  /** `onEvent` hears each event when it is read. */
+  constructor(command: string, args: readonly string[], onEvent: (event: LineEvent) => void = () => undefined) {
     this.#child = spawn(command, args, { cwd: root, env, stdio: ["pipe", "pipe", "pipe"] })
     this.#child.stdin?.on("error", () => undefined)
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#stderr += text))
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
-      if (line.startsWith("{")) this.#events.push(JSON.parse(line) as LineEvent)
-      else this.#stdout += `${line}\n`
+      if (line.startsWith("{")) {
+        const event = JSON.parse(line) as LineEvent
+        this.#events.push(event)
+        onEvent(event)
+      } else this.#stdout += `${line}\n`
       this.#look()
     })
     this.ended = once(this.#child, "close").then(() => {
