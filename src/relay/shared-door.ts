@@ -16,6 +16,8 @@ import { sessionAlpn } from "../transport/tls.ts"
 import type { Listener } from "../transport/transport.ts"
 import { listenUnix } from "../transport/unix.ts"
 import { makeRoom } from "./crowd.ts"
+import { Handshakes } from "./handshakes.ts"
+import type { RelayLimits } from "./limits.ts"
 import type { Relay } from "./relay.ts"
 import type { DoorTls } from "./tls-door.ts"
 
@@ -53,7 +55,7 @@ export async function openSharedDoor(
   }
   if (address.scheme === "unix") return listenUnix({ path: address.path }, greet)
   if (address.scheme === "tcp") return listenTcp(address, greet)
-  if (address.scheme === "tls" && secrets !== undefined) return listenSharedTls(address, secrets, greet)
+  if (address.scheme === "tls" && secrets !== undefined) return listenSharedTls(address, secrets, relay.limits, greet)
   throw new RdvError("usage", `Channels cannot be served at ${printAddress(address)}`, {
     mend: address.scheme === "tls" ? "give --tls-cert and --tls-key" : "use tcp://, tls:// or unix:",
   })
@@ -61,14 +63,20 @@ export async function openSharedDoor(
 
 function sniff(link: Link, relay: Relay, guest: Guest, about: GuestConnection, known: () => void): void {
   let head: Uint8Array | undefined
+  let whole: PrefixedLink | undefined
   const timer = relay.clock.after(relay.limits.headMs, () => link.abort(new RdvError("timeout", "Nothing was said")))
   link.attach({
     data(bytes) {
+      // Read in the same turn as its head: whoever takes the link attaches in a moment.
+      if (whole !== undefined) {
+        whole.append(bytes)
+        return false
+      }
       head = head === undefined ? new Uint8Array(bytes) : concat([head, bytes])
       if (head.length < guest.headBytes) return false
       timer.cancel()
       known()
-      const whole = new PrefixedLink(link, head)
+      whole = new PrefixedLink(link, head)
       if (guest.isTheirs(head)) guest.take(whole, about)
       else relay.takeLink(whole)
       return false
@@ -84,30 +92,32 @@ function sniff(link: Link, relay: Relay, guest: Guest, about: GuestConnection, k
 async function listenSharedTls(
   address: Address & { readonly scheme: "tcp" | "tls" },
   { clientCa, ...secrets }: SharedDoorTls,
+  limits: RelayLimits,
   greet: (link: Link, about: GuestConnection) => void,
 ): Promise<Listener> {
-  const { noDelay, keepAlive, keepAliveInitialDelay } = serverOptions
-  const server = tls.createServer({
+  const inner = tls.createServer({
     ...secrets,
-    noDelay: noDelay ?? true,
-    keepAlive: keepAlive ?? true,
-    keepAliveInitialDelay: keepAliveInitialDelay ?? 0,
     allowHalfOpen: true,
-    minVersion: "TLSv1.2",
-    handshakeTimeout: 10_000,
+    handshakeTimeout: limits.tlsHandshakeMs,
     // Whoever asks for no protocol at all is let in as well: other 9P clients know no ALPN.
     ALPNProtocols: [sessionAlpn, "9p"],
     ...(clientCa !== undefined && { requestCert: true, rejectUnauthorized: false, ca: clientCa }),
   })
-  server.on("secureConnection", (socket) => {
+  const handshakes = new Handshakes(inner, limits.tlsHandshakes, { ...serverOptions, pauseOnConnect: false })
+  inner.on("secureConnection", (socket) => {
     const name = socket.authorized ? commonName(socket.getPeerCertificate()) : undefined
     greet(socketLink(socket, { kind: "tls", peer: peerOf(socket), protected: true }), {
       ...(name !== undefined && { certificateName: name }),
     })
   })
-  server.on("tlsClientError", (_error, socket) => socket.destroy())
-  const { host, port } = await listenServer(server, address)
-  return { address: { scheme: "tls", host, port }, close: () => closeServer(server) }
+  const { host, port } = await listenServer(handshakes.server, address)
+  return {
+    address: { scheme: "tls", host, port },
+    async close() {
+      await closeServer(handshakes.server)
+      handshakes.cut()
+    },
+  }
 }
 
 function commonName(certificate: tls.PeerCertificate): string | undefined {

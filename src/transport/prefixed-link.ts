@@ -1,5 +1,6 @@
 /** A link some of whose bytes were read before: whoever attaches gets them first. */
 
+import { concat } from "../base/bytes.ts"
 import type { RdvError } from "../base/error.ts"
 import type { Link, LinkSink } from "../mux/link.ts"
 
@@ -27,6 +28,11 @@ export class PrefixedLink implements Link {
 
   get queuedBytes(): number {
     return this.#link.queuedBytes
+  }
+
+  /** More was read before somebody attached. */
+  append(bytes: Uint8Array): void {
+    this.#head = this.#head === undefined ? new Uint8Array(bytes) : concat([this.#head, bytes])
   }
 
   attach(sink: LinkSink): void {
