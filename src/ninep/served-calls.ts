@@ -1,7 +1,7 @@
 /** A server's requests without an answer. The hot path makes one object for each, and this is it. */
 
 import { emptyBytes } from "../base/bytes.ts"
-import type { NinepError } from "./errno.ts"
+import { NinepError } from "./errno.ts"
 import type { Fid } from "./fids.ts"
 import type { ReadRequest, WriteRequest } from "./tree.ts"
 
@@ -103,6 +103,11 @@ export class WriteCall extends DataCall implements WriteRequest {
 
   answer(): void {
     this.owner.answerWrite(this)
+  }
+
+  /** Linux 6.12 repeats a write that was answered with EAGAIN for ever, and no signal ends it. */
+  override fail(error: NinepError): void {
+    super.fail(error.errno === "EAGAIN" ? new NinepError("EBUSY", error.message) : error)
   }
 
   /** The received memory is used again now. */

@@ -28,11 +28,11 @@ export function errnoOf(thrown: unknown): NinepError {
   return new NinepError(errnoByCode[thrown.code] ?? "EIO", text)
 }
 
-/** Runs an act of the core; what it throws is thrown as a file system's error. */
+/** Runs an act of the core; what it throws is thrown as a file system's error. A mistake of ours stays what it is: it is logged. */
 export function withErrno<Result>(act: () => Result): Result {
   try {
     return act()
   } catch (error) {
-    throw errnoOf(error)
+    throw error instanceof RdvError ? errnoOf(error) : error
   }
 }
