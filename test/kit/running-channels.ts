@@ -53,10 +53,8 @@ export class RunningChannels implements AsyncDisposable {
   }
 
   /** A 9P client over TCP, or over what `to` says. */
-  async client(options: Partial<ConnectOptions> = {}, to: NetConnectOpts = { port: this.port }): Promise<NinepClient> {
-    const socket = connect(to)
-    await once(socket, "connect")
-    return NinepClient.connect({ link: socketBytes(socket), uid: 0, ...options })
+  client(options: Partial<ConnectOptions> = {}, to: NetConnectOpts = { port: this.port }): Promise<NinepClient> {
+    return ninepTo(to, options)
   }
 
   async tlsClient(tls: ConnectionOptions, options: Partial<ConnectOptions> = {}): Promise<NinepClient> {
@@ -69,6 +67,13 @@ export class RunningChannels implements AsyncDisposable {
     await this.command[Symbol.asyncDispose]()
     this.#folder[Symbol.dispose]()
   }
+}
+
+/** A 9P client over a connection of its own. */
+export async function ninepTo(to: NetConnectOpts, options: Partial<ConnectOptions> = {}): Promise<NinepClient> {
+  const socket = connect(to)
+  await once(socket, "connect")
+  return NinepClient.connect({ link: socketBytes(socket), uid: 0, ...options })
 }
 
 /** What one read of a file gives, as text. */
