@@ -61,7 +61,7 @@ export function startChannels(host: Host, options: ChannelsOptions): Channels {
       link.close()
       return
     }
-    converse({ link, facts, gate, treeFor, live, step, log })
+    converse({ link, facts, gate, treeFor, live, step, clock, log })
   }
   offerChannels(host, space, {
     identify: ({ owner, channels }) => gate.identityOf({ name: owner, rules: channels }),
@@ -72,7 +72,7 @@ export function startChannels(host: Host, options: ChannelsOptions): Channels {
   let timer = clock.after(tickMs, tick)
   function tick(): void {
     space.tick()
-    for (const conversation of live) conversation.recheck()
+    recheck(live, gate)
     timer = clock.after(tickMs, tick)
   }
   scope.onEnd(() => {
@@ -82,6 +82,17 @@ export function startChannels(host: Host, options: ChannelsOptions): Channels {
   const status = () => statusOf(space, live)
   host.report("channels", status)
   return { space, take, status }
+}
+
+/** Many conversations live on few tokens: each token is looked up once. */
+function recheck(live: ReadonlySet<Conversation>, gate: Gate): void {
+  const verdicts = new Map<string, boolean>()
+  const isValid = (token: string) => {
+    const verdict = verdicts.get(token) ?? gate.isValid(token)
+    verdicts.set(token, verdict)
+    return verdict
+  }
+  for (const conversation of live) conversation.recheck(isValid)
 }
 
 /** Idle conversations cost a socket and a few KiB each. */

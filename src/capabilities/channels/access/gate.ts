@@ -5,7 +5,7 @@
  */
 
 import { RdvError } from "../../../base/error.ts"
-import { allowsPath } from "../../../base/path-rights.ts"
+import { allowsPath, leadsToAllowed } from "../../../base/path-rights.ts"
 import { NinepError } from "../../../ninep/errno.ts"
 import type { AttachRequest, AttachedUser } from "../../../ninep/tree.ts"
 import type { Identify, Identity } from "../files/identity.ts"
@@ -52,9 +52,9 @@ export class Gate {
     this.#options = options
   }
 
-  /** For the attaches of one connection. `onToken` hears which tokens it lives on. */
-  identify(facts: ConnectionFacts, onToken?: (token: string) => void): Identify {
-    return (request) => this.#attach(facts, request, onToken)
+  /** For the attaches of one connection. `onAttach` hears of each that is let in, and which token it lives on. */
+  identify(facts: ConnectionFacts, onAttach?: (token: string | undefined) => void): Identify {
+    return (request) => this.#attach(facts, request, onAttach)
   }
 
   isValid(token: string): boolean {
@@ -66,11 +66,15 @@ export class Gate {
     return this.#identity({ name: owner.name ?? "anonymous", uid: undefined }, owner, "/")
   }
 
-  #attach(facts: ConnectionFacts, { user, aname }: AttachRequest, onToken?: (token: string) => void): Identity {
+  #attach(
+    facts: ConnectionFacts,
+    { user, aname }: AttachRequest,
+    onAttach?: (token: string | undefined) => void,
+  ): Identity {
     try {
       const { token, path } = readAttachName(aname)
       const owner = this.#owner(facts, token)
-      if (token !== undefined) onToken?.(token)
+      onAttach?.(token)
       return this.#identity(user, owner, path)
     } catch (error) {
       if (error instanceof RdvError) throw new NinepError("EACCES", error.message)
@@ -101,6 +105,7 @@ export class Gate {
       prefix,
       mayReceive: (path) => allowsPath(rules, path, "receive"),
       maySend: (path) => allowsPath(rules, path, "send"),
+      maySee: (path) => leadsToAllowed(rules, path),
     }
   }
 }

@@ -1,5 +1,6 @@
 /** One 9P conversation of the channel server: what it runs over, who it is, and when it ends. */
 
+import type { Clock } from "../../../base/clock.ts"
 import type { JsonObject } from "../../../base/json.ts"
 import type { Log } from "../../../base/log.ts"
 import type { ByteLink } from "../../../ninep/byte-link.ts"
@@ -17,20 +18,29 @@ export interface ConverseOptions {
   readonly live: Set<Conversation>
   /** Shared by all conversations of a server. */
   readonly step: NinepStep
+  readonly clock: Clock
   readonly log: Log
 }
 
 /** Those that are open. */
 export interface Conversation {
   /** Ends it when a token that it lives on is valid no more. */
-  recheck(): void
+  recheck(isValid: (token: string) => boolean): void
   end(): void
   status(): JsonObject
 }
 
-export function converse({ link, facts, gate, treeFor, live, step, log }: ConverseOptions): void {
+export function converse({ link, facts, gate, treeFor, live, step, clock, log }: ConverseOptions): void {
   const tokens = new Set<string>()
-  const identify = gate.identify(facts, (token) => tokens.add(token))
+  const giveUp = () => {
+    log.info("channels.ended", { peer: facts.peer, reason: `nobody attached within ${attachMs} ms` })
+    conversation.end()
+  }
+  const stranger = facts.owner === undefined ? clock.after(attachMs, giveUp) : undefined
+  const identify = gate.identify(facts, (token) => {
+    stranger?.cancel()
+    if (token !== undefined) tokens.add(token)
+  })
   const connection = new NinepConnection({
     tree: treeFor(identify),
     output: { write: (bytes) => link.write(bytes) },
@@ -42,20 +52,24 @@ export function converse({ link, facts, gate, treeFor, live, step, log }: Conver
     else link.resume()
   }
   const conversation: Conversation = {
-    recheck() {
+    recheck(isValid) {
       for (const token of tokens) {
-        if (gate.isValid(token)) continue
+        if (isValid(token)) continue
         log.info("channels.ended", { peer: facts.peer, reason: "its token was revoked or has expired" })
         conversation.end()
         return
       }
     },
     end() {
-      live.delete(conversation)
+      forget()
       connection.closed()
       link.close()
     },
     status: () => ({ peer: facts.peer, ...connection.status(), dialect: connection.status().dialect ?? null }),
+  }
+  const forget = () => {
+    stranger?.cancel()
+    live.delete(conversation)
   }
   live.add(conversation)
   link.onData = (bytes) => {
@@ -67,11 +81,14 @@ export function converse({ link, facts, gate, treeFor, live, step, log }: Conver
     follow()
   }
   link.onClose = () => {
-    live.delete(conversation)
+    forget()
     connection.closed()
   }
   connection.onEnd = () => {
-    live.delete(conversation)
+    forget()
     link.close()
   }
 }
+
+/** Clients attach as soon as the version is settled. Until then nobody knows who they are, and there are only so many places. */
+const attachMs = 30_000

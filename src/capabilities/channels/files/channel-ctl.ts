@@ -60,7 +60,7 @@ const wholeSpace: PathView = { inSpace: (path) => path, asSeen: (path) => path }
 
 /** The change that `key value` asks for. Throws `usage`. */
 export function readSetting(name: string, text: string, paths: PathView = wholeSpace): Partial<ChannelSettings> {
-  if (!(name in keys)) {
+  if (!Object.hasOwn(keys, name)) {
     const near = nearest(name, settingKeys)
     const mend = near === undefined ? `the keys are ${settingKeys.join(", ")}` : `did you mean ${near}?`
     throw new RdvError("usage", `There is no setting ${JSON.stringify(name.slice(0, 80))}`, { mend })
@@ -93,7 +93,7 @@ export interface ChannelCommand {
 export function readCommand(command: ChannelCommand, line: string, paths: PathView): void {
   const [, name = "", value = ""] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line) ?? []
   if (name === "close" && value === "") command.close = true
-  else if (value === "" && name in keys)
+  else if (value === "" && Object.hasOwn(keys, name))
     throw new RdvError("usage", `${name} has no value`, { mend: `write ${name} VALUE` })
   else Object.assign(command.changes, readSetting(name, value, paths))
 }
@@ -114,10 +114,16 @@ export function obey(commands: ReadonlyMap<Channel, ChannelCommand>): void {
   for (const [channel, { close }] of commands) if (close) channel.close()
 }
 
-/** What is written into a channel's `ctl`. Throws `usage`, `in_use`. */
-export function obeyLines(channel: Channel, text: string, paths: PathView): void {
+/** What is written into a channel's `ctl`. Throws `usage`, `in_use`, and what `check` throws. */
+export function obeyLines(
+  channel: Channel,
+  text: string,
+  paths: PathView,
+  check?: (changes: Partial<ChannelSettings>) => void,
+): void {
   const command: ChannelCommand = { changes: {}, close: false }
   for (const line of text.split("\n")) if (line.trim() !== "") readCommand(command, line, paths)
+  check?.(command.changes)
   obey(new Map([[channel, command]]))
 }
 

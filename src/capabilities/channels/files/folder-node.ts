@@ -12,7 +12,7 @@ import { attributesOf, lastName } from "./file-node.ts"
 import { FixedFolder } from "./fixed-folder.ts"
 import { fileQid, folderQid } from "./inode.ts"
 import { ListHandle } from "./list-handle.ts"
-import { permits, requirePlace } from "./permissions.ts"
+import { permits, requirePlace, sees } from "./permissions.ts"
 import { readRoleName, roles, saltOf } from "./role-name.ts"
 import { RoleNode } from "./role-node.ts"
 import { obeyRoot, showChannels } from "./root-ctl.ts"
@@ -135,10 +135,12 @@ export class FolderNode implements Node {
 
   #childNode(name: string): Node | undefined {
     const { children } = this.#folder
-    const child = children.get(name)
+    const seen = (child: Channel | Folder | undefined) =>
+      child !== undefined && sees(this.#view.identity, child.path) ? child : undefined
+    const child = seen(children.get(name))
     if (child instanceof Channel) return new ChannelNode(this.#view, child, () => this)
     if (child !== undefined) return new FolderNode(this.#view, child)
-    const channel = name.endsWith(rolesSuffix) ? children.get(name.slice(0, -rolesSuffix.length)) : undefined
+    const channel = name.endsWith(rolesSuffix) ? seen(children.get(name.slice(0, -rolesSuffix.length))) : undefined
     return channel instanceof Channel ? this.#roles(channel, name) : undefined
   }
 

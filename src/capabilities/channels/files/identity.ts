@@ -18,6 +18,8 @@ export interface Identity {
   /** Beside the permission bits; paths are those of the space. Creating and removing need both. */
   mayReceive(path: string): boolean
   maySend(path: string): boolean
+  /** Whether it hears that this channel or folder exists. Without it, it sees whatever is there. */
+  maySee?(path: string): boolean
 }
 
 /** Throws `EACCES`, or `ENOENT` for an attach name that means nothing. */

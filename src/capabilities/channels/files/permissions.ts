@@ -2,6 +2,7 @@
 
 import { NinepError } from "../../../ninep/errno.ts"
 import type { Channel, Facts } from "../core/channel.ts"
+import type { Space } from "../core/space.ts"
 import type { Identity } from "./identity.ts"
 
 export type Right = "read" | "write" | "search"
@@ -27,6 +28,22 @@ export function requireReceive(identity: Identity, channel: Channel): void {
 export function requireSend(identity: Identity, channel: Channel): void {
   if (permits(identity, channel.facts, "write") && identity.maySend(channel.path)) return
   throw new NinepError("EACCES", `${identity.name} may not send to ${channel.path}`)
+}
+
+/** Whether its name is listed and can be walked to: what somebody may do nothing with, he does not hear of. */
+export function sees(identity: Identity, path: string): boolean {
+  return identity.maySee?.(path) ?? true
+}
+
+/**
+ * For settings: what a channel buries is sent to its dead-letter channel, by leave of who set it. Throws `EACCES`. A channel
+ * that is made there later is guarded by the rights on paths alone.
+ */
+export function requireGrave(identity: Identity, space: Space, path: string): void {
+  if (path === "") return
+  const grave = space.find(path)
+  if (identity.maySend(path) && (grave === undefined || permits(identity, grave.facts, "write"))) return
+  throw new NinepError("EACCES", `${identity.name} may not send to ${path}`)
 }
 
 /** For settings and permissions. Throws `EPERM`. */

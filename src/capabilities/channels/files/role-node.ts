@@ -10,7 +10,7 @@ import { showStats } from "./channel-stat.ts"
 import { withErrno } from "./errno-of.ts"
 import { attributesOf, FileNode } from "./file-node.ts"
 import { fileQid } from "./inode.ts"
-import { requireOwner, requireReceive, requireSend } from "./permissions.ts"
+import { requireGrave, requireOwner, requireReceive, requireSend } from "./permissions.ts"
 import { PutHandle } from "./put-handle.ts"
 import { ReceiveHandle } from "./receive-handle.ts"
 import type { RoleName } from "./role-name.ts"
@@ -97,7 +97,10 @@ export class RoleNode extends FileNode {
       case "ctl":
         return new SnapshotHandle({
           content: () => utf8Encode(showSettings(channel.settings, paths)),
-          obey: (text) => obeyLines(channel, text, paths),
+          obey: (text) => {
+            const { identity } = this.#view
+            obeyLines(channel, text, paths, ({ deadLetter = "" }) => requireGrave(identity, space, deadLetter))
+          },
         })
       case "stat":
         return new SnapshotHandle({ content: () => utf8Encode(showStats(channel)) })

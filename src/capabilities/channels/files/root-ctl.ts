@@ -8,14 +8,14 @@ import { RdvError } from "../../../base/error.ts"
 import type { Channel } from "../core/channel.ts"
 import { obey, readCommand } from "./channel-ctl.ts"
 import type { ChannelCommand } from "./channel-ctl.ts"
-import { requireOwner } from "./permissions.ts"
+import { requireGrave, requireOwner, sees } from "./permissions.ts"
 import type { View } from "./view.ts"
 
-export function showChannels({ space, paths }: View): string {
+export function showChannels({ space, paths, identity }: View): string {
   let text = ""
   for (const { path, settings, rates } of space.channels()) {
     const seen = paths.asSeen(path)
-    if (seen === undefined) continue
+    if (seen === undefined || !sees(identity, path)) continue
     const { received, delivered, meanReceived, meanDelivered } = rates
     text += `${seen}\t${settings.size}\t${received}\t${delivered}\t${meanReceived.toFixed(2)}\t${meanDelivered.toFixed(2)}\n`
   }
@@ -28,10 +28,13 @@ export function obeyRoot(view: View, text: string): void {
   for (const line of text.split("\n")) {
     if (line.trim() === "") continue
     const { path, rest } = split(line)
-    const channel = view.space.channel(view.paths.inSpace(path))
+    const full = view.paths.inSpace(path)
+    if (!sees(view.identity, full)) throw new RdvError("not_found", `There is no channel ${path}`)
+    const channel = view.space.channel(full)
     requireOwner(view.identity, channel.facts, channel.path)
     const command = commands.get(channel) ?? { changes: {}, close: false }
     readCommand(command, /^\d+$/.test(rest) ? `size ${rest}` : rest, view.paths)
+    requireGrave(view.identity, view.space, command.changes.deadLetter ?? "")
     commands.set(channel, command)
   }
   if (commands.size === 0) throw new RdvError("usage", "Nothing is written", { mend: 'write "PATH SIZE"' })

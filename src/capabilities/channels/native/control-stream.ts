@@ -12,7 +12,6 @@ import type { Stream, StreamSink } from "../../../base/stream.ts"
 import { Channel } from "../core/channel.ts"
 import { Folder } from "../core/space.ts"
 import { readPath } from "./protocol.ts"
-import { readSettings } from "./settings-json.ts"
 import type { View } from "./view.ts"
 
 export class ControlStream implements StreamSink {
@@ -101,7 +100,7 @@ export class ControlStream implements StreamSink {
         return {}
       case "set": {
         const channel = view.own(readPath(request["path"]))
-        channel.configure(readSettings(settingsOf(request)))
+        channel.configure(view.settings(settingsOf(request)))
         return this.#describe(channel)
       }
       case "close":

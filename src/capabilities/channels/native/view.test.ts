@@ -69,3 +69,12 @@ test("a missing channel is made with its folders where that is asked for, and be
   assert.throws(() => view({}, all).open("/team", "send", {}), { code: "not_found", message: /folder/ })
   assert.throws(() => view({}, all).open("/x", "send", { size: -1 }), { code: "usage" })
 })
+
+test("a dead-letter channel is one that the client may send to", () => {
+  const team = view({ admin: true, maySend: (path) => path.startsWith("/team") })
+  assert.deepEqual(team.settings({ deadLetter: "/team/failed" }), { deadLetter: "/team/failed" })
+  for (const deadLetter of ["/secret", "/missing"]) {
+    assert.throws(() => team.settings({ deadLetter }), { code: "forbidden" })
+  }
+  assert.throws(() => team.create("/team/x", { deadLetter: "/secret" }, false), { code: "forbidden" })
+})

@@ -7,10 +7,11 @@ import { RdvError } from "../../../base/error.ts"
 import type { JsonObject } from "../../../base/json.ts"
 import { Channel } from "../core/channel.ts"
 import type { Facts } from "../core/channel.ts"
+import type { ChannelSettings } from "../core/settings.ts"
 import { Folder } from "../core/space.ts"
 import type { Space } from "../core/space.ts"
 import type { Identity } from "../files/identity.ts"
-import { permits } from "../files/permissions.ts"
+import { permits, sees } from "../files/permissions.ts"
 import { readSettings } from "./settings-json.ts"
 
 export class View {
@@ -54,7 +55,7 @@ export class View {
   /** Throws `exists`, `not_found`, `forbidden`, `usage`, `limit`. */
   create(path: string, settings: JsonObject, withFolders: boolean): Channel {
     const full = this.full(path)
-    const changes = readSettings(settings)
+    const changes = this.settings(settings)
     if (withFolders) this.#makeFolders(full)
     this.#requirePlace(full)
     return this.space.create(full, { ...this.#facts(), permissions: 0o666 }, changes)
@@ -95,7 +96,22 @@ export class View {
     return found
   }
 
+  /** Settings that this client may give to a channel. Throws `usage`, `forbidden`. */
+  settings(json: JsonObject): Partial<ChannelSettings> {
+    const changes = readSettings(json)
+    const { deadLetter } = changes
+    if (!deadLetter) return changes
+    const full = this.full(deadLetter)
+    const grave = this.space.find(full)
+    if (grave !== undefined) this.#require(grave, "send")
+    else if (!this.#identity.maySend(full)) {
+      throw new RdvError("forbidden", `${this.#identity.name} may not send to ${deadLetter}`)
+    }
+    return { ...changes, deadLetter: full }
+  }
+
   sees(node: Channel | Folder): boolean {
+    if (!sees(this.#identity, node.path)) return false
     if (node instanceof Folder) return permits(this.#identity, node.facts, "read")
     const { path } = node
     return this.#identity.mayReceive(path) || this.#identity.maySend(path)
