@@ -24,5 +24,15 @@ export function readAttachName(aname: string): AttachName {
   if (token !== "" && !token.startsWith("rdv_")) {
     throw new RdvError("usage", "The attach name is neither a path nor a token", { mend: "write /path or a token" })
   }
+  // Rights are compared with paths as they stand, and another server that is bound there would walk them.
+  if (
+    path !== "/" &&
+    path
+      .slice(1)
+      .split("/")
+      .some((name) => name === "" || name === "." || name === "..")
+  ) {
+    throw new RdvError("usage", "The path in the attach name has an empty name, . or ..", { mend: "write it out" })
+  }
   return { token: token === "" ? undefined : token, path }
 }

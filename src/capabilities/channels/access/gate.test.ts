@@ -48,6 +48,8 @@ test("the attach name says what is the root, with or without a token", () => {
   assert.equal(attach({}, {}, `${token}/team/`).prefix, "/team")
   assert.equal(attach({}, { isLocal: true }, "/team").prefix, "/team")
   assert.throws(() => attach({}, { isLocal: true }, "team"), { errno: "EACCES" })
+  for (const path of ["/team/..", "/./team", "/team//jobs", "/team/../other"])
+    assert.throws(() => attach({}, {}, token + path), { errno: "EACCES" }, path)
 })
 
 test("root and clients without numbers pass permission bits; numbers are mapped first", () => {

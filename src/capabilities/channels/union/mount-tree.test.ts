@@ -229,6 +229,29 @@ describe("a tree with another one bound into it", () => {
     await assert.rejects(joined.client.remove("/team-b/jobs"), { errno: "EACCES" })
   })
 
+  it("takes both rights for settings and selects, and that of receivers for an acknowledgement", async () => {
+    const other = channels()
+    other.space.create("/jobs")
+    const as = async (rights: string) =>
+      join(channels().tree, other.tree, {
+        identify: async (request) => ({
+          ...(await identifyAnyone(request)),
+          mayReceive: () => rights.includes("r"),
+          maySend: () => rights.includes("w"),
+        }),
+      })
+    const [sends, receives] = [await as("w"), await as("r")]
+    for (const path of ["/team-b/jobs.d/ctl", "/team-b/ctl", "/team-b/select/x", "/team-b/jobs.d/ack"])
+      await assert.rejects(sends.client.open(path, { write: true }), { errno: "EACCES" }, path)
+    await (await receives.client.open("/team-b/jobs.d/ack", { write: true })).clunk()
+    await assert.rejects(receives.client.open("/team-b/jobs.d/ctl", { write: true }), { errno: "EACCES" })
+  })
+
+  it("does not let a root with .. in its path out of what the rules name", async () => {
+    const joined = join(channels().tree, sampleTree(), { aname: "/team-b/deep/.." })
+    await assert.rejects(joined, { errno: "ENOENT" })
+  })
+
   it("keeps a user whose root lies in the bound tree below it", async () => {
     const joined = await join(channels().tree, sampleTree(), { aname: "/team-b/deep" })
     assert.deepEqual(

@@ -37,6 +37,8 @@ export class MountTree implements Tree {
   async attach(request: AttachRequest): Promise<Node> {
     const identity = await this.#identify(request)
     const names = identity.prefix.split("/").filter((name) => name !== "")
+    // Whoever is bound there would walk them; the rights were compared with the path as it stands.
+    if (names.includes("..") || names.includes(".")) throw new NinepError("ENOENT", "A path is written out")
     const at = this.#bindings.findIndex(({ prefix }) => prefix.every((name, index) => names[index] === name))
     const binding = this.#bindings[at]
     if (binding !== undefined) {
@@ -72,12 +74,27 @@ function remoteView(identity: Identity, { user }: AttachRequest, { prefix, sessi
     name: prefix.at(-1) as string,
     binding: at,
     user: { name: user.name, uid: user.uid === undefined ? undefined : identity.uid },
-    check(below, wants) {
-      const path = channelPath([...prefix, ...below])
+    check(below, mode) {
+      const names = [...prefix, ...below]
+      const path = channelPath(names)
+      const wants = wantsOf(names, mode)
       if (wants.read && !identity.mayReceive(path)) throw new NinepError("EACCES", `No right to receive at ${path}`)
       if (wants.write && !identity.maySend(path)) throw new NinepError("EACCES", `No right to send at ${path}`)
     },
   }
+}
+
+/** Writing is not sending everywhere: settings and selects take both rights, an acknowledgement that of receivers. */
+function wantsOf(names: readonly string[], mode: Wants): Wants {
+  const [file = "", folder = ""] = names.toReversed()
+  if (!mode.write) return mode
+  if (file === "ctl" || folder === "select") return { read: true, write: true }
+  return folder.endsWith(".d") && /^ack(@|$)/.test(file) ? { read: true, write: false } : mode
+}
+
+interface Wants {
+  readonly read: boolean
+  readonly write: boolean
 }
 
 /** Rules name channels; `/jobs.d/recv` is one of the files of `/jobs`. */
