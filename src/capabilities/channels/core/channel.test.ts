@@ -3,6 +3,7 @@ import { test } from "node:test"
 import type { RdvError } from "../../../base/error.ts"
 import { SeededRandom } from "../../../base/random.ts"
 import { FakeClock } from "../../../../test/kit/fake-clock.ts"
+import { messageOverhead } from "./channel.ts"
 import type { Channel } from "./channel.ts"
 import type { Delivery, Receiving, Sending } from "./parties.ts"
 import type { Reader } from "./reader.ts"
@@ -348,10 +349,11 @@ test("multicast: what is retained counts as memory, for new readers and for thos
     send(writer, text)
     want(first).delivery?.seen()
   }
-  assert.equal(space.messageBytes, 4)
+  const two = space.messageBytes
+  assert.equal(two, 2 * (messageOverhead + 2))
   const late = channel.reader()
   channel.configure({ retain: 0 })
-  assert.equal(space.messageBytes, 4, "the late one is owed them")
+  assert.equal(space.messageBytes, two, "the late one is owed them")
   channel.close()
   assert.deepEqual(
     [want(late), want(late)].map(({ text, delivery }) => (delivery?.seen(), text)),
@@ -410,4 +412,12 @@ test("a select keeps its other cases when what looked ready is not", () => {
   )
   send(other.writer(), "b")
   assert.equal(outcome, "received")
+})
+
+test("empty messages take memory too", () => {
+  const clock = new FakeClock(0)
+  const space = new Space({ clock, random: new SeededRandom(1), limits: { messageBytes: 10 * messageOverhead } })
+  const writer = space.create("/c", {}, { size: 100 }).writer()
+  const outcomes = Array.from({ length: 11 }, () => send(writer, "").outcome)
+  assert.deepEqual(outcomes.slice(-2), ["ok", "limit"])
 })

@@ -281,7 +281,7 @@ export class Channel implements Desk {
   }
 
   forget(message: Message): void {
-    this.#host.free(message.bytes.length)
+    this.#host.free(message.bytes.length + messageOverhead)
   }
 
   delivered(parcel: Parcel): void {
@@ -339,7 +339,7 @@ export class Channel implements Desk {
       return new RdvError("limit", `${maxWaiting} senders wait at ${this.path}`)
     }
     try {
-      this.#host.reserve(bytes)
+      this.#host.reserve(bytes + messageOverhead)
       return undefined
     } catch (error) {
       return error as RdvError
@@ -364,6 +364,9 @@ export class Channel implements Desk {
     }
   }
 }
+
+/** What is kept about a message beside its bytes: without it, empty messages would be bounded by nothing but their number. */
+export const messageOverhead = 256
 
 /** Who asks how much waits asks again when it has taken so much, bytes. */
 const countedBytes = 65_536

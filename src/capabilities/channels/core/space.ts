@@ -14,7 +14,7 @@ export interface SpaceLimits {
   readonly channels: number
   /** Folders count as well. */
   readonly depth: number
-  /** Bytes of all messages that are in the care of channels. */
+  /** Bytes of all messages that are in the care of channels, and `messageOverhead` for each of them. */
   readonly messageBytes: number
 }
 
@@ -71,7 +71,7 @@ export class Space implements ChannelHost {
     this.root = new Folder(1, "/", undefined, { ...defaultFacts, permissions: 0o777 })
   }
 
-  /** Bytes of messages in the care of channels. */
+  /** What counts for the limit of this name. */
   get messageBytes(): number {
     return this.#messageBytes
   }
