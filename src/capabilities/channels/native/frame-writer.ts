@@ -53,6 +53,8 @@ export class FrameWriter {
   #isOver = false
   /** The stream has enough until its sink hears `drain`. */
   full = false
+  /** Of what came in meanwhile: no credit is given for it yet. */
+  #unpaid = 0
 
   constructor(outlet: Outlet, stream: Stream, source?: FrameSource) {
     this.#outlet = outlet
@@ -65,6 +67,23 @@ export class FrameWriter {
     if (this.#isDirty || this.#isOver) return
     this.#isDirty = true
     this.#outlet.schedule(this)
+  }
+
+  /**
+   * Bytes that came in were dealt with. Whoever does not take the answers gets no credit for further questions: what waits
+   * for him stays within his window.
+   */
+  consumed(bytes: number): void {
+    if (this.full) this.#unpaid += bytes
+    else this.#stream.consumed(bytes)
+  }
+
+  /** The stream has room again. */
+  drained(): void {
+    this.full = false
+    const unpaid = this.#unpaid
+    this.#unpaid = 0
+    if (unpaid > 0) this.#stream.consumed(unpaid)
   }
 
   /** The stream is over: forgets what waits. */

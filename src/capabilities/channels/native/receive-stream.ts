@@ -66,7 +66,7 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
       if (!(thrown instanceof RdvError)) throw thrown
       this.#stream.reset(thrown.code, thrown.message)
     }
-    this.#stream.consumed(chunk.length)
+    this.#out.consumed(chunk.length)
   }
 
   meta(): void {}
@@ -79,7 +79,7 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
   }
 
   drain(): void {
-    this.#out.full = false
+    this.#out.drained()
     this.#ask()
   }
 

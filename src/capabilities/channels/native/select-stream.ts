@@ -57,7 +57,7 @@ export class SelectStream implements StreamSink, FrameSink {
       if (!(thrown instanceof RdvError)) throw thrown
       this.#stream.reset(thrown.code, thrown.message)
     }
-    this.#stream.consumed(chunk.length)
+    this.#out.consumed(chunk.length)
   }
 
   meta(): void {}
@@ -73,7 +73,7 @@ export class SelectStream implements StreamSink, FrameSink {
   }
 
   drain(): void {
-    this.#out.full = false
+    this.#out.drained()
   }
 
   closed(): void {

@@ -121,7 +121,7 @@ export class SendStream implements StreamSink, FrameSink {
       if (!(thrown instanceof RdvError)) throw thrown
       this.#stream.reset(thrown.code, thrown.message)
     }
-    this.#stream.consumed(chunk.length)
+    this.#out.consumed(chunk.length)
   }
 
   meta(): void {}
@@ -133,7 +133,7 @@ export class SendStream implements StreamSink, FrameSink {
   }
 
   drain(): void {
-    this.#out.full = false
+    this.#out.drained()
   }
 
   closed(): void {
