@@ -5,7 +5,7 @@
 
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
-import type { Discipline } from "./discipline.ts"
+import type { Desk, Discipline } from "./discipline.ts"
 import { Message } from "./message.ts"
 import type { Parcel, Waiter } from "./message.ts"
 import { Multicast } from "./multicast.ts"
@@ -15,7 +15,6 @@ import { Reader } from "./reader.ts"
 import { checkSettings } from "./settings.ts"
 import type { ChannelSettings } from "./settings.ts"
 import { Unicast } from "./unicast.ts"
-import type { Desk } from "./unicast.ts"
 import { Writer } from "./writer.ts"
 
 /** Whose a channel or folder is; as in a file system. */

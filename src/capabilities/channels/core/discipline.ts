@@ -1,8 +1,9 @@
 /** How a channel gives messages to receivers: one way for unicast, another for multicast. */
 
 import type { RdvError } from "../../../base/error.ts"
-import type { Message, Waiter } from "./message.ts"
+import type { Message, Parcel, Waiter } from "./message.ts"
 import type { Reader } from "./reader.ts"
+import type { ChannelSettings } from "./settings.ts"
 
 export interface Discipline {
   /** Takes a message in; it is given out, buffered, or waits. */
@@ -42,4 +43,22 @@ export interface DisciplineStatus {
   readonly waitingReceivers: number
   /** When the oldest of those who wait began to; a clock's time. */
   readonly oldest: number | undefined
+}
+
+/** What a discipline asks of its channel. */
+export interface Desk {
+  readonly settings: ChannelSettings
+  /** Why nothing is given out any more: the channel was removed. */
+  readonly removal: RdvError | undefined
+  /** Starts the lease of a parcel, where there is one. */
+  lease(parcel: Parcel): void
+  /** The message is over, for the counters: bytes are free again. */
+  forget(message: Message): void
+  /** A proof. */
+  delivered(parcel: Parcel): void
+  redelivered(): void
+  /** True when the message has found another place: the dead-letter channel. */
+  buryElsewhere(message: Message, reason: string): boolean
+  /** There may be nothing left of a closed channel. */
+  drained(): void
 }

@@ -157,3 +157,11 @@ export class Parcel implements Delivery {
     return true
   }
 }
+
+/** Takes the messages out whose senders wait. All of them at once: who hears of it may do anything. */
+export function takeOwed(line: Line<Message>): Message[] {
+  const owed: Message[] = []
+  for (let message = line.first; message !== undefined; message = message.next) if (message.isOwed) owed.push(message)
+  for (const message of owed) line.remove(message)
+  return owed
+}

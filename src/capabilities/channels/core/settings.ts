@@ -58,6 +58,10 @@ export function checkSettings(settings: ChannelSettings): void {
       throw new RdvError("usage", `${name} ${value} of a channel is out of bounds`, { mend: `give 0 to ${most}` })
     }
   }
+  const { deadLetter } = settings
+  if (deadLetter !== "" && (!deadLetter.startsWith("/") || deadLetter.length > 4096)) {
+    throw new RdvError("usage", "deadLetter of a channel is no path", { mend: "begin it with /, or leave it empty" })
+  }
   if (settings.maxMessage === 0 || settings.maxWaiting === 0) {
     throw new RdvError("usage", "maxMessage and maxWaiting of a channel cannot be 0", { mend: "give at least 1" })
   }

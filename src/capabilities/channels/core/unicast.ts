@@ -4,31 +4,12 @@
  */
 
 import { RdvError } from "../../../base/error.ts"
-import type { Discipline, DisciplineStatus } from "./discipline.ts"
+import type { Desk, Discipline, DisciplineStatus } from "./discipline.ts"
 import { Line } from "./line.ts"
-import { Parcel } from "./message.ts"
+import { Parcel, takeOwed } from "./message.ts"
 import type { Ledger, Message, Waiter } from "./message.ts"
 import type { Choice } from "./parties.ts"
 import type { Reader } from "./reader.ts"
-import type { ChannelSettings } from "./settings.ts"
-
-/** What a discipline asks of its channel. */
-export interface Desk {
-  readonly settings: ChannelSettings
-  /** Why nothing is given out any more: the channel was removed. */
-  readonly removal: RdvError | undefined
-  /** Starts the lease of a parcel, where there is one. */
-  lease(parcel: Parcel): void
-  /** The message is over, for the counters: bytes are free again. */
-  forget(message: Message): void
-  /** A proof. */
-  delivered(parcel: Parcel): void
-  redelivered(): void
-  /** True when the message has found another place: the dead-letter channel. */
-  buryElsewhere(message: Message, reason: string): boolean
-  /** There may be nothing left of a closed channel. */
-  drained(): void
-}
 
 export class Unicast implements Discipline, Ledger {
   readonly #desk: Desk
@@ -280,11 +261,3 @@ export class Unicast implements Discipline, Ledger {
 
 /** Messages without a byte are many before they are much. */
 const mostLooked = 1_024
-
-/** Takes the messages out whose senders wait. All of them at once: who hears of it may do anything. */
-export function takeOwed(line: Line<Message>): Message[] {
-  const owed: Message[] = []
-  for (let message = line.first; message !== undefined; message = message.next) if (message.isOwed) owed.push(message)
-  for (const message of owed) line.remove(message)
-  return owed
-}
