@@ -12,6 +12,8 @@ import type { Delivery } from "../core/parties.ts"
 interface Taken {
   readonly delivery: Delivery
   readonly lease: Timer | undefined
+  /** The ids of the open file that it was taken from. */
+  readonly ids: Set<string>
 }
 
 /** One for each channel. */
@@ -27,24 +29,30 @@ export class Acks {
     return this.#taken.size
   }
 
-  /** The id under which the message is acknowledged. `leaseMs` 0: for as long as it is not dropped. */
-  add(delivery: Delivery, leaseMs: number): string {
+  /**
+   * The id under which the message is acknowledged; it is in `ids` for as long as it can be. `leaseMs` 0: for as long as it
+   * is not dropped.
+   */
+  add(delivery: Delivery, leaseMs: number, ids: Set<string>): string {
     const id = `${delivery.id}-${base64url(randomBytes(9))}`
     const lease =
       leaseMs === 0
         ? undefined
         : this.#clock.after(leaseMs, () => {
-            this.#taken.delete(id)
+            this.drop(id)
             // The channel keeps leases itself where its grade is `done`; what comes second is ignored.
             delivery.giveBack("kept it longer than the lease")
           })
-    this.#taken.set(id, { delivery, lease })
+    this.#taken.set(id, { delivery, lease, ids })
+    ids.add(id)
     return id
   }
 
   /** The receiver is gone: its reader gives the message back. */
   drop(id: string): void {
-    this.#taken.get(id)?.lease?.cancel()
+    const taken = this.#taken.get(id)
+    taken?.lease?.cancel()
+    taken?.ids.delete(id)
     this.#taken.delete(id)
   }
 
@@ -66,7 +74,7 @@ export class Acks {
   }
 
   #verdict(line: string): { id: string; taken: Taken; reason: string | undefined } {
-    const [, id, word, reason = ""] = /^\s*(\S+)\s+(ok|fail)(?:\s+(.*?))?\s*$/.exec(line) ?? []
+    const [, id, word, reason = ""] = /^(\S+)\s+(ok|fail)(?:\s+(.*))?$/s.exec(line.trim()) ?? []
     if (id === undefined || (word === "ok" && reason !== "")) {
       throw new NinepError("EINVAL", `${JSON.stringify(line.slice(0, 80))}: write "ID ok" or "ID fail REASON"`)
     }

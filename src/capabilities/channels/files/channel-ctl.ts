@@ -91,7 +91,7 @@ export interface ChannelCommand {
 
 /** Adds a line, `key value` or `close`, to a command. Throws `usage`. */
 export function readCommand(command: ChannelCommand, line: string, paths: PathView): void {
-  const [, name = "", value = ""] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line) ?? []
+  const [, name = "", value = ""] = /^(\S*)\s*(.*)$/s.exec(line.trim()) ?? []
   if (name === "close" && value === "") command.close = true
   else if (value === "" && Object.hasOwn(keys, name))
     throw new RdvError("usage", `${name} has no value`, { mend: `write ${name} VALUE` })

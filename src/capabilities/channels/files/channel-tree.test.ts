@@ -55,6 +55,13 @@ test("a channel that was removed and made again is another file", async () => {
   await assert.rejects(async () => stale.open(writeOnly), { errno: "EIDRM" })
 })
 
+test("a user's name is as long as a name can be", async () => {
+  const files = await ChannelFiles.make()
+  const attach = (name: string) => files.tree.attach({ user: { name, uid: 1 }, aname: "" })
+  await attach("n".repeat(255))
+  await assert.rejects(attach("n".repeat(256)), { errno: "ENAMETOOLONG" })
+})
+
 test("names ending in .d, reserved names and taken names cannot be made", async () => {
   const files = await ChannelFiles.make()
   files.space.create("/c")

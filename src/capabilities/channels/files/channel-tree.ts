@@ -7,6 +7,7 @@
  *     /data/input.d/       send recv next put peek tail take ack ctl stat
  */
 
+import { NinepError } from "../../../ninep/errno.ts"
 import type { AttachRequest, Node, Tree } from "../../../ninep/tree.ts"
 import type { Space } from "../core/space.ts"
 import { FolderNode } from "./folder-node.ts"
@@ -47,6 +48,8 @@ export class ChannelTree implements Tree {
 
   async #attach(request: AttachRequest, identify: Identify): Promise<Node> {
     const identity = await identify(request)
+    // It stands in every description of what this user makes.
+    if (identity.name.length > longestName) throw new NinepError("ENAMETOOLONG", "The user's name is too long")
     const space = this.#space
     const root = folderAt(space, identity.prefix)
     return new FolderNode(
@@ -63,3 +66,6 @@ export class ChannelTree implements Tree {
     )
   }
 }
+
+/** Characters. */
+const longestName = 255

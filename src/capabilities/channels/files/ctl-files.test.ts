@@ -4,6 +4,26 @@ import { ChannelFiles } from "../../../../test/kit/channel-files.ts"
 import { defaultChannelSettings } from "../core/settings.ts"
 import { readSetting, settingKeys, showSettings } from "./channel-ctl.ts"
 
+test("a line of a megabyte of blanks is read at once", async () => {
+  const files = await ChannelFiles.make()
+  files.space.create("/c", { uid: 1000 })
+  const blanks = `b${" ".repeat(2 ** 20 - 100)}c`
+  const began = performance.now()
+  await assert.rejects(files.write("/ctl", `/c ${blanks}`), /EINVAL/)
+  await assert.rejects(files.write("/ctl", `/c\t${blanks}`), /EINVAL/)
+  await assert.rejects(files.write("/c.d/ctl", blanks), /EINVAL/)
+  await assert.rejects(files.write("/c.d/ack", `x fail ${blanks}`), /ENOENT/)
+  await assert.rejects(files.write("/select/x", `/c ${blanks}\n`), /EINVAL/)
+  assert.ok(performance.now() - began < 2_000)
+})
+
+test("a dead-letter path is one", async () => {
+  const files = await ChannelFiles.make()
+  const channel = files.space.create("/c")
+  assert.throws(() => channel.configure({ deadLetter: "none" }), { code: "usage" })
+  assert.throws(() => channel.configure({ deadLetter: `/${"x".repeat(4_096)}` }), { code: "usage" })
+})
+
 test("the root's ctl has a line for each channel, with the rates of the last second and their means", async () => {
   const files = await ChannelFiles.make({ defaults: { size: 5 } })
   files.space.create("/a")

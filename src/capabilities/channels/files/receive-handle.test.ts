@@ -1,8 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { settle } from "../../../../test/kit/fake-clock.ts"
+import { FakeClock, settle } from "../../../../test/kit/fake-clock.ts"
 import { ChannelFiles } from "../../../../test/kit/channel-files.ts"
 import { walkTo } from "../../../../test/kit/open-file.ts"
+import { Acks } from "./acks.ts"
 
 test("recv gives message for message, and the writer is answered when the reader has come back", async () => {
   const files = await ChannelFiles.make()
@@ -195,6 +196,19 @@ test("take and ack: the message is done when its id says so, from whichever file
   await settle()
   assert.equal(channel.stats().readers, 0)
   await assert.rejects(files.write("/c.d/ack", `${id} ok\n`), /ENOENT/)
+})
+
+test("of what is acknowledged or over nothing is kept", async () => {
+  const clock = new FakeClock()
+  const acks = new Acks(clock)
+  const delivery = { bytes: new Uint8Array(0), id: 1, attempt: 1, seen() {}, done() {}, giveBack() {} }
+  const ids = new Set<string>()
+  acks.obey(`${acks.add(delivery, 1_000, ids)} ok`)
+  acks.obey(`${acks.add(delivery, 1_000, ids)} fail for a reason `)
+  acks.add(delivery, 1_000, ids)
+  assert.equal(ids.size, 1)
+  clock.advance(1_000)
+  assert.deepEqual([ids.size, acks.length, clock.pending], [0, 0, 0])
 })
 
 test("taking the next message does not acknowledge the one before", async () => {

@@ -47,6 +47,7 @@ export class ReceiveHandle implements Handle, Receiving {
   readonly #flushed: WeakSet<ReadRequest> = new WeakSet()
   /** Not proven yet. */
   #delivery: Delivery | undefined
+  /** What was taken and is not acknowledged. */
   readonly #ids: Set<string> = new Set()
   #hasHad = false
   #isServing = false
@@ -97,8 +98,7 @@ export class ReceiveHandle implements Handle, Receiving {
     const { acks, tail } = this.#ways
     if (acks === undefined) this.#delivery = delivery
     else {
-      const id = acks.add(delivery, this.#channel.settings.leaseMs)
-      this.#ids.add(id)
+      const id = acks.add(delivery, this.#channel.settings.leaseMs, this.#ids)
       bytes = concat([utf8Encode(`${id}\t`), bytes])
     }
     tail?.count(bytes.length)

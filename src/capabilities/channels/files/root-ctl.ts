@@ -42,8 +42,8 @@ export function obeyRoot(view: View, text: string): void {
 }
 
 function split(line: string): { path: string; rest: string } {
-  const cut = line.includes("\t") ? /^([^\t]*)\t\s*(.*?)\s*$/ : /^(\S*)\s+(.*?)\s*$/
-  const [, path = "", rest = ""] = cut.exec(line.trimStart()) ?? []
+  const cut = line.includes("\t") ? /^([^\t]*)\t\s*(.*)$/s : /^(\S*)\s+(.*)$/s
+  const [, path = "", rest = ""] = cut.exec(line.trim()) ?? []
   if (path.startsWith("/") && rest !== "") return { path, rest }
   throw new RdvError("usage", `${JSON.stringify(line.slice(0, 80))} is no command`, {
     mend: 'write "PATH SIZE" or "PATH KEY VALUE"',

@@ -125,11 +125,17 @@ export class ControlStream implements StreamSink {
     const look = () => {
       this.#watches.set(id, this.#clock.after(watchMs, look))
       if (this.#full) return
-      this.#tell(
-        id,
-        [...this.#view.channels()].map((channel) => this.#describe(channel)),
-      )
-      this.#say({ id, tick: this.#clock.wall() })
+      try {
+        this.#tell(
+          id,
+          [...this.#view.channels()].map((channel) => this.#describe(channel)),
+        )
+        this.#say({ id, tick: this.#clock.wall() })
+      } catch (thrown) {
+        // The client takes shorter frames than an entry needs.
+        const error = asRdvError(thrown)
+        this.#stream.reset(error.code, error.message)
+      }
     }
     look()
   }
@@ -193,5 +199,5 @@ function settingsOf(request: JsonObject): JsonObject {
 const watchMs = 1_000
 const maxWatches = 16
 const maxWaiting = 64
-/** A frame carries 64 KiB. An entry has about 1 KiB and a path of up to 4096 characters of up to three bytes each. */
-const entriesOfPart = 4
+/** A frame carries 64 KiB. An entry has about 1 KiB, and two paths of up to 4096 characters of up to three bytes each. */
+const entriesOfPart = 2
