@@ -186,6 +186,46 @@ test("push has no promise, and says when it is full", async () => {
   assert.ok(outcomes.every((code) => code === undefined))
 })
 
+test("entries with the longest paths are told, and watched", async () => {
+  await using server = localChannels()
+  const folder = Array.from({ length: 15 }, () => `/${'"'.repeat(255)}`).join("")
+  for (let at = 0; at < 4; at++)
+    await server.create(`${folder}/${at}`, { deadLetter: `/${"€".repeat(4_095)}` }, { folders: true })
+  assert.equal((await server.list(folder)).length, 4)
+  for await (const entries of server.watch()) {
+    assert.equal(entries.length, 4)
+    break
+  }
+})
+
+test("two that send all of theirs at once through one handle both come to an end", async () => {
+  await using server = localChannels()
+  const jobs = await server.create("/jobs")
+  const many = Array.from({ length: 3_000 }, (_, at) => String(at))
+  const both = Promise.all([jobs.sendAll(many), jobs.sendAll(many)])
+  await using _subscription = jobs.subscribe(() => undefined, { window: 100 })
+  assert.deepEqual(await both, [3_000, 3_000])
+})
+
+test("who waits for room has it when what waited has failed", async () => {
+  await using server = localChannels()
+  const jobs = server.channel("/jobs")
+  const failed = new Promise<string | undefined>((resolve) => jobs.push("x", (error) => resolve(error?.code)))
+  const room = new Promise<void>((resolve) => jobs.onRoom(resolve))
+  assert.equal(await failed, "not_found")
+  await room
+})
+
+test("a handle that was refused receives once the channel is there", async () => {
+  await using server = localChannels()
+  const jobs = server.channel("/jobs")
+  await assert.rejects(jobs.receive(), { code: "not_found" })
+  await assert.rejects(jobs.send("x"), { code: "not_found" })
+  await using made = await server.create("/jobs", { size: 1 })
+  await made.send("x")
+  assert.equal((await jobs.receive())?.text(), "x")
+})
+
 test("a subscription's handler that throws or rejects gives the message back", async () => {
   await using server = localChannels()
   const jobs = await server.create("/jobs")

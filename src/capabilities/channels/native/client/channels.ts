@@ -8,7 +8,7 @@ import type { JsonObject } from "../../../../base/json.ts"
 import { concat } from "../../../../base/bytes.ts"
 import { utf8Encode } from "../../../../base/text.ts"
 import type { ChannelSettings } from "../../core/settings.ts"
-import { forever } from "../protocol.ts"
+import { forever, maxCases } from "../protocol.ts"
 import { ClientChannel } from "./client-channel.ts"
 import type { ChannelDesk, ChannelOptions } from "./client-channel.ts"
 import type { Connection } from "./connection.ts"
@@ -95,6 +95,8 @@ export class Channels implements ChannelDesk, AsyncDisposable {
         reject(signal.reason as Error)
         return
       }
+      if (cases.length === 0 || cases.length > maxCases)
+        throw new RdvError("usage", `A select has 1 to ${maxCases} cases, not ${cases.length}`)
       const wire = cases.map((each) => {
         const channel = "receive" in each ? each.receive : each.send
         if (!channel.isOf(this)) {

@@ -142,14 +142,9 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
     return (this.#sender as Sender).hasRoom
   }
 
-  /** Calls back once, when `push` has room again. A later call replaces an earlier one. */
+  /** Calls back once, when `push` has room again. */
   onRoom(callback: () => void): void {
-    const sender = this.#senderNow()
-    sender.onRoom = () => {
-      sender.onRoom = undefined
-      callback()
-    }
-    if (sender.hasRoom) queueMicrotask(() => sender.onRoom?.())
+    this.#senderNow().whenRoom(callback)
   }
 
   /**
@@ -366,6 +361,8 @@ export class ClientChannel implements AsyncIterable<Message>, AsyncDisposable {
 
   #receiverNow(): Receiver {
     this.#checkOpen()
+    // The channel may be there by now.
+    if (this.#receiver?.hasFailed === true) this.#receiver = undefined
     return (this.#receiver ??= this.#newReceiver())
   }
 

@@ -78,6 +78,11 @@ export class Receiver implements LaneOwner, FrameSink, Answers, FrameSource {
     this.#lane = new Lane(connection, header, this)
   }
 
+  /** It was refused, or reset: another one may be had. */
+  get hasFailed(): boolean {
+    return this.#over?.error !== undefined
+  }
+
   /** Messages that the application has and did not answer, and those that wait for it here. */
   get unanswered(): number {
     return this.#open.length

@@ -8,7 +8,7 @@ import { FrameReader } from "../frame-reader.ts"
 import type { FrameSink } from "../frame-reader.ts"
 import { FrameWriter } from "../frame-writer.ts"
 import { readU16, readU64 } from "../numbers.ts"
-import { forever, frameExtraBytes, frameKind, maxCases, noCase } from "../protocol.ts"
+import { forever, frameExtraBytes, frameKind, noCase } from "../protocol.ts"
 import { isLost, Lane } from "./connection.ts"
 import type { Connection, LaneOwner } from "./connection.ts"
 import { Message } from "./message.ts"
@@ -57,11 +57,8 @@ export class Selector implements LaneOwner, FrameSink, Answers {
     return this.#asked !== undefined
   }
 
-  /** `hear` is called once, never before this returns. Throws `usage`. */
+  /** `hear` is called once, never before this returns. There are 1 to `maxCases` cases. */
   select(cases: readonly WireCase[], ms: number, hear: Asked["hear"]): void {
-    if (cases.length === 0 || cases.length > maxCases) {
-      throw new RdvError("usage", `A select has 1 to ${maxCases} cases, not ${cases.length}`)
-    }
     this.#asked = { cases, ms, hear, isSent: false, cancelledWith: undefined }
     if (this.#out === undefined) this.#lane.want()
     else this.#emit(this.#out)

@@ -59,8 +59,8 @@ export class Sender implements LaneOwner, FrameSink {
   #isPumping = false
   #isClosed = false
   #closing: PromiseWithResolvers<void> | undefined
-  /** Runs when `hasRoom` has become true. */
-  onRoom: (() => void) | undefined
+  /** Run once when `hasRoom` has become true. */
+  #rooms: (() => void)[] = []
 
   /** `header` is that of the stream. */
   constructor(connection: Connection, path: string, header: JsonObject) {
@@ -69,9 +69,15 @@ export class Sender implements LaneOwner, FrameSink {
     this.#lane = new Lane(connection, header, this)
   }
 
-  /** False while messages wait to be sent: whoever can, waits for `onRoom`. */
+  /** False while messages wait to be sent: whoever can, waits for `whenRoom`. */
   get hasRoom(): boolean {
     return this.#queue.length === 0
+  }
+
+  /** Calls back when `hasRoom` is true, never before this returns. */
+  whenRoom(callback: () => void): void {
+    if (this.hasRoom) queueMicrotask(callback)
+    else this.#rooms.push(callback)
   }
 
   /** Not settled yet. */
@@ -234,7 +240,12 @@ export class Sender implements LaneOwner, FrameSink {
       this.#emit(ticket, out)
     }
     this.#isPumping = false
-    if (this.#queue.length === 0) this.onRoom?.()
+    this.#tellRoom()
+  }
+
+  #tellRoom(): void {
+    if (this.#queue.length > 0) return
+    for (const callback of this.#rooms.splice(0)) callback()
   }
 
   #emit(ticket: Ticket, out: FrameWriter): void {
@@ -259,6 +270,7 @@ export class Sender implements LaneOwner, FrameSink {
     ticket.line?.remove(ticket)
     ticket.timer?.cancel()
     ticket.settled(error)
+    if (!this.#isPumping && this.#rooms.length > 0) this.#tellRoom()
   }
 
   #failAll(error: RdvError): void {
