@@ -65,6 +65,8 @@ export class CutUpstream implements Upstream {
     let isOver = false
     let isHalving = false
     let isMute = false
+    let isPaused = false
+    const held: (() => void)[] = []
     const over = () => {
       if (isOver) return
       isOver = true
@@ -82,12 +84,17 @@ export class CutUpstream implements Upstream {
           const copy = bytes.slice(0, isHalving ? Math.ceil(bytes.length / 2) : bytes.length)
           const isLast = isHalving
           isMute ||= isHalving
-          queueMicrotask(() => {
+          const deliver = () => {
             if (isOver) return
+            if (isPaused) {
+              held.push(deliver)
+              return
+            }
             link.onData?.(copy)
             copy.fill(0xee)
             if (isLast) over()
-          })
+          }
+          queueMicrotask(deliver)
           return true
         },
       },
@@ -124,8 +131,11 @@ export class CutUpstream implements Upstream {
         if (!isOver) frames.push(bytes.slice())
         return true
       },
-      pause() {},
-      resume() {},
+      pause: () => (isPaused = true),
+      resume() {
+        isPaused = false
+        for (const deliver of held.splice(0)) queueMicrotask(deliver)
+      },
       close: over,
       abort: over,
     }

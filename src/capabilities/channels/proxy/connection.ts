@@ -64,7 +64,8 @@ export class Connection {
       this.#silence = new Silence({
         clock,
         silenceMs: limits.silenceMs,
-        owes: () => this.#caller !== undefined || owes(),
+        // While we do not listen, it cannot be heard.
+        owes: () => !this.#isPaused && (this.#caller !== undefined || owes()),
         ask: onSilence,
         onDead,
       })

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { describe, it } from "node:test"
 import fc from "fast-check"
 import { bytePair } from "../../../../test/kit/byte-links.ts"
+import type { BytePairEnd } from "../../../../test/kit/byte-links.ts"
 import { CutUpstream } from "../../../../test/kit/cut-upstream.ts"
 import type { Cut } from "../../../../test/kit/cut-upstream.ts"
 import { RamTree, sampleTree } from "../../../../test/kit/ram-tree.ts"
@@ -30,6 +31,8 @@ interface Rig {
   readonly upstream: CutUpstream
   readonly conversation: Conversation
   readonly ended: Promise<RdvError | undefined>
+  /** The client's end. */
+  readonly link: BytePairEnd
 }
 
 interface RigOptions {
@@ -57,7 +60,7 @@ async function rig(tree: Tree | (() => Tree), options: RigOptions = {}): Promise
     onEnd: ended.resolve,
   })
   const client = await NinepClient.connect({ link: pair.a, dialects: [dialect] })
-  return { client, upstream, conversation, ended: ended.promise }
+  return { client, upstream, conversation, ended: ended.promise, link: pair.a }
 }
 
 async function until(look: () => boolean, what: string): Promise<void> {
@@ -288,6 +291,56 @@ describe("a conversation through the proxy", () => {
     await writer.write(0, bytes("there"))
     assert.equal(text(await reading), "there")
     client.close()
+  })
+
+  it("does not take a server for silent that it does not listen to, because the client takes nothing", async () => {
+    const { client, conversation, link } = await rig(sampleTree(), {
+      limits: { silenceMs: 20 },
+      silent: true,
+      clock: systemClock,
+    })
+    const file = await client.create("large", 0o644, { read: true, write: true })
+    await file.writeAll(new Uint8Array(100_000))
+    const blocked = (await client.open("pipe", { read: true })).read(0, 10)
+    link.pause()
+    const reads = Array.from({ length: 10 }, () => file.read(0, 100_000))
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    assert.equal(conversation.status().losses, 0)
+    link.resume()
+    assert.deepEqual(
+      (await Promise.all(reads)).map(({ length }) => length),
+      reads.map(() => 100_000),
+    )
+    assert.equal(conversation.status().losses, 0)
+    client.close()
+    await assert.rejects(blocked)
+  })
+
+  it("stops a client that takes no answers, also of those that are made here", async () => {
+    const { client, link } = await rig(sampleTree())
+    link.pause()
+    const flushes = new Uint8Array(9 * 1_000)
+    for (let at = 0; at < flushes.length; at += 9) flushes.set([9, 0, 0, 0, messageType.Tflush, 5, 0, 99, 0], at)
+    let rounds = 0
+    while (link.write(flushes)) {
+      assert.ok(++rounds < 200, "it may send on and on")
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    client.close()
+  })
+
+  it("ends with a client whose message nobody can read, and asks no server what it thinks of it", async () => {
+    const soundless: readonly (readonly number[])[] = [
+      [23, 0, 0, 0, messageType.Twrite, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0],
+      [12, 0, 0, 0, messageType.Tclunk, 5, 0, 0, 0, 0, 0, 0],
+      [11, 0, 0, 0, messageType.Tgetattr, 5, 0, 0, 0, 0, 0],
+    ]
+    for (const message of soundless) {
+      const { upstream, ended, link } = await rig(sampleTree())
+      link.write(Uint8Array.from(message))
+      assert.equal((await ended)?.code, "protocol")
+      assert.equal(upstream.connects, 1)
+    }
   })
 })
 

@@ -14,10 +14,12 @@ import type { Clock } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import type { ByteLink } from "../../../ninep/byte-link.ts"
+import { u32At } from "../../../ninep/byte-reader.ts"
 import { putU64 } from "../../../ninep/byte-writer.ts"
 import { decode, encode } from "../../../ninep/codec.ts"
+import { treadBytes } from "../../../ninep/data-heads.ts"
 import { Frames } from "../../../ninep/frames.ts"
-import { messageType, NOTAG } from "../../../ninep/message.ts"
+import { headerBytes, messageType, NOTAG, writeHeaderBytes } from "../../../ninep/message.ts"
 import type { Dialect } from "../../../ninep/message.ts"
 import { Outbox } from "../../../ninep/outbox.ts"
 import { NinepProtocolError } from "../../../ninep/protocol-error.ts"
@@ -131,18 +133,20 @@ export class Conversation {
   #fromClient(bytes: Uint8Array, start: number, end: number): void {
     const type = typeAt(bytes, start)
     const tag = tagAt(bytes, start)
-    const length = end - start
     if (type === t.Tversion) return this.#takeVersion(bytes.slice(start, end))
     if (this.#agreed === undefined) throw new NinepProtocolError("broken", "A request comes before Rversion")
     if (this.#requests.get(tag) !== undefined) throw new NinepProtocolError("broken", `The tag ${tag} is in use`)
-    if (length < leastBytes(type)) throw new NinepProtocolError("broken", `A message of type ${type} is too short`)
+    if (type === t.Tflush && end - start !== headerBytes + 2)
+      throw new NinepProtocolError("broken", "A Tflush of a wrong size")
     if (type === t.Tflush) return this.#takeFlush(bytes.slice(start, end))
     // What is said through an afid cannot be said again by anybody but the client.
     if (type === t.Tauth) return this.#refuse(tag, failureOf("ENOENT"))
     const own = bytes.slice(start, end)
     let pending: Pending
     try {
-      pending = new Pending(own, readTypes.has(type) ? decode(own, this.#dialect, "T") : undefined)
+      // What upstream cannot read ends every connection that it is sent over, again and again.
+      const request = isSound(own) ? undefined : decode(own, this.#dialect, "T")
+      pending = new Pending(own, readTypes.has(type) ? request : undefined)
     } catch (thrown) {
       if (!(thrown instanceof NinepProtocolError) || thrown.flaw === "broken") throw thrown
       return this.#refuse(tag, failureOf(thrown.flaw === "text" ? "EINVAL" : "EOPNOTSUPP"))
@@ -419,14 +423,19 @@ export class Conversation {
     if (this.#phase === "over") return
     const { limits } = this.#options
     const { count, bytes } = this.#requests
+    const { queuedBytes } = this.#clientOut
     const most = this.#isClientPaused ? 0.75 : 1
-    const isMuch = count >= limits.requests * most || bytes >= limits.requestBytes * most
+    const isMuch =
+      count >= limits.requests * most ||
+      bytes >= limits.requestBytes * most ||
+      // Who takes no answers asks for no more: those that are made here come from nobody who could be stopped.
+      queuedBytes >= limits.answerBytes * most
     if (isMuch !== this.#isClientPaused) {
       this.#isClientPaused = isMuch
       if (isMuch) this.#client.pause()
       else this.#client.resume()
     }
-    this.#connection?.setPaused(this.#clientOut.queuedBytes >= limits.answerBytes)
+    this.#connection?.setPaused(queuedBytes >= limits.answerBytes)
   }
 
   #tellRestored(): void {
@@ -477,10 +486,19 @@ const lastingMs = 1_000
 /** Between two lines about the same outage, ms. */
 const retellMs = 60_000
 
-/** Up to the fields that are looked at here. */
-function leastBytes(type: number): number {
-  if (type === t.Tread || type === t.Treaddir || type === t.Twrite) return 23
-  return type === t.Tflush ? 9 : type === t.Tauth ? 7 : 11
+/** The frequent ones, whose length tells that they are whole; the others are read. */
+function isSound(bytes: Uint8Array): boolean {
+  const { length } = bytes
+  switch (typeAt(bytes, 0)) {
+    case t.Tread:
+      return length === treadBytes
+    case t.Twrite:
+      return length >= writeHeaderBytes && u32At(bytes, 19) === length - writeHeaderBytes
+    case t.Tclunk:
+      return length === headerBytes + 4
+    default:
+      return false
+  }
 }
 
 /** The same with another offset. */
