@@ -4,27 +4,28 @@ import type { NinepError } from "../../../ninep/errno.ts"
 import type { Writer } from "../core/writer.ts"
 import { FileSending } from "./file-sending.ts"
 import type { SendWays } from "./file-sending.ts"
+import { lineAt } from "./line-cutter.ts"
 
 /** Enough to keep fast readers busy, and little beside what may wait at a channel. */
 const atOnce = 32
 
 export class LineBatch {
   readonly #writer: Writer
-  readonly #lines: readonly Uint8Array[]
+  /** Whole lines, in one piece. Their bytes are reserved until the channel reserves them. */
+  readonly #lines: Uint8Array
   readonly #ways: SendWays
   readonly #told: (error: NinepError | undefined) => void
   readonly #waiting: Set<FileSending> = new Set()
+  /** Where the next line begins. */
   #next = 0
   #isOver = false
   #isSending = false
 
-  /** `told` hears once: all lines have arrived, or why one of them did not; those behind it are withdrawn then. */
-  constructor(
-    writer: Writer,
-    lines: readonly Uint8Array[],
-    ways: SendWays,
-    told: (error: NinepError | undefined) => void,
-  ) {
+  /**
+   * `told` hears once: all lines have arrived, or why one of them did not; those behind it are withdrawn then. The bytes of
+   * `lines` are reserved already.
+   */
+  constructor(writer: Writer, lines: Uint8Array, ways: SendWays, told: (error: NinepError | undefined) => void) {
     this.#writer = writer
     this.#lines = lines
     this.#ways = ways
@@ -55,7 +56,9 @@ export class LineBatch {
   }
 
   #sendOne(): void {
-    const line = this.#lines[this.#next++] as Uint8Array
+    const line = lineAt(this.#lines, this.#next)
+    this.#next += line.length
+    this.#ways.memory.free(line.length)
     const sending = new FileSending(this.#writer, line, (error) => {
       this.#waiting.delete(sending)
       if (this.#isOver) return
@@ -74,6 +77,8 @@ export class LineBatch {
   /** How many were withdrawn. */
   #withdraw(): number {
     this.#isOver = true
+    this.#ways.memory.free(this.#lines.length - this.#next)
+    this.#next = this.#lines.length
     let withdrawn = 0
     // From the last one on: a receiver that comes meanwhile must not get a later line without the earlier ones.
     for (const sending of [...this.#waiting].toReversed()) {

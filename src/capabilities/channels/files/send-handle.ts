@@ -75,7 +75,7 @@ export class SendHandle implements Handle {
   }
 
   #writeLines(request: WriteRequest): void {
-    let lines: Uint8Array[]
+    let lines: Uint8Array
     try {
       lines = this.#cut(request.bytes)
     } catch (error) {
@@ -101,15 +101,15 @@ export class SendHandle implements Handle {
     if (this.#batches.peek() === batch) batch.send()
   }
 
-  /** What is unfinished takes memory from here on, what was unfinished no more. */
-  #cut(bytes: Uint8Array): Uint8Array[] {
+  /** The lines and what is unfinished take memory from here on. */
+  #cut(bytes: Uint8Array): Uint8Array {
     const { memory } = this.#ways
-    const before = this.#cutter.rest.length
     memory.reserve(bytes.length)
     try {
       return this.#cutter.cut(bytes, this.#channel.settings.maxMessage)
-    } finally {
-      memory.free(before + bytes.length - this.#cutter.rest.length)
+    } catch (error) {
+      memory.free(bytes.length)
+      throw error
     }
   }
 

@@ -14,12 +14,10 @@ import type { Clock } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import type { ByteLink } from "../../../ninep/byte-link.ts"
-import { u32At } from "../../../ninep/byte-reader.ts"
 import { putU64 } from "../../../ninep/byte-writer.ts"
 import { decode, encode } from "../../../ninep/codec.ts"
-import { treadBytes } from "../../../ninep/data-heads.ts"
 import { Frames } from "../../../ninep/frames.ts"
-import { headerBytes, messageType, NOTAG, writeHeaderBytes } from "../../../ninep/message.ts"
+import { headerBytes, messageType, NOTAG } from "../../../ninep/message.ts"
 import type { Dialect } from "../../../ninep/message.ts"
 import { Outbox } from "../../../ninep/outbox.ts"
 import { NinepProtocolError } from "../../../ninep/protocol-error.ts"
@@ -32,7 +30,7 @@ import { Outstanding } from "./outstanding.ts"
 import { put } from "./put.ts"
 import { finalCodes, Redial } from "./redial.ts"
 import { isDelicate, moveOf, repeat } from "./repeat.ts"
-import { Pending, readTypes, tagAt, typeAt } from "./request.ts"
+import { isSound, Pending, readTypes, tagAt, typeAt } from "./request.ts"
 import { restore } from "./restore.ts"
 import type { Agreed } from "./restore.ts"
 import type { Upstream, UpstreamLink } from "./upstream.ts"
@@ -485,21 +483,6 @@ const lastingMs = 1_000
 
 /** Between two lines about the same outage, ms. */
 const retellMs = 60_000
-
-/** The frequent ones, whose length tells that they are whole; the others are read. */
-function isSound(bytes: Uint8Array): boolean {
-  const { length } = bytes
-  switch (typeAt(bytes, 0)) {
-    case t.Tread:
-      return length === treadBytes
-    case t.Twrite:
-      return length >= writeHeaderBytes && u32At(bytes, 19) === length - writeHeaderBytes
-    case t.Tclunk:
-      return length === headerBytes + 4
-    default:
-      return false
-  }
-}
 
 /** The same with another offset. */
 function withOffset(bytes: Uint8Array, offset: number): Uint8Array {

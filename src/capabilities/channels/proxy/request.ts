@@ -1,7 +1,8 @@
 /** A request of the client that has no answer yet: kept whole, because it may have to be sent once more. */
 
 import { u32At, u64At } from "../../../ninep/byte-reader.ts"
-import { messageType } from "../../../ninep/message.ts"
+import { treadBytes } from "../../../ninep/data-heads.ts"
+import { headerBytes, messageType, writeHeaderBytes } from "../../../ninep/message.ts"
 import type { Request, U64 } from "../../../ninep/message.ts"
 
 export class Pending {
@@ -54,6 +55,21 @@ export function tagAt(bytes: Uint8Array, start: number): number {
 }
 
 const t = messageType
+
+/** The frequent ones, whose length tells that they are whole; the others are read. */
+export function isSound(bytes: Uint8Array): boolean {
+  const { length } = bytes
+  switch (typeAt(bytes, 0)) {
+    case t.Tread:
+      return length === treadBytes
+    case t.Twrite:
+      return length >= writeHeaderBytes && u32At(bytes, 19) === length - writeHeaderBytes
+    case t.Tclunk:
+      return length === headerBytes + 4
+    default:
+      return false
+  }
+}
 
 /** Those that change the table of fids, or that are not simply sent again. */
 export const readTypes: ReadonlySet<number> = new Set([
