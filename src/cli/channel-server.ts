@@ -20,6 +20,7 @@ import type { Listener } from "../transport/transport.ts"
 import { messageType } from "../ninep/message.ts"
 import type { FlagReader, Flags } from "./flags.ts"
 import { linkBytes } from "./link-bytes.ts"
+import { VanishedConversations } from "./vanished-conversations.ts"
 
 export interface ChannelServerOptions extends Omit<ChannelsOptions, "gate"> {
   readonly running: RunningRelay
@@ -55,12 +56,15 @@ export async function startChannelServer(options: ChannelServerOptions): Promise
     isValid: (token) => running.store.verifyToken(token).ok,
   })
   const channels = startChannels(running.relay, { ...options, gate })
+  const vanished = new VanishedConversations(running.relay)
   const guest: Guest = {
     headBytes: 5,
     isTheirs: (head) => head[4] === messageType.Tversion,
     take(link, { certificateName }) {
       const owner = certificateName === undefined ? undefined : { name: certificateName, rules: undefined }
-      channels.take(linkBytes(link), { peer: link.peer, isLocal: isLocalLink(link), owner })
+      const bytes = linkBytes(link)
+      vanished.watch(bytes)
+      channels.take(bytes, { peer: link.peer, isLocal: isLocalLink(link), owner })
     },
   }
   const doors: Listener[] = []

@@ -5,14 +5,17 @@ import type { Link, LinkSink } from "../mux/link.ts"
 import type { ByteLink } from "../ninep/byte-link.ts"
 
 /** Attaches to the link; nobody else may. */
-export function linkBytes(link: Link): ByteLink {
+export function linkBytes(link: Link): LinkBytes {
   return new LinkBytes(link)
 }
 
-class LinkBytes implements ByteLink, LinkSink {
+export class LinkBytes implements ByteLink, LinkSink {
   onData: ((bytes: Uint8Array) => void) | undefined
   onDrain: (() => void) | undefined
   onClose: ((error: Error | undefined) => void) | undefined
+  /** Something was written since the peer was heard last. */
+  isUnheard = false
+  isOver = false
   readonly #link: Link
 
   constructor(link: Link) {
@@ -21,7 +24,12 @@ class LinkBytes implements ByteLink, LinkSink {
     queueMicrotask(() => link.attach(this))
   }
 
+  get peer(): string {
+    return this.#link.peer
+  }
+
   write(bytes: Uint8Array): boolean {
+    this.isUnheard = true
     // A link keeps the reference for as long as the kernel does not take the bytes, and does not tell when that is below its mark.
     const { length } = bytes
     const memory = spare.length >= length ? spare : Buffer.allocUnsafeSlow(Math.max(length, spareBytes))
@@ -44,7 +52,13 @@ class LinkBytes implements ByteLink, LinkSink {
     this.#link.close()
   }
 
+  /** Ends it at once. */
+  cut(error: RdvError): void {
+    this.#link.abort(error)
+  }
+
   data(bytes: Uint8Array): boolean {
+    this.isUnheard = false
     this.onData?.(bytes)
     return false
   }
@@ -54,6 +68,7 @@ class LinkBytes implements ByteLink, LinkSink {
   }
 
   closed(error: RdvError | undefined): void {
+    this.isOver = true
     this.onClose?.(error)
   }
 }
