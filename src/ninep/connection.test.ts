@@ -286,6 +286,17 @@ test("Tread tells whether it asks for as much as it can, and never gets more tha
   ])
 })
 
+test("a place from which nobody could count on is refused before a handle hears of it", () => {
+  const talk = new RawNinep(sampleTree())
+  talk.ask(walk(0, 1, "hello"))
+  talk.ask({ type: "Tlopen", tag: 1, fid: 1, flags: 0 })
+  for (const offset of [2n ** 53n, 2n ** 64n - 1n]) {
+    const answer = talk.ask({ type: "Tread", tag: 1, fid: 1, offset, count: 10 })
+    assert.equal(answerOf("Rlerror", answer).ecode, errnos.EINVAL.number)
+  }
+  assert.equal(answerOf("Rread", talk.ask(read(1, 1, 2 ** 40))).data.length, 0)
+})
+
 test("an answer of more bytes than were asked for is the handler's failure, not the client's", () => {
   const tree = sampleTree()
   const pipe = tree.root.children.get("pipe")

@@ -58,6 +58,9 @@ export interface NinepStatus {
   readonly paused: boolean
 }
 
+/** Of the offset of a Tread: what is read there ends below 2^53. */
+const farthest = 2 ** 52
+
 /** Before a size is agreed on there is nothing to say but Tversion. */
 const firstMessageBytes = 8192
 
@@ -91,7 +94,7 @@ export class NinepConnection implements CallOwner {
     this.#limits = { ...defaultNinepLimits, ...options.limits }
     this.#clock = options.clock ?? systemClock
     this.#step = options.step ?? new NinepStep()
-    this.#frames = new Frames(firstMessageBytes, (bytes, start, end) => this.#take(bytes, start, end))
+    this.#frames = new Frames(firstMessageBytes, (bytes, start, end) => this.#take(bytes, start, end), this.#step)
     this.#answers = new Answers(options.output, this.#step)
     this.#fids = new Fids(this.#limits.fids)
     const report = (doing: string, error: unknown) => this.#report(doing, error)
@@ -265,15 +268,14 @@ export class NinepConnection implements CallOwner {
       this.#answers.rread(tag, emptyBytes)
       return
     }
+    const offset = u32At(bytes, at + 11) + u32At(bytes, at + 15) * 0x1_0000_0000
+    if (offset > farthest) {
+      // Nobody shall be given a message at a place that cannot be counted on from.
+      this.#refuse(tag, "EINVAL")
+      return
+    }
     const most = this.#messageBytes - 11
-    const call = new ReadCall(
-      this,
-      tag,
-      fid,
-      u32At(bytes, at + 11) + u32At(bytes, at + 15) * 0x1_0000_0000,
-      wanted < most ? wanted : most,
-      wanted >= fid.fullCount,
-    )
+    const call = new ReadCall(this, tag, fid, offset, wanted < most ? wanted : most, wanted >= fid.fullCount)
     this.#requests.add(call)
     fid.blocked++
     try {

@@ -69,6 +69,40 @@ test("a new msize holds from the next message on", () => {
   assert.deepEqual(got, [10, 500])
 })
 
+test("memory for a large message is given back when it is over, and that of small ones is used again", () => {
+  const lent = new Set<Uint8Array>()
+  let taken = 0
+  const memory = {
+    take(bytes: number) {
+      const room = new Uint8Array(bytes)
+      lent.add(room)
+      taken++
+      return room
+    },
+    give(room: Uint8Array) {
+      assert.ok(lent.delete(room))
+    },
+  }
+  const got: number[] = []
+  const frames = new Frames(
+    2 ** 20,
+    (bytes, start, end) => void got.push(bytes[end - 1] as number, end - start),
+    memory,
+  )
+  const push = (bytes: Uint8Array) => {
+    for (let at = 0; at < bytes.length; at += 1_000) frames.push(bytes.slice(at, at + 1_000))
+  }
+  push(message(8_000, 1))
+  assert.equal(taken, 0)
+  push(message(2 ** 20, 2))
+  assert.ok(taken > 0 && taken < 5)
+  assert.equal(lent.size, 0)
+  push(message(100_000, 3).subarray(0, 50_000))
+  assert.equal(lent.size, 1)
+  frames.stop()
+  assert.deepEqual(got, [1, 8_000, 2, 2 ** 20])
+})
+
 test("whoever stops within a message hears of no other", () => {
   let heard = 0
   const frames = new Frames(20, () => {

@@ -1,7 +1,8 @@
 /**
  * A byte stream cut into messages by their size[4]. A message that lies whole in one chunk is handed on where it lies; the
- * parts of others are put together in one piece of memory that is used again. A size is judged before anything is stored,
- * and memory grows with what has come, not with what was announced.
+ * parts of others are put together in one piece of memory. A size is judged before anything is stored, and memory grows with
+ * what has come, not with what was announced. Of a large message nothing is kept when it is over: there may be ten
+ * thousand connections.
  */
 
 import { u32At } from "./byte-reader.ts"
@@ -11,22 +12,36 @@ import { NinepProtocolError } from "./protocol-error.ts"
 /** Takes the message `bytes[start, end)`, its size[4] included; valid during the call alone. */
 export type FrameSink = (bytes: Uint8Array, start: number, end: number) => void
 
+/** Where memory for large messages is taken from, and given back to; it may be larger than was asked for. */
+export interface FrameMemory {
+  take(bytes: number): Uint8Array
+  give(memory: Uint8Array): void
+}
+
 const sizeBytes = 4
 const firstRoom = 1024
+/** So much stays with the connection for its next message. */
+const keptRoom = 16 * 1024
+
+const noRoom = new Uint8Array(0)
+
+const fromSystem: FrameMemory = { take: (bytes) => new Uint8Array(bytes), give: () => undefined }
 
 export class Frames {
   readonly #sink: FrameSink
+  readonly #memory: FrameMemory
   #msize: number
-  #room: Uint8Array = new Uint8Array(0)
+  #room: Uint8Array = noRoom
   /** Bytes of the unfinished message in `#room`, and its size, 0 while that is not known. */
   #held = 0
   #size = 0
   #stopped = false
 
   /** `msize`: the largest message; before Rversion what would be offered. */
-  constructor(msize: number, sink: FrameSink) {
+  constructor(msize: number, sink: FrameSink, memory: FrameMemory = fromSystem) {
     this.#msize = msize
     this.#sink = sink
+    this.#memory = memory
   }
 
   /** After a version was agreed on. Holds from the next message on. */
@@ -43,7 +58,7 @@ export class Frames {
   stop(): void {
     this.#stopped = true
     this.#held = 0
-    this.#room = new Uint8Array(0)
+    this.#room = noRoom
   }
 
   /** Throws `NinepProtocolError` for a size below 7 or above msize; the stream cannot be read on then. */
@@ -78,9 +93,19 @@ export class Frames {
     this.#keep(chunk, at, stop)
     if (this.#held < this.#size) return stop
     const size = this.#size
+    const room = this.#room
     this.#held = 0
     this.#size = 0
-    this.#sink(this.#room, 0, size)
+    if (room.length <= keptRoom) {
+      this.#sink(room, 0, size)
+      return stop
+    }
+    this.#room = noRoom
+    try {
+      this.#sink(room, 0, size)
+    } finally {
+      this.#memory.give(room)
+    }
     return stop
   }
 
@@ -88,9 +113,11 @@ export class Frames {
     const held = this.#held + end - start
     if (held > this.#room.length) {
       const most = this.#size === 0 ? firstRoom : Math.max(this.#size, firstRoom)
-      const room = new Uint8Array(Math.min(most, Math.max(firstRoom, held * 2)))
-      room.set(this.#room.subarray(0, this.#held))
-      this.#room = room
+      const size = Math.min(most, Math.max(firstRoom, held > keptRoom ? held * 4 : held * 2))
+      const before = this.#room
+      this.#room = size <= keptRoom ? new Uint8Array(size) : this.#memory.take(size)
+      this.#room.set(before.subarray(0, this.#held))
+      if (before.length > keptRoom) this.#memory.give(before)
     }
     // Small copies are quicker by hand than by a view.
     if (end - start < 32) for (let at = start; at < end; at++) this.#room[this.#held + at - start] = chunk[at] as number
