@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { defaultSpaceLimits } from "../../src/capabilities/channels/core/space.ts"
 import * as session from "../../src/mux/limits.ts"
 import { defaultRelayLimits } from "../../src/relay/limits.ts"
 import { storeLimits } from "../../src/store/store.ts"
@@ -10,7 +11,7 @@ import { readSource } from "./source-files.ts"
 
 test("docs/reference/limits.md tells each limit with its value, and no other", () => {
   const { defaultLimits, ...fixed } = session
-  const limits = { ...defaultLimits, ...fixed, ...wire, ...defaultRelayLimits, ...storeLimits }
+  const limits = { ...defaultLimits, ...fixed, ...wire, ...defaultRelayLimits, ...storeLimits, ...defaultSpaceLimits }
   const wanted = Object.entries(limits).map(([name, value]) => [name, shown(name, value)])
   const rows = readSource("docs/reference/limits.md").matchAll(/^\| `(\w+)` \| ([^|]+) \| \S/gm)
   const told = [...rows].map(([, name, value]) => [name, value])
