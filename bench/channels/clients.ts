@@ -7,9 +7,6 @@ import { join } from "node:path"
 
 const packages = ["@nats-io/transport-node@3.4.0", "@nats-io/jetstream@3.4.0", "ioredis@6.0.0", "amqplib@2.3.1"]
 
-/** All of them in one line, for who reads the tables. */
-export const clientVersions: string = packages.join(", ")
-
 /** The folder with the clients; a line of why not otherwise. */
 export function fetchClients(): { readonly folder: string } | { readonly reason: string } {
   const folder = join(tmpdir(), "rdv-bench-peers", "channels-1")

@@ -17,4 +17,6 @@ const turned = angles.slice(1).reduce((sum, angle, at) => {
   return sum + step - 2 * Math.PI * Math.round(step / (2 * Math.PI))
 }, 0)
 const missing = frames.length === 0 ? 0 : frames.at(-1) - frames.length
-console.log(`${frames.length} frames, ${missing} missing, ${twice} twice; the spot went round ${(turned / 2 / Math.PI).toFixed(1)} times`)
+console.log(
+  `${frames.length} frames, ${missing} missing, ${twice} twice; the spot went round ${(turned / 2 / Math.PI).toFixed(1)} times`,
+)

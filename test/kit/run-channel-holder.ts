@@ -6,7 +6,7 @@ import { channels } from "../../src/channels.ts"
 import { NinepClient } from "../../src/ninep/client.ts"
 import { socketBytes } from "./byte-links.ts"
 
-const [kind, host = "", port, path] = process.argv.slice(2) as [string, string, string, string]
+const [kind, host, port, path] = process.argv.slice(2) as [string, string, string, string]
 const say = (event: string) => console.log(JSON.stringify({ event }))
 if (kind === "native") {
   const client = await channels({ relay: `${host}:${port}` })

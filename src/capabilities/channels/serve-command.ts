@@ -51,7 +51,11 @@ export const chanServeCommand: Command = {
     strict: { kind: "switch", summary: "Wants a token also from this machine" },
     "tls-cert": { kind: "text", value: "FILE", env: "RDV_TLS_CERT", summary: "Certificate chain, PEM" },
     "tls-key": { kind: "text", value: "FILE", env: "RDV_TLS_KEY", summary: "Its private key, PEM" },
-    "client-ca": { kind: "text", value: "FILE", summary: "A 9P client that shows a certificate of this authority needs no token" },
+    "client-ca": {
+      kind: "text",
+      value: "FILE",
+      summary: "A 9P client that shows a certificate of this authority needs no token",
+    },
     ...idMapFlags,
     ...unionFlags,
     grace: {
