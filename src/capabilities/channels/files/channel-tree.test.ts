@@ -55,6 +55,16 @@ test("a channel that was removed and made again is another file", async () => {
   await assert.rejects(async () => stale.open(writeOnly), { errno: "EIDRM" })
 })
 
+test("nothing is made in a folder that was removed, though another one of its name is there", async () => {
+  const files = await ChannelFiles.make()
+  files.space.makeFolder("/data", { uid: 1000 })
+  const stale = await walkTo(files.root, "/data")
+  files.space.remove("/data")
+  files.space.makeFolder("/data", { uid: 7, permissions: 0o700 })
+  await assert.rejects(async () => stale.create("input", 0o644, writeOnly), { errno: "ENOENT" })
+  await assert.rejects(async () => stale.makeFolder("more", 0o755), { errno: "ENOENT" })
+})
+
 test("a user's name is as long as a name can be", async () => {
   const files = await ChannelFiles.make()
   const attach = (name: string) => files.tree.attach({ user: { name, uid: 1 }, aname: "" })

@@ -109,7 +109,10 @@ export class FolderNode implements Node {
 
   /** The path of a new child. */
   #placeOf(name: string): string {
-    const { identity } = this.#view
+    const { identity, space } = this.#view
+    // Another folder may be there by now, with other rights than those that are looked at here.
+    if (space.lookup(this.#folder.path) !== this.#folder)
+      throw new NinepError("ENOENT", `${this.#folder.path} was removed`)
     if (this.walk(name) !== undefined) throw new NinepError("EEXIST", `${name} is there already`)
     const path = this.#folder.under(name)
     requirePlace(identity, this.#folder.facts, path)

@@ -2,6 +2,7 @@
 
 import { NinepError } from "../../../ninep/errno.ts"
 import type { Channel, Facts } from "../core/channel.ts"
+import { Folder } from "../core/space.ts"
 import type { Space } from "../core/space.ts"
 import type { Identity } from "./identity.ts"
 
@@ -28,6 +29,17 @@ export function requireReceive(identity: Identity, channel: Channel): void {
 export function requireSend(identity: Identity, channel: Channel): void {
   if (permits(identity, channel.facts, "write") && identity.maySend(channel.path)) return
   throw new NinepError("EACCES", `${identity.name} may not send to ${channel.path}`)
+}
+
+/** For who names a channel and does not walk to it: the folders above let him through all the same. Throws `EACCES`. */
+export function requireWay(identity: Identity, root: Folder, { path }: Channel): void {
+  let folder: Folder | Channel | undefined = root
+  for (const name of path.slice(root.path === "/" ? 1 : root.path.length + 1).split("/")) {
+    if (!(folder instanceof Folder)) return
+    if (!permits(identity, folder.facts, "search"))
+      throw new NinepError("EACCES", `${identity.name} may not look into ${folder.path}`)
+    folder = folder.children.get(name)
+  }
 }
 
 /** Whether its name is listed and can be walked to: what somebody may do nothing with, he does not hear of. */

@@ -4,6 +4,28 @@ import { ChannelFiles } from "../../../../test/kit/channel-files.ts"
 import { OpenFile } from "../../../../test/kit/open-file.ts"
 import { utf8Decode } from "../../../base/text.ts"
 import { readSelectSet } from "./select-sets.ts"
+import { identifyAnyone } from "./identity.ts"
+
+test("a folder that nobody is let into hides its channels from selects too", async () => {
+  const files = await ChannelFiles.make({
+    identify: async (request) => ({ ...(await identifyAnyone(request)), admin: false }),
+  })
+  files.space.makeFolder("/own", { uid: 7, permissions: 0o700 })
+  files.space.create("/own/jobs", { permissions: 0o666 }, { size: 1 })
+  const select = await files.open("/select/clone", "rw")
+  await select.write("/own/jobs!x\n")
+  assert.equal(await select.tread(0, 100).outcome, "EACCES")
+})
+
+test("what is written into a select takes memory until it is closed", async () => {
+  const files = await ChannelFiles.make({ limits: { messageBytes: 30 } })
+  const select = await files.open("/select/clone", "rw")
+  await select.write("timeout 5s\n")
+  assert.equal(files.space.messageBytes, 11)
+  await assert.rejects(select.write("timeout 5s\ntimeout 5s\n"), /ENOBUFS/)
+  await select.close()
+  assert.equal(files.space.messageBytes, 0)
+})
 
 test("clone: write the set, line by line, and read the choice; one set is one choice", async () => {
   const files = await two()

@@ -11,7 +11,7 @@ import type { Handle, ReadRequest, WriteRequest } from "../../../ninep/tree.ts"
 import type { SelectCase, Selection, SelectOutcome } from "../core/select.ts"
 import { errnoOf } from "./errno-of.ts"
 import { MessageWindow } from "./message-window.ts"
-import { requireReceive, requireSend } from "./permissions.ts"
+import { requireReceive, requireSend, requireWay } from "./permissions.ts"
 import { longestSet, readSelectSet } from "./select-sets.ts"
 import type { SelectSet } from "./select-sets.ts"
 import type { View } from "./view.ts"
@@ -74,6 +74,7 @@ export class SelectHandle implements Handle {
     this.#settle()
     if (gone) this.#received?.leave("has lost its connection")
     else this.#prove()
+    this.#keep("")
   }
 
   #add(text: string): void {
@@ -82,9 +83,18 @@ export class SelectHandle implements Handle {
     if (whole.length > longestSet) throw new NinepError("EMSGSIZE", `A set has at most ${longestSet} characters`)
     // A line that is not at its end yet is looked at when the choice is read.
     readSelectSet(whole.slice(0, whole.lastIndexOf("\n") + 1))
-    this.#text = whole
+    this.#keep(whole)
     this.#state = "writing"
     if (this.#name !== undefined) this.#view.sets.keep(this.#view.identity, this.#name, whole)
+  }
+
+  /** Its memory is counted with that of messages. Throws `limit`. */
+  #keep(text: string): void {
+    const { space } = this.#view
+    const more = text.length - this.#text.length
+    if (more > 0) space.reserve(more)
+    else space.free(-more)
+    this.#text = text
   }
 
   #choose(request: ReadRequest): void {
@@ -106,8 +116,9 @@ export class SelectHandle implements Handle {
 
   /** Throws `not_found`, `EACCES`. */
   #caseOf(path: string, bytes: Uint8Array | undefined): SelectCase {
-    const { space, paths, identity } = this.#view
+    const { space, paths, identity, root } = this.#view
     const channel = space.channel(paths.inSpace(path))
+    requireWay(identity, root, channel)
     if (bytes === undefined) {
       requireReceive(identity, channel)
       return { kind: "receive", channel }

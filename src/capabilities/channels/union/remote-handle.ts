@@ -3,6 +3,7 @@
  * holds up no other; so are their withdrawals. What the other server says of message boundaries holds here too.
  */
 
+import { writtenCount } from "../../../ninep/client-calls.ts"
 import type { Calls, Reply } from "../../../ninep/client-calls.ts"
 import { NinepError } from "../../../ninep/errno.ts"
 import { readHeaderBytes } from "../../../ninep/message.ts"
@@ -59,10 +60,15 @@ export class RemoteHandle implements Handle {
       return
     }
     const bytes = calls.full ? request.bytes.slice() : request.bytes
+    const { length } = bytes
     this.#forward(
       request,
       (reply) => calls.write(file.fid, request.offset, bytes, reply),
-      () => request.answer(),
+      (answer, start) => {
+        // The rest cannot be sent on from here, and is not passed over in silence.
+        if (writtenCount(answer, start) === length) request.answer()
+        else request.fail(new NinepError("EIO", "The server behind has written a part only"))
+      },
     )
   }
 
@@ -97,8 +103,13 @@ export class RemoteHandle implements Handle {
         flushed?.resolve()
       },
     }
-    const go = () => {
+    const go = (): void => {
       if (isWithdrawn) return
+      // Those that waited before it may have filled it again.
+      if (calls.full) {
+        void calls.room().then(go)
+        return
+      }
       try {
         tag = send(reply)
       } catch (thrown) {
@@ -115,7 +126,6 @@ export class RemoteHandle implements Handle {
       calls.flush(tag)
       return flushed.promise
     }
-    if (calls.full) void calls.room().then(go)
-    else go()
+    go()
   }
 }
