@@ -198,6 +198,23 @@ test("entries with the longest paths are told, and watched", async () => {
   }
 })
 
+test("what was fetched ahead and not looked at counts as no attempt", async () => {
+  await using server = localChannels()
+  await server.create("/dead", { size: 10 })
+  const jobs = await server.create("/jobs", { size: 5, attempts: 1, deadLetter: "/dead" })
+  await jobs.sendAll(["1", "2", "3", "4", "5"])
+  const ahead = server.channel("/jobs")
+  for await (const message of ahead.messages({ window: 3 })) {
+    assert.equal(message.text(), "1")
+    break
+  }
+  const batches = server.channel("/jobs")
+  assert.deepEqual(texts(await batches.receiveBatch({ most: 1 })), ["2"])
+  await batches.close()
+  assert.deepEqual(texts((await server.channel("/jobs").receiveBatch()) as Message[]), ["3", "4", "5"])
+  await assert.rejects(server.channel("/dead").receive({ try: true }), { code: "would_block" })
+})
+
 test("two that send all of theirs at once through one handle both come to an end", async () => {
   await using server = localChannels()
   const jobs = await server.create("/jobs")

@@ -14,6 +14,8 @@ export class Message implements Member<Message> {
   readonly since: number
   /** How often it was given to a receiver. */
   attempts = 0
+  /** How often of these it came back without anybody having looked at it. */
+  spared = 0
   /** It has a place in the buffer: its sender was told, and is no party any more. */
   accepted = false
   /** Its sender has gone without an answer: when it comes back from a receiver, it is dropped. */
@@ -142,6 +144,12 @@ export class Parcel implements Delivery {
 
   giveBack(reason: string): void {
     if (this.#close()) this.#ledger.returned(this, reason, false)
+  }
+
+  putBack(reason: string): void {
+    if (!this.#close()) return
+    this.message.spared++
+    this.#ledger.returned(this, reason, false)
   }
 
   /** Its receiver is gone. */

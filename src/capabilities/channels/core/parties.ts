@@ -58,4 +58,6 @@ export interface Delivery {
   done(): void
   /** The receiver does not want it or has failed on it: back to the head of the line, or to the dead-letter channel. */
   giveBack(reason: string): void
+  /** Nobody has looked at it: back to the head of the line, and it does not count among the channel's `attempts`. */
+  putBack(reason: string): void
 }

@@ -137,7 +137,7 @@ export class Unicast implements Discipline, Ledger {
     const { removal, settings } = this.#desk
     const { attempts, onDisconnect } = settings
     this.#underWay--
-    const isOver = attempts > 0 && message.attempts >= attempts
+    const isOver = attempts > 0 && message.attempts - message.spared >= attempts
     if (message.isAbandoned && message.isOwed) {
       this.#end(message)
       message.disown()

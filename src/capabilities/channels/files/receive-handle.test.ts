@@ -201,7 +201,7 @@ test("take and ack: the message is done when its id says so, from whichever file
 test("of what is acknowledged or over nothing is kept", async () => {
   const clock = new FakeClock()
   const acks = new Acks(clock)
-  const delivery = { bytes: new Uint8Array(0), id: 1, attempt: 1, seen() {}, done() {}, giveBack() {} }
+  const delivery = { bytes: new Uint8Array(0), id: 1, attempt: 1, seen() {}, done() {}, giveBack() {}, putBack() {} }
   const ids = new Set<string>()
   acks.obey(`${acks.add(delivery, 1_000, ids)} ok`)
   acks.obey(`${acks.add(delivery, 1_000, ids)} fail for a reason `)

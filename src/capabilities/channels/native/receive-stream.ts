@@ -3,7 +3,7 @@
  * the client says that it is taken. What a client has and did not take goes back when it leaves.
  */
 
-import { codeFromNumber, RdvError } from "../../../base/error.ts"
+import { codeFromNumber, codeNumber, RdvError } from "../../../base/error.ts"
 import type { Stream, StreamSink } from "../../../base/stream.ts"
 import { utf8Decode } from "../../../base/text.ts"
 import type { Channel } from "../core/channel.ts"
@@ -128,7 +128,7 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
   take(delivery: Delivery): void {
     this.#isWaiting = false
     if (this.#isOver || this.#wanted === 0) {
-      delivery.giveBack("came too late")
+      delivery.putBack("came too late")
       return
     }
     this.#wanted--
@@ -176,6 +176,7 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
     if (open?.number !== number) return
     this.#open.remove(open)
     if (code === 0) this.#prove(open.delivery)
+    else if (code === codeNumber("would_block")) open.delivery.putBack("was not taken")
     else open.delivery.giveBack(reason === "" ? `was refused (${codeFromNumber(code)})` : reason)
   }
 
@@ -186,7 +187,7 @@ export class ReceiveStream implements StreamSink, FrameSink, Receiving {
     if (this.#isWaiting) this.#reader.withdraw(this)
     // Out of the line first: what is given back must not come to us again.
     if (reason !== undefined) {
-      for (let open = this.#open.shift(); open !== undefined; open = this.#open.shift()) open.delivery.giveBack(reason)
+      for (let open = this.#open.shift(); open !== undefined; open = this.#open.shift()) open.delivery.putBack(reason)
     }
     this.#reader.leave()
   }

@@ -65,7 +65,7 @@ export class SelectStream implements StreamSink, FrameSink {
   /** The client leaves in good order: what was chosen and not taken goes back. */
   end(): void {
     if (this.#isOver) return
-    for (const { delivery } of this.#open.values()) delivery.giveBack("was not taken")
+    for (const { delivery } of this.#open.values()) delivery.putBack("was not taken")
     this.#open.clear()
     this.#leave()
     this.#out.flush()
@@ -180,7 +180,7 @@ export class SelectStream implements StreamSink, FrameSink {
 
   #hear(outcome: SelectOutcome): void {
     if (this.#isOver) {
-      if (outcome.kind === "received") outcome.delivery.giveBack("came too late")
+      if (outcome.kind === "received") outcome.delivery.putBack("came too late")
       return
     }
     this.#finish()

@@ -304,7 +304,13 @@ export class Receiver implements LaneOwner, FrameSink, Answers, FrameSource {
       this.#drop(wish)
       wish.hear(message, undefined)
     } else if (this.#window > 0) this.#inbox.push(message)
-    else this.answer(message, "nobody waits for it any more")
+    else this.#putBack(message)
+  }
+
+  /** Nobody here has looked at it. */
+  #putBack(message: Message): void {
+    this.#out?.verdict(frameKind.answer, message.number, codeNumber("would_block"), "")
+    message.line?.remove(message)
   }
 
   /** How many messages to ask for beyond those that come. */
@@ -325,7 +331,7 @@ export class Receiver implements LaneOwner, FrameSink, Answers, FrameSource {
   #recall(): void {
     if (this.#window === 0) {
       for (let held = this.#inbox.shift(); held !== undefined; held = this.#inbox.shift()) {
-        this.answer(held, "was not taken")
+        this.#putBack(held)
       }
     }
     const wanted = Math.max(this.#wishes.length, this.#window - this.#open.length)
