@@ -46,7 +46,9 @@ export const chanSendCommand: Command = {
 async function send(call: CommandCall, server: Channels): Promise<number> {
   const { flags, output, stopping, words } = call
   const path = words[0] as string
-  const channel = server.channel(path, { create: flags.on("create") })
+  // Before the first message is there: who receives need not wait for it.
+  if (flags.on("create")) await makeMissing(server, path)
+  const channel = server.channel(path)
   const timeoutMs = flags.durationMs("timeout", 1)
   const isTry = flags.on("try")
   const window = flags.whole("window", 1, 1_024) as number
@@ -72,6 +74,14 @@ async function send(call: CommandCall, server: Channels): Promise<number> {
   if (failure !== undefined) throw failure
   if (flags.on("close")) await channel.end()
   return exitCode.ok
+}
+
+async function makeMissing(server: Channels, path: string): Promise<void> {
+  try {
+    await server.create(path, {}, { folders: true })
+  } catch (error) {
+    if (!(error instanceof RdvError) || error.code !== "exists") throw error
+  }
 }
 
 function sources({ flags, words, stopping }: CommandCall): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
