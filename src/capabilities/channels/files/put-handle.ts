@@ -3,6 +3,7 @@
  * Errors belong to writes and to fsync: the client's kernel drops those of a close. A program that is killed is closed by
  * its kernel, and what it has written is sent: nobody can tell this from a close. What a lost connection leaves behind is
  * dropped, since nobody committed it. A close that waits for a receiver stays committed when its connection is lost meanwhile.
+ * A message of which a piece was refused is sent not at all: what is there of it looks whole, and is not.
  */
 
 import { emptyBytes } from "../../../base/bytes.ts"
@@ -21,6 +22,8 @@ export class PutHandle implements Handle {
   /** Grows by doubling; its length is reserved in the memory for messages. */
   #buffer: Uint8Array = emptyBytes
   #length = 0
+  /** Why a piece was refused; nothing that this file was given since its last fsync is sent then. */
+  #refused: NinepError | undefined
 
   /** Throws `removed`, `limit`. */
   constructor(channel: Channel, ways: SendWays) {
@@ -37,20 +40,28 @@ export class PutHandle implements Handle {
     const { settings, removed, closed, path } = this.#channel
     if (removed) request.fail(new NinepError("EIDRM", `${path} was removed`))
     else if (closed) request.fail(new NinepError("EPIPE", `${path} is closed`))
+    else if (this.#refused !== undefined) request.fail(this.#refused)
     else if (this.#length + request.bytes.length > settings.maxMessage) {
-      request.fail(new NinepError("EMSGSIZE", `${path} takes messages of at most ${settings.maxMessage} bytes`))
+      this.#refuse(
+        request,
+        new NinepError("EMSGSIZE", `${path} takes messages of at most ${settings.maxMessage} bytes`),
+      )
     } else {
       try {
         this.#add(request.bytes)
       } catch (error) {
-        request.fail(errnoOf(error))
+        this.#refuse(request, errnoOf(error))
         return
       }
       request.answer()
     }
   }
 
+  /** Tells of a refused piece, too; what is written behind it is a new message. */
   sync(): void | Promise<void> {
+    const refused = this.#refused
+    this.#refused = undefined
+    if (refused !== undefined) throw refused
     return this.#commit()
   }
 
@@ -62,6 +73,12 @@ export class PutHandle implements Handle {
       return undefined
     }
     return sent.finally(() => this.#writer.leave())
+  }
+
+  #refuse(request: WriteRequest, reason: NinepError): void {
+    this.#refused = reason
+    this.#drop()
+    request.fail(reason)
   }
 
   #add(bytes: Uint8Array): void {

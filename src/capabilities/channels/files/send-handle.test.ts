@@ -126,20 +126,33 @@ test("put: nothing is sent by a file that was only opened, or whose connection w
   assert.equal(files.space.messageBytes, 0)
 })
 
-test("put refuses what is longer than a message or than the memory, and keeps what it has", async () => {
+test("put refuses what is longer than a message or than the memory, and sends no part of it", async () => {
   const files = await ChannelFiles.make({ defaults: { maxMessage: 6, size: 1 } })
-  files.space.create("/c")
+  const channel = files.space.create("/c")
   const writer = await files.open("/c.d/put", "w")
   await writer.write("abcd")
   await assert.rejects(writer.write("efg"), /EMSGSIZE/)
-  await writer.write("ef")
+  await assert.rejects(writer.write("ef"), /EMSGSIZE/)
+  assert.equal(files.space.messageBytes, 0)
   await writer.close()
-  assert.equal(await files.text("/c.d/next"), "abcdef")
+  assert.equal(channel.stats().received, 0)
   const small = await ChannelFiles.make({ limits: { messageBytes: 8_192 } })
   small.space.create("/c")
   const large = await small.open("/c.d/put", "w")
   await large.write("x".repeat(8_000))
   await assert.rejects(large.write("x".repeat(8_000)), /ENOBUFS/)
+  assert.equal(small.space.messageBytes, 0)
+})
+
+test("put: an fsync tells that a piece was refused, and begins a new message", async () => {
+  const files = await ChannelFiles.make({ defaults: { maxMessage: 6, size: 1 } })
+  files.space.create("/c")
+  const writer = await files.open("/c.d/put", "w")
+  await assert.rejects(writer.write("abcdefg"), /EMSGSIZE/)
+  await assert.rejects(async () => writer.handle.sync?.(), { errno: "EMSGSIZE" })
+  await writer.write("new")
+  await writer.close()
+  assert.equal(await files.text("/c.d/next"), "new")
 })
 
 test("lines: each line is a message, and the unfinished one waits for its end, an fsync or the close", async () => {
