@@ -91,6 +91,12 @@ test("a value is not taken from the next flag", () => {
   assert.equal(read("--config=--open").text("config"), "--open")
 })
 
+test("a command names the word that is missing", () => {
+  const two: Command = { ...command, usage: "PATH KEY=VALUE… [flags]", words: [2, 9] }
+  assert.throws(() => readArgs(two, []), { message: '"rdv try" wants PATH' })
+  assert.throws(() => readArgs(two, ["/a"]), { message: '"rdv try" wants KEY=VALUE…' })
+})
+
 test("durations have a unit and a bound", () => {
   for (const [text, ms] of [
     ["250ms", 250],

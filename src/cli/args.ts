@@ -76,7 +76,9 @@ function unknownFlag({ name, flags }: Command, raw: string): RdvError {
 
 function checkWords({ name, usage, words: [least, most] }: Command, words: readonly string[]): void {
   const mend = `usage: rdv ${name}${usage === "" ? "" : ` ${usage}`}`
-  if (words.length < least) throw new RdvError("usage", `"rdv ${name}" wants ${usage.split(" ")[0]}`, { mend })
+  if (words.length < least) {
+    throw new RdvError("usage", `"rdv ${name}" wants ${usage.split(" ")[words.length]}`, { mend })
+  }
   if (words.length > most) {
     throw new RdvError("usage", `"rdv ${name}" does not know what ${JSON.stringify(words[most])} is for`, { mend })
   }

@@ -87,7 +87,9 @@ export function readStreamHeader(json: JsonObject): StreamHeader {
 
 export function readPath(value: unknown): string {
   if (typeof value === "string" && value.startsWith("/") && value.length <= 4096) return value
-  throw new RdvError("protocol", '"path" is missing or no absolute path')
+  if (typeof value !== "string") throw new RdvError("protocol", '"path" is missing')
+  const shown = JSON.stringify(value.slice(0, 64))
+  throw new RdvError("protocol", `${shown} is no path: it begins with / and has at most 4096 characters`)
 }
 
 /** The first thing on a stream that sends or receives: META `{"ready":…}`. */
