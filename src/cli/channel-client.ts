@@ -3,7 +3,9 @@
 import { channels } from "../channels.ts"
 import type { Channels } from "../channels.ts"
 import { RdvError } from "../base/error.ts"
+import type { ErrorCode } from "../base/error.ts"
 import { parseAddress, printAddress } from "../transport/address.ts"
+import { exitCode } from "./command.ts"
 import type { CommandCall } from "./command.ts"
 import { dialOf, relayAddress, relayFlags, tokenOf } from "./common-flags.ts"
 import type { Flags } from "./flags.ts"
@@ -59,7 +61,22 @@ export async function withChannels(call: CommandCall, work: (server: Channels) =
   }
   try {
     return await work(server)
+  } catch (error) {
+    const code = error instanceof RdvError ? codes[error.code] : undefined
+    if (code === undefined) throw error
+    const { message, mend } = error as RdvError
+    call.output.fail(mend === undefined ? message : `${message}: ${mend}`)
+    return code
   } finally {
     await server.close()
   }
+}
+
+/** What a loop in a script has to tell apart. */
+const codes: Partial<Record<ErrorCode, number>> = {
+  timeout: exitCode.nobody,
+  would_block: exitCode.nobody,
+  closed: exitCode.gone,
+  removed: exitCode.gone,
+  not_found: exitCode.gone,
 }

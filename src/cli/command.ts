@@ -36,7 +36,17 @@ export interface CommandCall {
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** What scripts can tell apart. */
-export const exitCode = { ok: 0, failure: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
+export const exitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  unreachable: 3,
+  /** Of channels: no party in time, or none there for who does not wait. */
+  nobody: 4,
+  /** Of channels: closed, removed, or never there. */
+  gone: 5,
+  interrupted: 130,
+} as const
 
 /** Resolves when the signal fires. */
 export function untilStopped(stopping: AbortSignal): Promise<void> {

@@ -23,7 +23,19 @@ export function overview(commands: readonly Command[]): string {
     ),
     "",
     "rdv COMMAND --help shows the flags and examples of a command. Exit codes: 0 ok, 1 failure, 2 usage,",
-    "3 unreachable, 130 interrupted.",
+    "3 unreachable, 130 interrupted; rdv chan: 4 nobody there or in time, 5 the channel is closed or gone.",
+  ].join("\n")
+}
+
+/** Commands that begin with one word: its own help, where there is such a command, and a line for each of the others. */
+export function familyHelp(word: string, family: readonly Command[]): string {
+  const head = family.find(({ name }) => name === word)
+  const others = family.filter((command) => command !== head)
+  return [
+    ...(head === undefined ? [`usage: rdv ${word} COMMAND [flags]`, ""] : [commandHelp(head), "", "more commands:"]),
+    ...indented(table(others.map(({ name, summary }) => [`rdv ${name}`, summary]))),
+    "",
+    `rdv ${word} COMMAND --help shows the flags and examples of a command.`,
   ].join("\n")
 }
 

@@ -10,7 +10,7 @@ import { exitCode } from "./command.ts"
 import type { Command } from "./command.ts"
 import { commands } from "./commands.ts"
 import { FlagReader } from "./flags.ts"
-import { commandHelp, overview } from "./help.ts"
+import { commandHelp, familyHelp, overview } from "./help.ts"
 import { Output } from "./output.ts"
 import { watchStopSignals } from "./stop-signals.ts"
 
@@ -49,7 +49,7 @@ async function start(args: readonly string[], output: Output): Promise<number> {
   const [group = "", after] = asksForHelp ? args.slice(1) : args
   const family = commands.filter(({ name }) => name === group || name.startsWith(`${group} `))
   if (family.length > 1 && (after === "--help" || after === "-h" || (asksForHelp && after === undefined))) {
-    stdout.write(`${family.map(commandHelp).join("\n\n\n")}\n`)
+    stdout.write(`${familyHelp(group, family)}\n`)
     return exitCode.ok
   }
   const { command, rest } = findCommand(asksForHelp ? args.slice(1) : args)

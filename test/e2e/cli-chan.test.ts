@@ -126,6 +126,27 @@ test("Ctrl+C ends a send that waits for input, and one that waits for a receiver
   await until(async () => (await waitingAt("/stopped")) === 0, "the withdrawal")
 })
 
+test("a send whose receiver was killed ends with its deadline", async () => {
+  await using own = await RunningChannels.start({ flags: ["--grace", "2s", "--channel", "/k"] })
+  await using watcher = await channels({ relay: `127.0.0.1:${own.port}` })
+  const at = ["--server", `127.0.0.1:${own.port}`]
+  const counts = async () => {
+    const entry = await watcher.stat("/k")
+    assert.equal(entry.kind, "channel")
+    return entry.counts
+  }
+  const receiver = new RunningCommand(["chan", "recv", "/k", "--follow", ...at], { data: own.data })
+  await until(async () => (await counts()).waitingReceivers === 1, "a receiver that waits")
+  receiver.kill("SIGKILL")
+  await receiver.ended
+  const sender = new RunningCommand(["chan", "send", "/k", "late", "--timeout", "300ms", ...at], { data: own.data })
+  await until(async () => (await counts()).underWay === 1, "a message in the dead receiver's hands")
+  const { code, stderr } = await sender.ended
+  assert.equal(code, 4, stderr)
+  assert.match(stderr, /in time/)
+  assert.equal((await counts()).waitingSenders + (await counts()).buffered, 0)
+})
+
 test("a select does one thing and says which", async () => {
   await client.create("/a")
   await client.create("/b")
@@ -136,7 +157,7 @@ test("a select does one thing and says which", async () => {
   assert.equal((await selecting.ended).stdout, "/b!\n")
   assert.equal(await waitingAt("/a"), 0)
   const [late, now] = await Promise.all([rdv("select", "/a?", "--timeout", "50ms"), rdv("select", "/a?", "--default")])
-  assert.deepEqual([late.code, late.stdout], [3, "timeout\n"])
+  assert.deepEqual([late.code, late.stdout], [4, "timeout\n"])
   assert.deepEqual([now.code, now.stdout], [0, "default\n"])
 })
 
@@ -148,16 +169,16 @@ test("deadlines, tries, what is missing, removed or closed: one line and an exit
   const removed = rdv("recv", "/going")
   await until(async () => (await waitingAt("/going")) === 1, "a receiver that waits")
   const cases: [string[] | Promise<Ended>, number, RegExp][] = [
-    [["recv", "/quiet", "--timeout", "50ms"], 3, /Nothing came from \/quiet within 50 ms/],
-    [["recv", "/quiet", "--try"], 1, /\/quiet/],
-    [["send", "/quiet", "x", "--timeout", "50ms"], 3, /\/quiet/],
-    [["send", "/quiet", "x", "--try"], 1, /\/quiet/],
-    [["recv", "/nowhere"], 1, /\/nowhere/],
+    [["recv", "/quiet", "--timeout", "50ms"], 4, /Nothing came from \/quiet within 50 ms/],
+    [["recv", "/quiet", "--try"], 4, /\/quiet/],
+    [["send", "/quiet", "x", "--timeout", "50ms"], 4, /\/quiet/],
+    [["send", "/quiet", "x", "--try"], 4, /\/quiet/],
+    [["recv", "/nowhere"], 5, /\/nowhere/],
     [["recv", "nowhere"], 2, /"nowhere" is no channel/],
-    [["send", "/ended", "x"], 1, /\/ended is closed/],
-    [["recv", "/ended"], 1, /\/ended is closed/],
+    [["send", "/ended", "x"], 5, /\/ended is closed/],
+    [["recv", "/ended"], 5, /\/ended is closed/],
     [["rm", "/going"], 0, /^$/],
-    [removed, 1, /\/going was removed/],
+    [removed, 5, /\/going was removed/],
     [["new", "/quiet"], 1, /\/quiet exists/],
     [["new", "/x", "size=much"], 2, /size/],
     [["set", "/quiet", "colour=red"], 2, /no setting "colour"/],

@@ -85,7 +85,9 @@ test("every command has help with its flags and at least one example", async () 
   assert.equal((await runCommand(["http", "3000", "--help"], { data })).code, 0)
   const family = await runCommand(["token", "--help"], { data })
   assert.equal(family.code, 0)
-  assert.match(family.stdout, /usage: rdv token new NAME[^]*usage: rdv token ls[^]*usage: rdv token rm ID\|NAME/)
+  assert.match(family.stdout, /usage: rdv token COMMAND[^]*rdv token new +Makes[^]*rdv token ls[^]*rdv token rm/)
+  const headed = await runCommand(["load", "--help"], { data })
+  assert.match(headed.stdout, /usage: rdv load [^]*more commands:\n {2}rdv load compare/)
 })
 
 test("the version is the package's, and no command at all is a mistake", async () => {

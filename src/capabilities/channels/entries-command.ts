@@ -46,7 +46,7 @@ export const chanPeekCommand: Command = {
   usage: "PATH [flags]",
   words: [1, 1],
   flags: { ...serverFlags, ...commonFlags },
-  examples: [["rdv chan peek /jobs", "exit code 1 when there is none"]],
+  examples: [["rdv chan peek /jobs", "exit code 4 when there is none"]],
   run: (call) => withChannels(call, (server) => peek(call, server)),
 }
 
@@ -125,7 +125,7 @@ async function peek({ words, output }: CommandCall, server: Channels): Promise<n
   if (bytes === undefined) {
     output.record({ channel: path, found: false })
     if (!output.json) output.note(`rdv: nothing waits in ${path}`)
-    return exitCode.failure
+    return exitCode.nobody
   }
   if (output.json) output.record({ channel: path, found: true, ...contentOf({ bytes }) })
   else await writeOut(bytes)

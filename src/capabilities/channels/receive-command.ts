@@ -43,7 +43,7 @@ export const chanReceiveCommand: Command = {
     ["rdv chan recv /jobs", "the next message"],
     ["rdv chan recv /jobs --follow | ./worker", "lines for a program, no faster than it reads them"],
     ["rdv chan recv /jobs --follow --ack --exec './work.sh'", "a process for each, done when it says so"],
-    ["rdv chan recv /jobs --timeout 5s", "exit code 3 when nothing came"],
+    ["rdv chan recv /jobs --timeout 5s", "exit code 4 when nothing came, 5 when the channel is closed or gone"],
   ],
   run: (call) => withChannels(call, (server) => receive(call, server)),
 }
@@ -96,7 +96,7 @@ async function receive(call: CommandCall, server: Channels): Promise<number> {
   if (failure !== undefined) throw failure
   if (isOver && !call.flags.on("follow")) {
     if (!call.output.json) call.output.note(`rdv: ${call.words[0]} is closed`)
-    return exitCode.failure
+    return exitCode.gone
   }
   return failures === 0 ? exitCode.ok : exitCode.failure
 }

@@ -17,7 +17,7 @@ export const chanSelectCommand: Command = {
   usage: "CASE… [flags]",
   words: [1, 256],
   flags: {
-    timeout: { kind: "text", value: "TIME", summary: "Not longer than this; then exit code 3" },
+    timeout: { kind: "text", value: "TIME", summary: "Not longer than this; then exit code 4" },
     default: { kind: "switch", summary: "Only what can happen at once; else it says default" },
     ...serverFlags,
     ...commonFlags,
@@ -55,7 +55,7 @@ async function select({ words, flags, output, stopping }: CommandCall, server: C
   if (selected.kind === "timeout" || selected.kind === "default") {
     output.record({ kind: selected.kind })
     output.line(selected.kind)
-    return selected.kind === "default" ? exitCode.ok : exitCode.unreachable
+    return selected.kind === "default" ? exitCode.ok : exitCode.nobody
   }
   const path = selected.channel.path
   const record = { kind: selected.kind, index: selected.index, channel: path }

@@ -2,9 +2,10 @@
 
 import { serverFlags, withChannels } from "../../cli/channel-client.ts"
 import { commonFlags } from "../../cli/common-flags.ts"
-import { exitCode } from "../../cli/command.ts"
+import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import type { Channels } from "../../channels.ts"
+import { delay, systemClock } from "../../base/clock.ts"
 import { asRdvError, RdvError } from "../../base/error.ts"
 import { utf8Encode } from "../../base/text.ts"
 import { messagesOf } from "./terminal/framing.ts"
@@ -56,7 +57,8 @@ async function send(call: CommandCall, server: Channels): Promise<number> {
   let sent = 0
   let failure: Error | undefined
   let number = 0
-  for await (const message of sources(call)) {
+  const stopped = settledAfter(stopping)
+  for await (const message of sources(call, await mostBytes(call, server))) {
     number++
     const line = number
     const arrival = channel
@@ -65,8 +67,12 @@ async function send(call: CommandCall, server: Channels): Promise<number> {
       .catch((error: unknown) => void (failure ??= atMessage(error, line, words.length === 2)))
       .finally(() => underWay.delete(arrival))
     underWay.add(arrival)
-    if (underWay.size >= window) await Promise.race(underWay)
+    if (underWay.size >= window) await Promise.race([...underWay, stopped])
     if (failure !== undefined || stopping.aborted) break
+  }
+  await Promise.race([Promise.all(underWay), stopped])
+  if (underWay.size > 0) {
+    output.note("rdv: a receiver has a message and has not proved it yet; Ctrl+C again gives up waiting")
   }
   await Promise.all(underWay)
   output.record({ channel: path, sent })
@@ -76,6 +82,15 @@ async function send(call: CommandCall, server: Channels): Promise<number> {
   return exitCode.ok
 }
 
+/** Resolves when it fires and what was withdrawn has had time to be. */
+async function settledAfter(stopping: AbortSignal): Promise<void> {
+  await untilStopped(stopping)
+  await delay(systemClock, withdrawMs)
+}
+
+/** A server answers a withdrawal within a round trip, ms. */
+const withdrawMs = 500
+
 async function makeMissing(server: Channels, path: string): Promise<void> {
   try {
     await server.create(path, {}, { folders: true })
@@ -84,13 +99,16 @@ async function makeMissing(server: Channels, path: string): Promise<void> {
   }
 }
 
-function sources({ flags, words, stopping }: CommandCall): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+function sources(
+  { flags, words, stopping }: CommandCall,
+  most: number,
+): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   const texts = words.slice(1)
   const framing: Framing = flags.on("lines") ? "lines" : flags.on("null") ? "null" : "whole"
   if (flags.on("lines") && flags.on("null")) {
     throw new RdvError("usage", "--lines and --null exclude each other", { mend: "leave one out" })
   }
-  if (texts.length === 0) return messagesOf(untilStopped(process.stdin, stopping), framing, mostBytes)
+  if (texts.length === 0) return messagesOf(inputUntil(process.stdin, stopping), framing, most)
   if (framing !== "whole") {
     throw new RdvError("usage", `--${framing} reads standard input, and messages are given`, { mend: "leave one out" })
   }
@@ -98,7 +116,7 @@ function sources({ flags, words, stopping }: CommandCall): AsyncIterable<Uint8Ar
 }
 
 /** Whoever types must not have to end the input first. */
-async function* untilStopped(input: NodeJS.ReadStream, stopping: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* inputUntil(input: NodeJS.ReadStream, stopping: AbortSignal): AsyncGenerator<Uint8Array> {
   const end = () => void input.destroy()
   stopping.addEventListener("abort", end, { once: true })
   try {
@@ -110,8 +128,18 @@ async function* untilStopped(input: NodeJS.ReadStream, stopping: AbortSignal): A
   }
 }
 
-/** What the server will refuse need not be held; its own limit is told by itself. */
-const mostBytes = 2 ** 30
+/** What the server will refuse need not be read. Rejects with `not_found`. */
+async function mostBytes({ words }: CommandCall, server: Channels): Promise<number> {
+  if (words.length > 1) return Infinity
+  try {
+    const entry = await server.stat(words[0] as string)
+    return entry.kind === "channel" ? entry.settings.maxMessage : 0
+  } catch (error) {
+    // Whoever may send need not be allowed to look.
+    if (error instanceof RdvError && error.code === "forbidden") return 2 ** 30
+    throw error
+  }
+}
 
 function atMessage(thrown: unknown, number: number, isOnly: boolean): RdvError {
   const error = asRdvError(thrown)

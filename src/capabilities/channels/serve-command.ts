@@ -150,7 +150,7 @@ function settingsOf(texts: readonly string[]): Partial<ChannelSettings> {
 }
 
 function readFirst(text: string): { path: string; size: number | undefined } {
-  const match = /^(\/.*?)(?:=(\d{1,8}))?$/.exec(text)
+  const match = /^(\/[^=]*)(?:=(\d{1,8}))?$/.exec(text)
   if (match === null) {
     throw new RdvError("usage", `--channel ${JSON.stringify(text)} is no path`, { mend: "write /jobs or /jobs=16" })
   }

@@ -421,3 +421,23 @@ test("empty messages take memory too", () => {
   const outcomes = Array.from({ length: 11 }, () => send(writer, "").outcome)
   assert.deepEqual(outcomes.slice(-2), ["ok", "limit"])
 })
+
+test("a sender hears that its message came back, and can withdraw it within the call", () => {
+  const { channel, space } = channelWith()
+  const writer = channel.writer()
+  const sent = new Sent("a")
+  let returns = 0
+  const sending = Object.assign(sent, {
+    returned() {
+      returns++
+      assert.ok(writer.withdraw(sending))
+    },
+  })
+  writer.send(sending)
+  const reader = channel.reader()
+  assert.equal(want(reader).text, "a")
+  assert.equal(writer.withdraw(sending), false)
+  reader.leave()
+  assert.equal(returns, 1)
+  assert.deepEqual([channel.stats().buffered, space.messageBytes], [0, 0])
+})

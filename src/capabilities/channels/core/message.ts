@@ -53,6 +53,11 @@ export class Message implements Member<Message> {
     sending.matched?.()
   }
 
+  /** It waits again. */
+  unmatch(): void {
+    this.#sending?.returned?.()
+  }
+
   settle(error: RdvError | undefined): void {
     const sending = this.#sending
     if (sending === undefined) return

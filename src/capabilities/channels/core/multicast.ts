@@ -320,6 +320,7 @@ export class Multicast implements Discipline, Ledger {
         edition.owedBy.add(subscription)
         this.#insert(edition, subscription)
       }
+      if (isNobodys(edition)) message.unmatch()
     }
   }
 

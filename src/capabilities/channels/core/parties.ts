@@ -28,8 +28,10 @@ export interface Sending {
   /** Never changed afterwards: the channel keeps the reference until the proof. */
   readonly bytes: Uint8Array
   readonly choice?: Choice | undefined
-  /** Hears, once and before `settled`, that a receiver was found or that there was room: from here on it cannot be withdrawn. */
+  /** Hears, before `settled`, that a receiver was found or that there was room: it cannot be withdrawn now. */
   matched?(): void
+  /** Hears that nobody has it any more: it waits again, and can be withdrawn, also within this call. `matched` may follow. */
+  returned?(): void
   /**
    * Called once: without an error when the message has reached the channel's grade, or is in its buffer. With one when it
    * will never be delivered: `removed`, `closed`, `limit`, `too_large`.

@@ -55,15 +55,17 @@ export function checkSettings(settings: ChannelSettings): void {
   for (const [name, most] of Object.entries(bounds) as [keyof typeof bounds, number][]) {
     const value = settings[name]
     if (!Number.isInteger(value) || value < 0 || value > most) {
-      throw new RdvError("usage", `${name} ${value} of a channel is out of bounds`, { mend: `give 0 to ${most}` })
+      throw new RdvError("usage", `${keyOf(name)} ${value} of a channel is out of bounds`, {
+        mend: `give 0 to ${most}`,
+      })
     }
   }
   const { deadLetter } = settings
   if (deadLetter !== "" && (!deadLetter.startsWith("/") || deadLetter.length > 4096)) {
-    throw new RdvError("usage", "deadLetter of a channel is no path", { mend: "begin it with /, or leave it empty" })
+    throw new RdvError("usage", "dead-letter of a channel is no path", { mend: "begin it with /, or leave it empty" })
   }
   if (settings.maxMessage === 0 || settings.maxWaiting === 0) {
-    throw new RdvError("usage", "maxMessage and maxWaiting of a channel cannot be 0", { mend: "give at least 1" })
+    throw new RdvError("usage", "max-message and max-waiting of a channel cannot be 0", { mend: "give at least 1" })
   }
 }
 
@@ -78,3 +80,8 @@ const bounds = {
   retain: 1_000_000,
   maxWaiting: 1_000_000,
 } as const
+
+/** As `ctl` and the command line spell it. */
+function keyOf(setting: string): string {
+  return setting.replace(/Ms$/, "").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}

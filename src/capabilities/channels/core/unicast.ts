@@ -154,6 +154,7 @@ export class Unicast implements Discipline, Ledger {
       const near = this.#lastReturned?.line === this.#ready ? this.#lastReturned : undefined
       this.#ready.insert(message, (other) => other.id > message.id, near)
       this.#lastReturned = message
+      message.unmatch()
     }
     this.#pump()
     if (this.#underWay === 0) this.#desk.drained()

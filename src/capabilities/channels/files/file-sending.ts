@@ -19,6 +19,8 @@ export class FileSending implements Sending {
   readonly #writer: Writer
   readonly #told: (error: NinepError | undefined) => void
   #state: "waiting" | "matched" | "over" = "waiting"
+  /** Its time is over: it is told so unless its receiver proves it. */
+  #late: NinepError | undefined
   #deadline: Timer | undefined
 
   /** `told` is called once, with what became of the message. */
@@ -28,23 +30,27 @@ export class FileSending implements Sending {
     this.#told = told
   }
 
-  /** May call `told` before it returns. The deadline ends where a receiver is found: from there on nothing can be undone. */
+  /** May call `told` before it returns. While a receiver has it, the deadline waits for the proof. */
   send({ clock, deadlineMs, isTry }: SendWays): void {
-    this.#writer.send(this)
-    if (this.#state !== "waiting") return
     const { channel } = this.#writer
+    this.#writer.send(this)
     if (isTry) {
       // Not EAGAIN: Linux 6.12 repeats a write that fails so until it does not.
-      if (this.withdraw()) this.#told(new NinepError("EBUSY", `Nobody receives from ${channel.path}`))
+      this.#giveUp(new NinepError("EBUSY", `Nobody receives from ${channel.path}`))
       return
     }
+    if (this.#isOver) return
     const ms = deadlineMs ?? channel.settings.timeoutMs
     if (ms > 0) this.#deadline = clock.after(ms, () => this.#expire())
   }
 
   matched(): void {
     if (this.#state === "waiting") this.#state = "matched"
-    this.#deadline?.cancel()
+  }
+
+  returned(): void {
+    if (this.#state === "matched") this.#state = "waiting"
+    if (this.#late !== undefined) this.#giveUp(this.#late)
   }
 
   settled(error: RdvError | undefined): void {
@@ -66,13 +72,23 @@ export class FileSending implements Sending {
   entrust(): void {
     if (this.#state === "over") return
     this.#state = "over"
+    this.#deadline?.cancel()
     this.#writer.entrust(this)
   }
 
   #expire(): void {
-    if (!this.withdraw()) return
     const { channel } = this.#writer
     channel.countExpired()
-    this.#told(new NinepError("ETIMEDOUT", `Nobody received from ${channel.path} in time`))
+    this.#giveUp(new NinepError("ETIMEDOUT", `Nobody received from ${channel.path} in time`))
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "over"
+  }
+
+  #giveUp(error: NinepError): void {
+    if (this.#isOver) return
+    this.#late = error
+    if (this.withdraw()) this.#told(error)
   }
 }

@@ -45,6 +45,8 @@ class Entry implements Sending, Member<Entry> {
   /** `waiting`: not in the channel yet. `offered`: no receiver and no room so far. */
   state: "waiting" | "offered" | "matched" = "waiting"
   timer: Timer | undefined
+  /** Its sender wants it no more: it is told so unless its receiver proves it. */
+  late: RdvError | undefined
   /** Its bytes are in the backlog. */
   isBacklog = false
   readonly #stream: SendStream
@@ -57,6 +59,10 @@ class Entry implements Sending, Member<Entry> {
 
   matched(): void {
     this.#stream.matched(this)
+  }
+
+  returned(): void {
+    this.#stream.returned(this)
   }
 
   settled(error: RdvError | undefined): void {
@@ -171,9 +177,16 @@ export class SendStream implements StreamSink, FrameSink {
   matched(entry: Entry): void {
     if (entry.state === "matched") return
     entry.state = "matched"
-    entry.timer?.cancel()
     this.#offered--
     this.#offer()
+  }
+
+  /** For its entries. */
+  returned(entry: Entry): void {
+    if (entry.state !== "matched") return
+    entry.state = "offered"
+    this.#offered++
+    if (entry.late !== undefined) this.#expire(entry, entry.late)
   }
 
   /** For its entries. */
@@ -209,14 +222,14 @@ export class SendStream implements StreamSink, FrameSink {
     this.#waiting ??= entry
     this.#offer()
     if (entry.state === "waiting" && entry.line !== undefined) this.#enterBacklog(entry)
-    if (ms === forever || entry.state === "matched" || entry.line === undefined) return
+    if (ms === forever || entry.line === undefined) return
     if (ms === 0) this.#expire(entry, new RdvError("would_block", `Nobody receives from ${this.#channel.path} now`))
-    else entry.timer = this.#clock.after(ms, () => this.#expire(entry, this.#late(ms)))
+    else entry.timer = this.#clock.after(ms, () => this.#expire(entry, this.#late()))
   }
 
-  #late(ms: number): RdvError {
+  #late(): RdvError {
     this.#channel.countExpired()
-    return new RdvError("timeout", `Nobody received from ${this.#channel.path} within ${ms} ms`)
+    return new RdvError("timeout", `Nobody received from ${this.#channel.path} in time`)
   }
 
   /** Hands messages to the channel, in order. */
@@ -264,9 +277,11 @@ export class SendStream implements StreamSink, FrameSink {
     if (entry?.number === number) this.#expire(entry, new RdvError("cancelled", "The message was withdrawn"))
   }
 
-  /** Ends an entry that nobody has. One that was matched goes on to its proof. */
+  /** Ends an entry that nobody has. One that a receiver has goes on to its proof, and ends if it comes back. */
   #expire(entry: Entry, error: RdvError): void {
-    if (entry.line === undefined || entry.state === "matched") return
+    if (entry.line === undefined) return
+    entry.late = error
+    if (entry.state === "matched") return
     if (entry.state === "offered" && !this.#writer.withdraw(entry)) return
     this.settle(entry, error)
   }

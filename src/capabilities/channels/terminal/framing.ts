@@ -17,8 +17,11 @@ export async function* messagesOf(
   const keep = (piece: Uint8Array) => {
     if (piece.length === 0) return
     held += piece.length
-    if (held > mostBytes)
-      throw new RdvError("too_large", `A message on standard input is larger than ${mostBytes} bytes`)
+    if (held > mostBytes) {
+      throw new RdvError("too_large", `A message on standard input is larger than ${mostBytes} bytes`, {
+        mend: "the channel takes no more: see max-message in rdv chan stat",
+      })
+    }
     pieces.push(piece)
   }
   const take = () => {
