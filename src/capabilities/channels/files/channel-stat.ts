@@ -2,10 +2,11 @@
 
 import type { Channel } from "../core/channel.ts"
 
-export function showStats(channel: Channel): string {
+/** `refused`: why the last command that was refused was. */
+export function showStats(channel: Channel, refused: string = "-"): string {
   const stats = Object.entries(channel.stats()).map(([name, value]) => `${kebab(name)} ${Math.round(value)}\n`)
   const state = channel.removed ? "removed" : channel.closed ? "closed" : "open"
-  return `state ${state}\n${stats.join("")}`
+  return `state ${state}\n${stats.join("")}refused ${refused}\n`
 }
 
 function kebab(name: string): string {

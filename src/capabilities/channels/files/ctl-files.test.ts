@@ -195,3 +195,15 @@ test("ctl shows what is now whenever it is read from its start", async () => {
   ctl.position = 0
   assert.match(await ctl.read(), /^\/c\t9\t/)
 })
+
+test("why a command was refused is read in stat, because Linux passes on a number at best", async () => {
+  const files = await ChannelFiles.make()
+  files.space.create("/c")
+  const refused = async () =>
+    / (.*)$/.exec((await (await files.open("/c.d/stat")).read()).match(/^refused .*$/m)?.[0] ?? "")?.[1]
+  assert.equal(await refused(), "-")
+  await assert.rejects(files.write("/c.d/ctl", "colour red\n"), /EINVAL/)
+  assert.match((await refused()) ?? "", /There is no setting "colour"; the keys are size,/)
+  await assert.rejects(files.write("/c.d/ack", "nonsense ok\n"))
+  assert.match((await refused()) ?? "", /nonsense/)
+})

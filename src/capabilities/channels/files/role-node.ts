@@ -76,6 +76,7 @@ export class RoleNode extends FileNode {
     const { space, paths, desk } = this.#view
     const { role, deadlineMs, isTry } = this.#role
     const ways = { deadlineMs, isTry, clock: space.clock, memory: space }
+    const refused = (reason: string) => desk.refuse(channel, reason)
     switch (role) {
       case "send":
         return new SendHandle(channel, ways)
@@ -90,12 +91,13 @@ export class RoleNode extends FileNode {
       case "take":
         return new ReceiveHandle(channel, { ...ways, acks: desk.acksOf(channel, space) })
       case "ack":
-        return new SnapshotHandle({ obey: (text) => desk.acksOf(channel, space).obey(text) })
+        return new SnapshotHandle({ obey: (text) => desk.acksOf(channel, space).obey(text), refused })
       case "peek":
         // A copy: the memory of a message is used again when the message is gone.
         return new SnapshotHandle({ content: () => channel.head()?.slice() ?? emptyBytes })
       case "ctl":
         return new SnapshotHandle({
+          refused,
           content: () => utf8Encode(showSettings(channel.settings, paths)),
           obey: (text) => {
             const { identity } = this.#view
@@ -103,7 +105,7 @@ export class RoleNode extends FileNode {
           },
         })
       case "stat":
-        return new SnapshotHandle({ content: () => utf8Encode(showStats(channel)) })
+        return new SnapshotHandle({ content: () => utf8Encode(showStats(channel, desk.refusalOf(channel))) })
     }
   }
 }

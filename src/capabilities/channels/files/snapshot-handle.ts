@@ -10,6 +10,8 @@ export interface SnapshotFile {
   readonly content?: () => Uint8Array
   /** Obeys what one write says, all of it or, when it throws, nothing. Undefined: it cannot be written. */
   readonly obey?: (text: string) => void
+  /** Hears why it did not. */
+  readonly refused?: (reason: string) => void
 }
 
 export class SnapshotHandle implements Handle {
@@ -44,8 +46,10 @@ export class SnapshotHandle implements Handle {
     }
     try {
       obey(utf8Decode(request.bytes))
-    } catch (error) {
-      request.fail(errnoOf(error))
+    } catch (thrown) {
+      const error = errnoOf(thrown)
+      this.#file.refused?.(error.message)
+      request.fail(error)
       return
     }
     request.answer()

@@ -16,6 +16,17 @@ export class Desk {
   /** By qid, for as long as one of its readers is there. */
   readonly #tails: Map<number, TailProgress> = new Map()
 
+  readonly #refusals: WeakMap<Channel, string> = new WeakMap()
+
+  /** Linux shows a program a number at best: why a command was refused is read in `stat`. */
+  refuse(channel: Channel, reason: string): void {
+    this.#refusals.set(channel, reason.replaceAll(/\s+/g, " ").slice(0, longestReason))
+  }
+
+  refusalOf(channel: Channel): string | undefined {
+    return this.#refusals.get(channel)
+  }
+
   acksOf(channel: Channel, space: Space): Acks {
     let acks = this.#acks.get(channel)
     if (acks === undefined) {
@@ -37,6 +48,9 @@ export class Desk {
     return progress
   }
 }
+
+/** It may repeat what somebody wrote. */
+const longestReason = 300
 
 export interface View {
   readonly space: Space

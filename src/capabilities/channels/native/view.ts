@@ -45,7 +45,7 @@ export class View {
       return found
     }
     if (create === undefined) {
-      throw new RdvError("not_found", `There is no channel ${path}`, { mend: "create it, or ask for it to be created" })
+      throw new RdvError("not_found", `There is no channel ${path}`, { mend: "make it with rdv chan new, or with --create" })
     }
     const made = this.create(path, create, true)
     this.#require(made, right)
