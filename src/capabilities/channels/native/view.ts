@@ -45,7 +45,9 @@ export class View {
       return found
     }
     if (create === undefined) {
-      throw new RdvError("not_found", `There is no channel ${path}`, { mend: "make it with rdv chan new, or with --create" })
+      throw new RdvError("not_found", `There is no channel ${path}`, {
+        mend: "make it with rdv chan new, or with --create",
+      })
     }
     const made = this.create(path, create, true)
     this.#require(made, right)
