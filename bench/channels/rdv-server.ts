@@ -19,10 +19,10 @@ export async function startRdv(children: Children, kind: "tcp" | "unix"): Promis
     },
   )
   if (kind === "unix") {
-    await child.until(/channels\.sock/)
+    await child.until(/channels\.sock/, 30_000)
     return { place: { path }, pid: child.pid, stop: () => child.stop() }
   }
-  const port = Number((await child.until(/tcp:\/\/[^\s":]*:(\d+)/))[1])
+  const port = Number((await child.until(/tcp:\/\/[^\s":]*:(\d+)/, 30_000))[1])
   return { place: { host: "127.0.0.1", port }, pid: child.pid, stop: () => child.stop() }
 }
 
