@@ -17,7 +17,7 @@ const documents = repositoryFiles().filter(
 
 test(
   "every shell block of the documents does what its document says",
-  { skip: process.platform === "win32", concurrency: 2, timeout: 110_000 },
+  { skip: process.platform === "win32", concurrency: 2, timeout: 300_000 },
   async (t) => {
     await Promise.all(
       documents.map((file) =>
