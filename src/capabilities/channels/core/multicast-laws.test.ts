@@ -211,7 +211,9 @@ class World {
     for (const member of this.members) {
       assert.equal(member.waits, 0, "waits at a removed channel")
       while (how !== 2 && member.hands.length > 0) member.answer(0, how === 0)
-      if (how === 2) member.reader.leave()
+      if (how !== 2) continue
+      this.members = this.members.filter((each) => each !== member)
+      member.reader.leave()
     }
     for (const letter of this.letters) assert.notEqual(letter.told, "waiting", "waits at a removed channel")
     assert.equal(this.space.messageBytes, 0, "bytes that belong to nobody")

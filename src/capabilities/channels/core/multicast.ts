@@ -202,6 +202,8 @@ export class Multicast implements Discipline, Ledger {
     if (subscription === undefined || edition === undefined) return
     subscription.held.delete(parcel)
     if (this.#desk.removal !== undefined) {
+      // It stays and has not got it, and there is no channel to give it again: the sender may not hear that all have it.
+      edition.isCutShort = true
       edition.owedBy.delete(subscription)
       this.#endIfDone(edition)
       return
