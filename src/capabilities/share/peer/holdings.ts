@@ -1,0 +1,16 @@
+/** What a member has of one version: behind it stand files, a page's storage, or memory. */
+
+import type { Bitmap } from "../content/bitmap.ts"
+import type { Soon } from "../content/chunk-crypto.ts"
+
+export interface Holdings {
+  /** Over all chunks of the table; whoever stores adds to it. */
+  readonly have: Bitmap
+  /** The sealed bytes of a chunk that is there. Rejects `corrupt` when the file behind it has changed, and then `have` lacks it. */
+  read(chunk: number): Soon<Uint8Array>
+  /**
+   * Keeps a chunk whose hash was checked; done when it is written. `sealed` may change afterwards. Rejects `limit` (disk
+   * full), `forbidden`, `corrupt` (it does not open: the table lies).
+   */
+  store(chunk: number, sealed: Uint8Array): Soon<void>
+}
