@@ -29,6 +29,9 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   // It ends TLS at ports of its own.
   "capabilities/balance": ["base", "config", "host", "http1", "sockets", "certificates"],
   "capabilities/channels": ["base", "config", "host", "http1", "sockets", "ninep"],
+  "capabilities/share": ["base", "config", "host", "http1", "sockets"],
+  // Pages: the portable core with what a browser has.
+  web: ["base", "wire", "mux", "host", "agent", "transport", "capabilities/share"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
   "capabilities/*/*-command.ts": ["*"],
@@ -48,6 +51,10 @@ export const packages: { readonly [name: string]: readonly string[] } = {
   "hdr-histogram-js": ["capabilities/load", "test"],
   pino: ["observe"],
   send: ["capabilities/tunnel"],
+  "@noble/hashes": ["capabilities/share"],
+  "@napi-rs/blake-hash": ["capabilities/share/node"],
+  uqr: ["capabilities/share", "web"],
+  esbuild: ["scripts"],
   "fast-check": ["test"],
 }
 
@@ -61,6 +68,11 @@ export const portable: readonly string[] = [
   "ninep",
   "directory",
   "agent",
+  "capabilities/share/code",
+  "capabilities/share/content",
+  "capabilities/share/protocol",
+  "capabilities/share/swarm",
+  "capabilities/share/peer",
   "transport/memory.ts",
   "transport/ws.ts",
   "index.ts",
