@@ -66,7 +66,10 @@ export interface WatchHeader {
 export type MemberMessage =
   /** Another version follows: `table.bytes` of the stream. From the publisher only. */
   | { readonly do: "version"; readonly table: TableFacts }
-  /** All that it has of this version, `bitmap` being a `Bitmap`; once behind each table, before anything else about it. */
+  /**
+   * All that it has of this version, `bitmap` being a `Bitmap`: behind each table, before anything else about it, and again
+   * when it has looked at what an earlier run or version left (the manifest's chunks come first, so it cannot look before).
+   */
   | { readonly do: "holds"; readonly version: number; readonly bitmap: string }
   /** What it has got since. `via` counts bytes by where they came from. */
   | { readonly do: "have"; readonly version: number; readonly chunks: readonly number[]; readonly via: ByteWays }
@@ -128,6 +131,16 @@ export type RelayMessage =
   | { readonly do: "drop"; readonly version: number; readonly chunks: readonly number[] }
   /** Others that may be reached directly. The one that `dial`s is told so; the other one waits. */
   | { readonly do: "peers"; readonly peers: readonly PeerAddress[] }
+  /**
+   * To a member that waits: nobody who is here has these chunks that it lacks, ranges of first and last, at most 32. `more`
+   * counts chunks beyond them. Told within two seconds, again when it changes, and with no ranges when it is over.
+   */
+  | {
+      readonly do: "nowhere"
+      readonly version: number
+      readonly ranges: readonly (readonly [number, number])[]
+      readonly more: number
+    }
   /** Once a second to publishers and watchers while something changes. */
   | { readonly do: "swarm"; readonly picture: SwarmPicture }
   /** To the publisher: somebody is through. `member` is a label. */
