@@ -4,7 +4,7 @@
  */
 
 export interface SwarmPort {
-  /** Sends a chunk that is in the cache to a member, by its path to the relay. `Scheduler.pushed` when it is gone, or lost. */
+  /** Sends a chunk that is in the cache to a member, by its path to the relay. `Scheduler.have` when it has it, `unpushed` when it was not sent. */
   push(member: string, chunk: number): void
   /** Asks a member for a chunk, into the cache. `Scheduler.arrived`, or `refused`. */
   fetch(holder: string, chunk: number): void

@@ -1,0 +1,160 @@
+/** What the relay is getting from holders: each chunk once, however many wait for it, from the one that is through first. */
+
+import type { Clock } from "../../../base/clock.ts"
+import type { Member } from "./member.ts"
+import type { SwarmPort } from "./swarm-port.ts"
+
+export interface FetchesOptions {
+  readonly clock: Clock
+  readonly port: SwarmPort
+  readonly lengthOf: (chunk: number) => number
+  /** Under way at once. */
+  readonly mostBytes: number
+  readonly members: ReadonlyMap<string, Member>
+  /** A copy more is under way, or one less. */
+  readonly changed: (chunk: number, by: 1 | -1) => void
+}
+
+interface Fetch {
+  readonly chunk: number
+  /** Undefined while nobody can be asked. */
+  holder: Member | undefined
+  since: number
+  readonly waiting: Set<Member>
+  readonly refusedBy: Set<string>
+}
+
+export class Fetches {
+  readonly #options: FetchesOptions
+  readonly #all: Map<number, Fetch> = new Map()
+  /** Without a holder. */
+  readonly #orphans: Set<Fetch> = new Set()
+  #bytes = 0
+
+  constructor(options: FetchesOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  has(chunk: number): boolean {
+    return this.#all.has(chunk)
+  }
+
+  canBegin(chunk: number): boolean {
+    const length = this.#options.lengthOf(chunk)
+    if (this.#bytes > 0 && this.#bytes + length > this.#options.mostBytes) return false
+    return this.#holder(chunk, length, undefined) !== undefined
+  }
+
+  /** False when nobody can be asked now, or too much is under way. */
+  begin(chunk: number): boolean {
+    const length = this.#options.lengthOf(chunk)
+    if (this.#bytes > 0 && this.#bytes + length > this.#options.mostBytes) return false
+    const holder = this.#holder(chunk, length, undefined)
+    if (holder === undefined) return false
+    const now = this.#options.clock.now()
+    const fetch: Fetch = { chunk, holder, since: now, waiting: new Set(), refusedBy: new Set() }
+    this.#all.set(chunk, fetch)
+    this.#bytes += length
+    this.#options.changed(chunk, 1)
+    this.#ask(fetch, holder)
+    return true
+  }
+
+  wait(chunk: number, member: Member): void {
+    this.#all.get(chunk)?.waiting.add(member)
+  }
+
+  /** A member waits no longer; the last one ends the fetch. */
+  unwait(chunk: number, member: Member): void {
+    const fetch = this.#all.get(chunk)
+    if (fetch === undefined || !fetch.waiting.delete(member) || fetch.waiting.size > 0) return
+    if (fetch.holder !== undefined) {
+      fetch.holder.load.end(this.#options.lengthOf(chunk), false)
+      this.#options.port.unfetch(fetch.holder.name, chunk)
+    }
+    this.#end(fetch)
+  }
+
+  /** Those who wait for it. */
+  arrived(chunk: number, from: string): Member[] {
+    const fetch = this.#all.get(chunk)
+    if (fetch === undefined) return []
+    if (fetch.holder !== undefined) fetch.holder.load.end(this.#options.lengthOf(chunk), fetch.holder.name === from)
+    this.#end(fetch)
+    return [...fetch.waiting]
+  }
+
+  refused(chunk: number, holder: string): void {
+    const fetch = this.#all.get(chunk)
+    if (fetch?.holder?.name !== holder) return
+    fetch.refusedBy.add(holder)
+    this.#orphan(fetch, fetch.holder)
+  }
+
+  /** Nothing comes from this member any more. */
+  lose(member: Member): void {
+    for (const fetch of this.#all.values()) if (fetch.holder === member) this.#orphan(fetch, member)
+  }
+
+  /** Asks others for what nobody is getting, and for what takes far too long. */
+  repair(): void {
+    const now = this.#options.clock.now()
+    for (const fetch of this.#all.values()) {
+      if (fetch.holder === undefined || now - fetch.since < slowMs) continue
+      const length = this.#options.lengthOf(fetch.chunk)
+      if (now - fetch.since < slowMs + 4 * Math.min(fetch.holder.load.delayMs, 60_000)) continue
+      if (this.#holder(fetch.chunk, length, fetch) === undefined) continue
+      fetch.refusedBy.add(fetch.holder.name)
+      this.#options.port.unfetch(fetch.holder.name, fetch.chunk)
+      this.#orphan(fetch, fetch.holder)
+    }
+    for (const fetch of this.#orphans) {
+      const holder = this.#holder(fetch.chunk, this.#options.lengthOf(fetch.chunk), fetch)
+      if (holder !== undefined) this.#ask(fetch, holder)
+      else if (now - fetch.since > forgetRefusalsMs) {
+        fetch.refusedBy.clear()
+        fetch.since = now
+      }
+    }
+  }
+
+  #ask(fetch: Fetch, holder: Member): void {
+    this.#orphans.delete(fetch)
+    fetch.holder = holder
+    fetch.since = this.#options.clock.now()
+    holder.load.begin(this.#options.lengthOf(fetch.chunk))
+    this.#options.port.fetch(holder.name, fetch.chunk)
+  }
+
+  #orphan(fetch: Fetch, holder: Member): void {
+    holder.load.end(this.#options.lengthOf(fetch.chunk), false)
+    fetch.holder = undefined
+    fetch.since = this.#options.clock.now()
+    this.#orphans.add(fetch)
+  }
+
+  #end(fetch: Fetch): void {
+    this.#all.delete(fetch.chunk)
+    this.#orphans.delete(fetch)
+    this.#bytes -= this.#options.lengthOf(fetch.chunk)
+    this.#options.changed(fetch.chunk, -1)
+  }
+
+  #holder(chunk: number, length: number, fetch: Fetch | undefined): Member | undefined {
+    let best: Member | undefined
+    for (const member of this.#options.members.values()) {
+      if (!member.hasRelayPath || !member.have.has(chunk) || !member.load.hasRoom(length)) continue
+      if (member === fetch?.holder || fetch?.refusedBy.has(member.name) === true) continue
+      if (best === undefined || member.load.delayMs < best.load.delayMs) best = member
+    }
+    return best
+  }
+}
+
+/** A fetch that takes longer, beside what its holder has to do, is asked for elsewhere, ms. */
+const slowMs = 3_000
+const forgetRefusalsMs = 1_000

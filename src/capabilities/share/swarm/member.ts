@@ -1,0 +1,68 @@
+/** A member as the scheduler sees it: what it has, what is under way to it, and what it gives to others. */
+
+import type { Bitmap } from "../content/bitmap.ts"
+import type { Load } from "./load.ts"
+
+/** A chunk on its way to a member. */
+export interface Attempt {
+  readonly chunk: number
+  /** `relay`, or the member that gives it. */
+  readonly from: string
+  /** `wait`: the relay is getting it; `push`: the relay sends it; `take`: directly. */
+  way: "wait" | "push" | "take"
+  /** ms. */
+  since: number
+}
+
+export class Member {
+  readonly name: string
+  readonly have: Bitmap
+  readonly load: Load
+  /** Direct paths. */
+  readonly paths: Set<Member> = new Set()
+  readonly attempts: Map<number, Attempt> = new Map()
+  /** Second attempts, for chunks whose first one takes long. */
+  readonly seconds: Map<number, Attempt> = new Map()
+  /** From whom a chunk did not come, or came wrong. */
+  readonly avoid: Map<number, Set<string>> = new Map()
+  hasRelayPath = false
+  /** Bytes that may be under way to it. */
+  window = 0
+  /** Bytes that are. */
+  underWay = 0
+  /** Where it stands in the relay's order. */
+  place = 0
+  /** It hears the sender's multicast: nothing else goes to it meanwhile. */
+  isCast = false
+  /** The last time that something came or was assigned, ms. */
+  movedAt: number
+  /** Between two chunks, smoothed, ms. */
+  gapMs: number | undefined
+  duplicates = 0
+
+  constructor(name: string, have: Bitmap, load: Load, now: number) {
+    this.name = name
+    this.have = have
+    this.load = load
+    this.movedAt = now
+  }
+
+  wants(chunk: number): boolean {
+    return !this.have.has(chunk) && !this.attempts.has(chunk)
+  }
+
+  hasRoom(bytes: number): boolean {
+    if (this.have.isFull || this.window === 0) return false
+    return this.underWay === 0 || this.underWay + bytes <= this.window
+  }
+
+  avoids(chunk: number, from: string): boolean {
+    return this.avoid.get(chunk)?.has(from) === true
+  }
+
+  shun(chunk: number, from: string): void {
+    const shunned = this.avoid.get(chunk)
+    if (shunned === undefined) this.avoid.set(chunk, new Set([from]))
+    else shunned.add(from)
+  }
+}
