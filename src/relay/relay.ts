@@ -36,6 +36,8 @@ import { TcpIngress } from "./ingress/tcp.ts"
 import type { TrustedProxies } from "./ingress/trusted-proxies.ts"
 import type { Visitor } from "./ingress/visitor.ts"
 import type { RelayLimits } from "./limits.ts"
+import { OwnPages } from "./own-pages.ts"
+import type { OwnPageHandler } from "./own-pages.ts"
 import { passCall } from "./private-calls.ts"
 import { Registry } from "./registry.ts"
 import type { RouteKind, RouteSession } from "./registry.ts"
@@ -70,6 +72,7 @@ export class Relay implements Host {
   readonly #desk: AdmissionDesk
   readonly #services: Services
   readonly #reports: Map<string, () => Json> = new Map()
+  readonly #pages: OwnPages
   /** By session. */
   readonly #announcements: Map<string, Announcements> = new Map()
   /** Oldest first. */
@@ -87,6 +90,7 @@ export class Relay implements Host {
     this.clock = options.runtime.clock
     this.limits = options.limits
     this.#services = new Services(this.log)
+    this.#pages = new OwnPages(options.domain)
     this.tcp = new TcpIngress({ host: options.tcpHost, limits: options.limits })
     this.http = new HttpIngress({
       clock: this.clock,
@@ -95,6 +99,7 @@ export class Relay implements Host {
       domain: options.domain,
       trusted: options.trusted,
       own: (visitor, head, rest) => this.#own(visitor, head, rest),
+      page: (head, keep) => this.#pages.answer(head, keep),
     })
     this.#desk = new AdmissionDesk({
       clock: this.clock,
@@ -128,6 +133,11 @@ export class Relay implements Host {
 
   report(name: string, read: () => Json): void {
     this.#reports.set(name, read)
+  }
+
+  /** Serves a page on the relay's own host names, as `OwnPages.serve` does. */
+  serve(path: string, handler: OwnPageHandler): void {
+    this.#pages.serve(path, handler)
   }
 
   /** Takes a link whose first byte is a frame's. `behind` is whom a trusted proxy speaks for on it. */

@@ -32,6 +32,8 @@ export interface HttpIngressOptions {
    * connection over calls `visitor.release` and answers true; `rest` are bytes behind the head.
    */
   readonly own: (visitor: Visitor, head: RequestHead, rest: Uint8Array) => boolean
+  /** A request that nobody took over: the whole answer when it is for a page of the relay. */
+  readonly page: (head: RequestHead, keep: boolean) => Uint8Array | undefined
 }
 
 export interface HttpIngressStatus {
@@ -134,6 +136,7 @@ export class HttpIngress {
       },
       route: (host) => this.#route(host),
       own: this.#options.own,
+      page: this.#options.page,
       flushSoon: (exchange) => this.#flushSoon(exchange),
       gone: (visitor) => this.#gone(visitor),
     }

@@ -35,6 +35,8 @@ export interface VisitorHost extends ConnectionHost {
   route(host: string): Route | undefined
   /** A request for the relay itself. True when it took the socket over; `rest` are bytes behind the head. */
   own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean
+  /** The whole answer to a request for a page of the relay itself. */
+  page(head: RequestHead, keep: boolean): Uint8Array | undefined
   flushSoon(exchange: Exchange): void
   gone(visitor: Visitor): void
 }
@@ -205,11 +207,22 @@ export class Visitor implements ConnectionUser, Sender {
     if (route !== undefined) {
       if (this.#proxied?.enter(head.headers) === false) this.#refuse(tooManyOfAddress, framing)
       else this.#begin(head, framing, route)
-    } else if (!this.#host.own(this, head, bytes.subarray(used))) {
+    } else if (!this.#host.own(this, head, bytes.subarray(used)) && !this.#servePage(head, framing)) {
       // A route may be missing only because its agent could not come back.
       this.#refuse(this.#host.draining ? draining : { reason: "no_route" }, framing)
     }
     return used
+  }
+
+  /** True when the request was for a page of the relay itself. */
+  #servePage(head: RequestHead, framing: RequestFraming): boolean {
+    const keep = framing.kind === "none" && persists(head) && !this.#retiring && this.#connection.keepsUp
+    const page = this.#host.page(head, keep)
+    if (page === undefined) return false
+    this.socket.write(page)
+    if (keep) this.#next(true)
+    else this.#leave()
+    return true
   }
 
   #begin(head: RequestHead, framing: RequestFraming, route: Route): void {
