@@ -162,8 +162,8 @@ export class Hooks {
       const timer = clock.after(commandMs, () => end(`it took longer than ${Math.round(commandMs / 1_000)} s`))
       signal.addEventListener("abort", onStop, { once: true })
       const tell = linesOf(onOutput)
-      child.stdout.setEncoding("utf8").on("data", tell.add)
-      child.stderr.setEncoding("utf8").on("data", tell.add)
+      child.stdout.setEncoding("utf8").on("data", (text: string) => tell.add(text))
+      child.stderr.setEncoding("utf8").on("data", (text: string) => tell.add(text))
       const settle = (error?: Error) => {
         timer.cancel()
         signal.removeEventListener("abort", onStop)

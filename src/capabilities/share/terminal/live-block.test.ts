@@ -63,7 +63,7 @@ test("its last state stays when asked for", () => {
 test("without a terminal it is a line every ten seconds", () => {
   const clock = new FakeClock()
   const sink = new Paper()
-  let line: string | undefined
+  let line = undefined as string | undefined
   const block = new LiveBlock({ sink, clock, interactive: false, frame: () => ["never"], line: () => line })
   block.start()
   clock.advance(10_000)

@@ -8,7 +8,7 @@ const link = "https://relay.example.test/share/482713#lusab-babad-gutih-tugad-mu
 /** What a camera sees: true is dark. */
 function modulesOf(lines: readonly string[], coloured: boolean): boolean[][] {
   return lines.flatMap((line) => {
-    const characters = [...line.replaceAll(/\u001b\[[\d;]*m/g, "")]
+    const characters = line.replaceAll(/\u001b\[[\d;]*m/g, "").split("")
     return ["▀█", "▄█"].map((inked) => characters.map((each) => inked.includes(each) === coloured))
   })
 }

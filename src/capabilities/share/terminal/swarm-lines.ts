@@ -57,7 +57,7 @@ export function fewestCopies({ copies }: SwarmPicture): number {
 
 /** A member's 32 parts, each 0 (nothing of it) to 9 (all), as heights. */
 export function partsBar(line: string): string {
-  return [...line].map((digit) => heights[Number(digit)] ?? "?").join("")
+  return line.replaceAll(/./gs, (digit) => heights[Number(digit)] ?? "?")
 }
 
 const heights = ["·", "▁", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"] as const
