@@ -40,7 +40,16 @@ declare const crypto: {
       usages: string[],
     ): Promise<CryptoKey>
     sign(algorithm: "HMAC", key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+    importKey(
+      format: "raw",
+      key: Uint8Array,
+      algorithm: "AES-GCM",
+      extractable: boolean,
+      usages: string[],
+    ): Promise<CryptoKey>
     digest(algorithm: "SHA-256", data: Uint8Array): Promise<ArrayBuffer>
+    encrypt(algorithm: { name: "AES-GCM"; iv: Uint8Array }, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+    decrypt(algorithm: { name: "AES-GCM"; iv: Uint8Array }, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
   }
 }
 interface MessageEvent {

@@ -1,0 +1,90 @@
+/**
+ * Names and seals of chunks by Node: BLAKE3 from a native package where that is installed (it is optional) and in JavaScript
+ * elsewhere, SHA-256 and AES-256-GCM from OpenSSL. All of it is done at once: a chunk takes well below a millisecond.
+ */
+
+import { createCipheriv, createDecipheriv, createHmac, hash as digest } from "node:crypto"
+import { createRequire } from "node:module"
+import { RdvError } from "../../../base/error.ts"
+import type { SwarmKeys } from "../code/swarm-keys.ts"
+import { sealBytes } from "../content/chunk-crypto.ts"
+import type { ChunkCrypto, ChunkHash, HashName } from "../content/chunk-crypto.ts"
+import { portableHash, portableKeyedHash } from "../content/portable-crypto.ts"
+import type { KeyedHash } from "../content/portable-crypto.ts"
+
+/** True where BLAKE3 runs natively; else SHA-256 is the faster hash. */
+export function hasNativeBlake3(): boolean {
+  return native !== undefined
+}
+
+export function nodeHash(name: HashName): ChunkHash {
+  if (name === "sha256") return { name, hash: (bytes) => digest("sha256", bytes, "buffer") }
+  if (native === undefined) return portableHash(name)
+  return { name, hash: native.blake3 }
+}
+
+/** Without a name: the hash that is fastest here. */
+export function nodeCrypto(keys: SwarmKeys, hash: HashName = native === undefined ? "sha256" : "blake3"): ChunkCrypto {
+  const identify = keyedHash(hash)(keys.identity)
+  const sealingKey = keyedHash(hash)(keys.seal)
+  return {
+    ...nodeHash(hash),
+    identify,
+    seal(plain, identity) {
+      const cipher = createCipheriv("aes-256-gcm", sealingKey(identity), nonce)
+      const sealed = new Uint8Array(plain.length + sealBytes)
+      sealed.set(cipher.update(plain))
+      cipher.final()
+      sealed.set(cipher.getAuthTag(), plain.length)
+      return sealed
+    },
+    open(sealed, identity) {
+      const length = sealed.length - sealBytes
+      if (length < 0) throw changed()
+      const decipher = createDecipheriv("aes-256-gcm", sealingKey(identity), nonce, { authTagLength: sealBytes })
+      decipher.setAuthTag(sealed.subarray(length))
+      const plain = decipher.update(sealed.subarray(0, length))
+      try {
+        decipher.final()
+      } catch (cause) {
+        throw changed(cause)
+      }
+      return plain
+    },
+  }
+}
+
+/** Each key seals one content alone, so that its nonce may be the same. */
+const nonce = new Uint8Array(12)
+
+const native = loadNative()
+
+function loadNative(): typeof import("@napi-rs/blake-hash") | undefined {
+  try {
+    return createRequire(import.meta.url)("@napi-rs/blake-hash") as typeof import("@napi-rs/blake-hash")
+  } catch {
+    // Not installed, or not made for this machine: the portable one does the same, slower.
+    return undefined
+  }
+}
+
+/** Prepared for one key. */
+function keyedHash(name: HashName): (key: Uint8Array) => (bytes: Uint8Array) => Uint8Array {
+  if (name === "sha256") return (key) => (bytes) => createHmac("sha256", key).update(bytes).digest()
+  if (native === undefined) {
+    const keyed: KeyedHash = portableKeyedHash(name)
+    return (key) => (bytes) => keyed(key, bytes)
+  }
+  const { Blake3Hasher } = native
+  return (key) => {
+    const hasher = Blake3Hasher.newKeyed(Buffer.from(key))
+    return (bytes) => {
+      hasher.reset()
+      return hasher.update(bytes).digestBuffer()
+    }
+  }
+}
+
+function changed(cause?: unknown): RdvError {
+  return new RdvError("corrupt", "A chunk does not open: it is not what was sealed", { cause })
+}
