@@ -78,7 +78,7 @@ export const portable: readonly string[] = [
   "capabilities/share/paths/direct-net.ts",
   "capabilities/share/paths/piece-frames.ts",
   "capabilities/share/paths/pipe.ts",
-  "capabilities/share/paths/prefixed-pipe.ts",
+  "capabilities/share/paths/pipe-talk.ts",
   "capabilities/share/paths/relay-greeting.ts",
   "capabilities/share/paths/stream-path.ts",
   "capabilities/share/paths/stream-pipe.ts",
