@@ -5,6 +5,7 @@
 
 import { createCipheriv, createDecipheriv, createHmac, hash as digest } from "node:crypto"
 import { createRequire } from "node:module"
+import type * as BlakeHash from "@napi-rs/blake-hash"
 import { RdvError } from "../../../base/error.ts"
 import type { SwarmKeys } from "../code/swarm-keys.ts"
 import { sealBytes } from "../content/chunk-crypto.ts"
@@ -59,9 +60,9 @@ const nonce = new Uint8Array(12)
 
 const native = loadNative()
 
-function loadNative(): typeof import("@napi-rs/blake-hash") | undefined {
+function loadNative(): typeof BlakeHash | undefined {
   try {
-    return createRequire(import.meta.url)("@napi-rs/blake-hash") as typeof import("@napi-rs/blake-hash")
+    return createRequire(import.meta.url)("@napi-rs/blake-hash") as typeof BlakeHash
   } catch {
     // Not installed, or not made for this machine: the portable one does the same, slower.
     return undefined
