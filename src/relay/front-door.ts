@@ -34,7 +34,7 @@ export type DoorStatus = {
 /** Listens at an address of scheme tcp, tls or unix. Rejects with `in_use` or `usage`. */
 export async function openDoor(relay: Relay, address: Address, secrets: DoorTls | undefined): Promise<Door> {
   if (address.scheme === "unix") {
-    const listener = await listenUnix({ path: address.path }, (link) => relay.takeLink(link))
+    const listener = await listenUnix({ path: address.path }, (link) => relay.greet(link))
     const status = { address: printAddress(listener.address), waiting: 0, turnedAway: 0 }
     return { ...listener, renew: () => undefined, cut: () => undefined, status: () => status }
   }

@@ -1,6 +1,6 @@
 /**
- * The public port without TLS. The first byte tells who is there: `0x10` is a session's HELLO, `0x16` would be TLS, and
- * letters begin a visitor's HTTP request.
+ * The public port without TLS. The first byte tells who is there: `0x10` is a session's HELLO, `0x16` would be TLS, letters
+ * begin a visitor's HTTP request, and what lies above them may be a guest's (`newcomers.ts`).
  */
 
 import * as net from "node:net"
@@ -66,6 +66,13 @@ export class PlainDoor {
         socket.pause()
         socket.setKeepAlive(true, keepAliveMs)
         relay.takeLink(socketLink(socket, { kind: "tcp", peer: peerOf(socket), protected: false, reader, head: bytes }))
+        return true
+      }
+      const guest = relay.newcomers.guest(bytes[0])
+      if (guest !== undefined) {
+        socket.pause()
+        socket.setKeepAlive(true, keepAliveMs)
+        guest(socketLink(socket, { kind: "tcp", peer: peerOf(socket), protected: false, reader }), bytes)
         return true
       }
       if (bytes[0] === tlsHandshake) {

@@ -36,6 +36,8 @@ import { TcpIngress } from "./ingress/tcp.ts"
 import type { TrustedProxies } from "./ingress/trusted-proxies.ts"
 import type { Visitor } from "./ingress/visitor.ts"
 import type { RelayLimits } from "./limits.ts"
+import { Newcomers } from "./newcomers.ts"
+import type { LinkGuest } from "./newcomers.ts"
 import { OwnPages } from "./own-pages.ts"
 import type { OwnPageHandler } from "./own-pages.ts"
 import { passCall } from "./private-calls.ts"
@@ -67,6 +69,7 @@ export class Relay implements Host {
   readonly limits: RelayLimits
   readonly http: HttpIngress
   readonly tcp: TcpIngress
+  readonly newcomers: Newcomers
   readonly #options: RelayOptions
   readonly #registry: Registry = new Registry()
   readonly #desk: AdmissionDesk
@@ -91,6 +94,7 @@ export class Relay implements Host {
     this.limits = options.limits
     this.#services = new Services(this.log)
     this.#pages = new OwnPages(options.domain)
+    this.newcomers = new Newcomers(this.clock, this.limits)
     this.tcp = new TcpIngress({ host: options.tcpHost, limits: options.limits })
     this.http = new HttpIngress({
       clock: this.clock,
@@ -115,6 +119,7 @@ export class Relay implements Host {
     this.scope.onEnd(() => {
       this.#storeTimer?.cancel()
       for (const session of this.#desk.sessions) session.close("draining", "The relay has stopped")
+      this.newcomers.cut()
       this.http.close()
       this.tcp.close()
     })
@@ -138,6 +143,19 @@ export class Relay implements Host {
   /** Serves a page on the relay's own host names, as `OwnPages.serve` does. */
   serve(path: string, handler: OwnPageHandler): void {
     this.#pages.serve(path, handler)
+  }
+
+  /**
+   * Gives away connections that begin with this byte, at all doors: they need no session. Throws `usage` when the byte is
+   * not free.
+   */
+  takeGuests(firstByte: number, take: LinkGuest): void {
+    this.newcomers.add(firstByte, take)
+  }
+
+  /** Takes a link of which nothing is known yet: a session's, or a guest's. */
+  greet(link: Link, behind?: string): void {
+    this.newcomers.greet(link, (known) => this.takeLink(known, behind))
   }
 
   /** Takes a link whose first byte is a frame's. `behind` is whom a trusted proxy speaks for on it. */
@@ -287,7 +305,7 @@ export class Relay implements Host {
     const behind = visitor.clientBehind(head)
     if (asksForSession(head.headers)) {
       visitor.release()
-      this.takeLink(acceptUpgrade(visitor.socket, head.headers, rest), behind)
+      this.greet(acceptUpgrade(visitor.socket, head.headers, rest), behind)
       return true
     }
     if (!hasToken(head.headers, "upgrade", "websocket")) return false
@@ -303,7 +321,7 @@ export class Relay implements Host {
     }
     try {
       const request = { method: head.method, url: head.target, headers: head.headers }
-      this.takeLink(acceptWebSocket(socket, request, rest), behind)
+      this.greet(acceptWebSocket(socket, request, rest), behind)
     } catch (error) {
       this.log.info("session.refused", { reason: error instanceof Error ? error.message : String(error) })
       // Nobody owns it any more, so nobody would hear that the peer has left.

@@ -59,7 +59,7 @@ export class TlsDoor {
   #welcome(socket: tls.TLSSocket): void {
     if (socket.alpnProtocol === sessionAlpn) {
       socket.pause()
-      this.#relay.takeLink(socketLink(socket, { kind: "tls", peer: peerOf(socket), protected: true }))
+      this.#relay.greet(socketLink(socket, { kind: "tls", peer: peerOf(socket), protected: true }))
       return
     }
     const reader = new SocketReader()
