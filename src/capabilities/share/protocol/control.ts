@@ -141,6 +141,11 @@ export type RelayMessage =
       readonly ranges: readonly (readonly [number, number])[]
       readonly more: number
     }
+  /**
+   * To a receiver behind `done`, within a second and whenever it changes: whether somebody who is here lacks a chunk that
+   * fewer than two others have. Who is not needed may leave and nobody waits longer for it.
+   */
+  | { readonly do: "needed"; readonly needed: boolean }
   /** Once a second to publishers and watchers while something changes. */
   | { readonly do: "swarm"; readonly picture: SwarmPicture }
   /** To the publisher: somebody is through. `member` is a label. */

@@ -138,6 +138,15 @@ export function readRelayMessage(json: JsonObject): RelayMessage {
       return { do: verb, version: version(json), chunks: chunks(json) }
     case "peers":
       return { do: verb, peers: list(json["peers"], "peers", mostNamedMembers, readPeer) }
+    case "nowhere":
+      return {
+        do: verb,
+        version: version(json),
+        ranges: list(json["ranges"], "ranges", 32, readRange),
+        more: count(json, "more"),
+      }
+    case "needed":
+      return { do: verb, needed: flag(json, "needed") }
     case "swarm":
       return { do: verb, picture: readPicture(json["picture"]) }
     case "finished":
@@ -178,6 +187,13 @@ function readTakes(json: unknown): (readonly [number, string])[] {
     if (typeof member !== "string" || !memberForm.test(member)) throw wrong("chunks")
     return [chunkNumber(chunk, "chunks"), member] as const
   })
+}
+
+function readRange(json: unknown): readonly [number, number] {
+  if (!Array.isArray(json) || json.length !== 2) throw wrong("ranges")
+  const [first, last] = [chunkNumber(json[0], "ranges"), chunkNumber(json[1], "ranges")]
+  if (first > last) throw wrong("ranges")
+  return [first, last]
 }
 
 function readPeer(json: unknown): PeerAddress {
