@@ -1,0 +1,175 @@
+/**
+ * What there is to share: files and folders as they are now, as entries of a manifest in its order. What cannot be shared
+ * (sockets, devices, links that lead out of the tree) is left out and said.
+ */
+
+import * as fs from "node:fs"
+import { basename, dirname, resolve } from "node:path"
+import { counted } from "../../../base/counted.ts"
+import { RdvError } from "../../../base/error.ts"
+import type { Entry, FileEntry } from "../content/manifest.ts"
+import { Breath } from "./breath.ts"
+import { diskError, isMissing } from "./disk-error.ts"
+import { normalTarget, sortEntries } from "../content/path-rules.ts"
+import { pathText } from "../content/path-text.ts"
+import { diskPath, shownPath } from "./disk-path.ts"
+import type { DiskPath } from "./disk-path.ts"
+
+export interface Scan {
+  readonly name: string
+  /** In the order of the manifest. */
+  readonly entries: readonly Entry[]
+  /** One for each entry that is a file, in their order. */
+  readonly files: readonly ScannedFile[]
+  /** What was left out and why. */
+  readonly remarks: readonly string[]
+}
+
+export interface ScannedFile {
+  readonly entry: FileEntry
+  readonly path: DiskPath
+  readonly size: number
+  /** As the system gives it, with fractions. */
+  readonly mtimeMs: number
+  readonly inode: number
+  readonly device: number
+  /** The system says that it has fewer blocks than bytes. A hint. */
+  readonly isSparse: boolean
+}
+
+export interface ScanOptions {
+  /** Files and folders; several of them become entries of one folder. */
+  readonly paths: readonly string[]
+  /** Default: the name of the file or folder; of several, that of the folder they are in. */
+  readonly name?: string
+  readonly signal?: AbortSignal
+}
+
+/** Rejects `not_found`, `forbidden`, `usage` (two of the same name, something that is no file). */
+export async function scanTree(options: ScanOptions): Promise<Scan> {
+  const scanner = new Scanner(options.signal)
+  const [first, ...more] = options.paths.map((path) => resolve(path))
+  if (first === undefined) throw new RdvError("usage", "There is nothing to share")
+  if (more.length === 0) await scanner.top(first, "")
+  else {
+    const names = new Set<string>()
+    for (const path of [first, ...more]) {
+      const name = basename(path)
+      if (name === "") throw new RdvError("usage", `It has no name within a folder: ${path}`)
+      if (names.has(name)) throw new RdvError("usage", `Two of the paths are called ${name}: share them one by one`)
+      names.add(name)
+      await scanner.top(path, name)
+    }
+  }
+  return scanner.end(options.name ?? nameOf([first, ...more]))
+}
+
+function nameOf(paths: readonly string[]): string {
+  const [first] = paths as [string]
+  if (paths.length === 1) return basename(first) || "files"
+  const folder = dirname(first)
+  return (paths.every((path) => dirname(path) === folder) && basename(folder)) || "files"
+}
+
+class Scanner {
+  readonly #signal: AbortSignal | undefined
+  readonly #breath = new Breath()
+  readonly #entries: Entry[] = []
+  readonly #files = new Map<Entry, ScannedFile>()
+  readonly #remarks: string[] = []
+  #unshared = 0
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal
+  }
+
+  /** A path that the user named: links are followed. */
+  async top(path: string, below: string): Promise<void> {
+    let real = path
+    let stat: fs.Stats
+    try {
+      real = fs.realpathSync(path)
+      stat = fs.lstatSync(real)
+    } catch (error) {
+      throw diskError(error, path)
+    }
+    if (stat.isDirectory()) {
+      // The folder of a manifest needs no entry for itself, but its mode and time have no other place.
+      if (below !== "") this.#entries.push(folderEntry(below, stat))
+      await this.#folder(real, below)
+    } else if (stat.isFile()) this.#file(real, below, stat)
+    else throw new RdvError("usage", `It is no file and no folder: ${path}`, { mend: "pipe it into rdv share -" })
+  }
+
+  end(name: string): Scan {
+    const entries = sortEntries(this.#entries)
+    const files = entries.flatMap((entry) => this.#files.get(entry) ?? [])
+    const more =
+      this.#unshared > 20 ? [`${counted(this.#unshared - 20, "more entry was", "more entries were")} left out`] : []
+    return { name, entries, files, remarks: [...this.#remarks, ...more] }
+  }
+
+  async #folder(folder: DiskPath, below: string): Promise<void> {
+    let found: fs.Dirent<Buffer>[]
+    try {
+      found = fs.readdirSync(folder, { withFileTypes: true, encoding: "buffer" })
+    } catch (error) {
+      if (below !== "" && isMissing(error)) return
+      throw diskError(error, folder)
+    }
+    for (const dirent of found) {
+      if (this.#breath.isDue) await this.#breath.take()
+      this.#signal?.throwIfAborted()
+      const name = pathText(dirent.name)
+      const path = diskPath(folder, name)
+      const place = below === "" ? name : `${below}/${name}`
+      try {
+        const stat = fs.lstatSync(path)
+        if (stat.isDirectory()) {
+          this.#entries.push(folderEntry(place, stat))
+          await this.#folder(path, place)
+        } else if (stat.isFile()) this.#file(path, place, stat)
+        else if (stat.isSymbolicLink()) {
+          this.#link(path, place)
+        } else this.#remark(`${shownPath(place)}: no file, folder or link; left out`)
+      } catch (error) {
+        // It was removed while we were looking.
+        if (!isMissing(error)) throw diskError(error, path)
+      }
+    }
+  }
+
+  #file(path: DiskPath, below: string, stat: fs.Stats): void {
+    const entry: FileEntry = {
+      type: "file",
+      path: below,
+      size: stat.size,
+      mode: stat.mode & 0o777,
+      mtimeMs: Math.floor(stat.mtimeMs),
+    }
+    this.#entries.push(entry)
+    this.#files.set(entry, scannedFile(entry, path, stat))
+  }
+
+  #link(path: DiskPath, below: string): void {
+    const text = pathText(fs.readlinkSync(path, { encoding: "buffer" }))
+    const target = normalTarget(below, process.platform === "win32" ? text.replaceAll("\\", "/") : text)
+    if (target !== undefined) this.#entries.push({ type: "symlink", path: below, target })
+    else this.#remark(`${shownPath(below)}: the link leads out of what is shared; left out`)
+  }
+
+  #remark(text: string): void {
+    if (++this.#unshared <= 20) this.#remarks.push(text)
+  }
+}
+
+export function scannedFile(entry: FileEntry, path: DiskPath, stat: fs.Stats): ScannedFile {
+  const { size, mtimeMs, ino: inode, dev: device } = stat
+  // Windows has no blocks; small files may lie within their inode.
+  const isSparse = size > 262_144 && stat.blocks !== undefined && stat.blocks * 512 < size - 65_536
+  return { entry, path, size, mtimeMs, inode, device, isSparse }
+}
+
+function folderEntry(path: string, stat: fs.Stats): Entry {
+  return { type: "folder", path, mode: stat.mode & 0o777, mtimeMs: Math.floor(stat.mtimeMs) }
+}
