@@ -8,8 +8,6 @@ export interface FetchesOptions {
   readonly clock: Clock
   readonly port: SwarmPort
   readonly lengthOf: (chunk: number) => number
-  /** Under way at once. */
-  readonly mostBytes: number
   readonly members: ReadonlyMap<string, Member>
   /** A copy more is under way, or one less. */
   readonly changed: (chunk: number, by: 1 | -1) => void
@@ -43,16 +41,18 @@ export class Fetches {
     return this.#all.has(chunk)
   }
 
-  canBegin(chunk: number): boolean {
-    const length = this.#options.lengthOf(chunk)
-    if (this.#bytes > 0 && this.#bytes + length > this.#options.mostBytes) return false
-    return this.#holder(chunk, length, undefined) !== undefined
+  /** Under way, bytes. */
+  get bytes(): number {
+    return this.#bytes
   }
 
-  /** False when nobody can be asked now, or too much is under way. */
+  canBegin(chunk: number): boolean {
+    return this.#holder(chunk, this.#options.lengthOf(chunk), undefined) !== undefined
+  }
+
+  /** False when nobody can be asked now. */
   begin(chunk: number): boolean {
     const length = this.#options.lengthOf(chunk)
-    if (this.#bytes > 0 && this.#bytes + length > this.#options.mostBytes) return false
     const holder = this.#holder(chunk, length, undefined)
     if (holder === undefined) return false
     const now = this.#options.clock.now()
@@ -100,8 +100,10 @@ export class Fetches {
     for (const fetch of this.#all.values()) if (fetch.holder === member) this.#orphan(fetch, member)
   }
 
-  /** Asks others for what nobody is getting, and for what takes far too long. */
-  repair(): void {
+  /** Asks others for what nobody is getting, and for what takes far too long. Answers with chunks that nobody has any more. */
+  repair(): { readonly chunk: number; readonly waiting: readonly Member[] }[] {
+    if (this.#all.size === 0) return []
+    const lost: { chunk: number; waiting: Member[] }[] = []
     const now = this.#options.clock.now()
     for (const fetch of this.#all.values()) {
       if (fetch.holder === undefined || now - fetch.since < slowMs) continue
@@ -115,11 +117,21 @@ export class Fetches {
     for (const fetch of this.#orphans) {
       const holder = this.#holder(fetch.chunk, this.#options.lengthOf(fetch.chunk), fetch)
       if (holder !== undefined) this.#ask(fetch, holder)
-      else if (now - fetch.since > forgetRefusalsMs) {
+      else if (!this.#isHeld(fetch.chunk)) {
+        this.#end(fetch)
+        lost.push({ chunk: fetch.chunk, waiting: [...fetch.waiting] })
+      } else if (now - fetch.since > forgetRefusalsMs) {
         fetch.refusedBy.clear()
         fetch.since = now
       }
     }
+    return lost
+  }
+
+  #isHeld(chunk: number): boolean {
+    for (const member of this.#options.members.values())
+      if (member.hasRelayPath && !member.load.isShut && member.have.has(chunk)) return true
+    return false
   }
 
   #ask(fetch: Fetch, holder: Member): void {

@@ -47,6 +47,11 @@ export class Member {
     this.movedAt = now
   }
 
+  /** Chunks that it has or is about to have. */
+  get served(): number {
+    return this.have.count + this.attempts.size
+  }
+
   wants(chunk: number): boolean {
     return !this.have.has(chunk) && !this.attempts.has(chunk)
   }

@@ -28,8 +28,8 @@ export interface SchedulerOptions {
   /** Sealed bytes. */
   readonly lengthOf: (chunk: number) => number
   readonly port: SwarmPort
-  /** Bytes that the relay may be fetching at once. Default 16 MiB. */
-  readonly fetchBytes?: number
+  /** What the cache has for this swarm, bytes: more than half of it is never fetched at once. */
+  readonly cacheBytes: number
 }
 
 export interface JoinFacts {
@@ -57,9 +57,18 @@ export class Scheduler {
   readonly #fetches: Fetches
   readonly #relay: Load
   #carrier: Carrier = "relay"
+  /** They may get something, in this order. */
+  readonly #dirty: Set<Member> = new Set()
+  /** With room, and nothing to be had for them at the last look. */
+  readonly #starved: Set<Member> = new Set()
+  /** Givers with something new, or with new room. */
+  readonly #givers: Set<Member> = new Set()
+  /** Room is there when a large chunk fits. */
+  readonly #chunkBytes: number
+  /** Of this round. */
+  #front: number | undefined
   #duplicates = 0
   #isDue = false
-  #turn = 0
   #timer: Timer | undefined
   #isOver = false
 
@@ -69,12 +78,14 @@ export class Scheduler {
     this.#port = options.port
     this.#rarity = new Rarity(options.count)
     this.#copies = new Uint16Array(options.count)
+    let largest = 0
+    for (let chunk = 0; chunk < options.count; chunk++) largest = Math.max(largest, options.lengthOf(chunk))
+    this.#chunkBytes = largest
     this.#relay = new Load({ clock: options.clock, leastBytes: 64 << 20, mostBytes: 512 << 20 })
     this.#fetches = new Fetches({
       clock: options.clock,
       port: options.port,
       lengthOf: options.lengthOf,
-      mostBytes: options.fetchBytes ?? 16 << 20,
       members: this.#members,
       changed: (chunk, by) => this.#rarity.change(chunk, by),
     })
@@ -88,7 +99,8 @@ export class Scheduler {
     member.place = this.#lead.start
     this.#members.set(name, member)
     for (let chunk = 0; chunk < have.length; chunk++) if (have.has(chunk)) this.#gain(chunk)
-    this.#wake()
+    this.#wake(member)
+    this.#retry()
   }
 
   leave(name: string): void {
@@ -100,6 +112,7 @@ export class Scheduler {
     for (const other of member.paths) this.#cut(member, other)
     this.#fetches.lose(member)
     for (let chunk = 0; chunk < member.have.length; chunk++) if (member.have.has(chunk)) this.#drop(chunk)
+    this.#retry()
     this.#wake()
   }
 
@@ -108,7 +121,7 @@ export class Scheduler {
     const member = this.#members.get(name)
     if (member === undefined) return
     member.window = bytes
-    this.#wake()
+    this.#wakeWith(member)
   }
 
   /** The most that a member wants to send, bytes/s; 0 is nothing, undefined what the network gives. */
@@ -116,12 +129,13 @@ export class Scheduler {
     const member = this.#members.get(name)
     if (member === undefined) return
     member.load.limit = bytesPerSecond
-    this.#wake()
+    this.#wake(member)
+    this.#retry()
   }
 
   carrier(carrier: Carrier): void {
     this.#carrier = carrier
-    this.#wake()
+    this.#wakeAll()
   }
 
   /** A member has a path to the relay for chunks, or has lost it. */
@@ -134,7 +148,8 @@ export class Scheduler {
         for (const attempt of [...attempts.values()]) if (attempt.way === "push") this.#giveUp(member, attempt, false)
       this.#fetches.lose(member)
     }
-    this.#wake()
+    this.#retry()
+    this.#wake(member)
   }
 
   /** Two members reach each other directly, or do not any more. */
@@ -147,14 +162,15 @@ export class Scheduler {
       a.paths.add(b)
       b.paths.add(a)
     }
-    this.#wake()
+    this.#wake(a)
+    this.#wake(b)
   }
 
   /** They get everything by multicast, and nothing else until this is called without them. */
   casting(names: readonly string[] = []): void {
     const cast = new Set(names)
     for (const member of this.#members.values()) member.isCast = cast.has(member.name)
-    this.#wake()
+    this.#wakeAll()
   }
 
   /** A member has a chunk now, wherever it came from. */
@@ -179,7 +195,7 @@ export class Scheduler {
     }
     member.avoid.delete(chunk)
     this.#gain(chunk)
-    this.#wake()
+    this.#wakeWith(member)
   }
 
   /** A member has lost a chunk: its file has changed. */
@@ -187,7 +203,7 @@ export class Scheduler {
     const member = this.#members.get(name)
     if (member === undefined || !member.have.remove(chunk)) return
     this.#drop(chunk)
-    this.#wake()
+    this.#wake(member)
   }
 
   /** A chunk did not come to a member as it should have: it comes another way, or later. */
@@ -199,7 +215,7 @@ export class Scheduler {
       this.#giveUp(member, attempt, false)
       member.shun(chunk, from)
     }
-    this.#wake()
+    this.#wakeWith(member)
   }
 
   /** A chunk is in the cache: fetched, checked. Those who wait for it get it. */
@@ -210,15 +226,17 @@ export class Scheduler {
       if (attempt?.way !== "wait") continue
       attempt.way = "push"
       attempt.since = this.#clock.now()
-      this.#relay.begin(this.#options.lengthOf(chunk))
+      this.#beginPush(chunk)
       this.#port.push(member.name, chunk)
     }
+    this.#retry()
     this.#wake()
   }
 
   /** A holder cannot give what it was asked for, or gave something else. */
   refused(holder: string, chunk: number): void {
     this.#fetches.refused(chunk, holder)
+    this.#retry()
     this.#wake()
   }
 
@@ -228,7 +246,7 @@ export class Scheduler {
     const attempt = member === undefined ? undefined : attemptFrom(member, chunk, "relay")
     if (member === undefined || attempt?.way !== "push") return
     this.#giveUp(member, attempt, false)
-    this.#wake()
+    this.#wake(member)
   }
 
   stats(): SchedulerStats {
@@ -253,7 +271,11 @@ export class Scheduler {
   }
 
   /** Behind whatever else happens in this turn: many reports are answered at once. */
-  #wake(): void {
+  #wake(member?: Member): void {
+    if (member !== undefined) {
+      this.#dirty.add(member)
+      this.#givers.add(member)
+    }
     if (this.#isDue || this.#isOver) return
     this.#isDue = true
     queueMicrotask(() => {
@@ -262,19 +284,82 @@ export class Scheduler {
     })
   }
 
+  /** It can get more, so those it reaches may give. */
+  #wakeWith(member: Member): void {
+    for (const other of member.paths) if (other.load.hasRoom(this.#chunkBytes)) this.#givers.add(other)
+    this.#wake(member)
+  }
+
+  #wakeAll(): void {
+    for (const member of this.#members.values()) this.#wake(member)
+  }
+
   #work(): void {
-    this.#fetches.repair()
-    let hungry = [...this.#members.values()].filter((member) => !member.have.isFull && member.window > 0)
-    // Nobody is always the first.
-    const first = hungry.length === 0 ? 0 : this.#turn++ % hungry.length
-    hungry = [...hungry.slice(first), ...hungry.slice(0, first)]
-    while (hungry.length > 0) hungry = hungry.filter((member) => this.#give(member))
+    this.#front = undefined
+    for (const { chunk, waiting } of this.#fetches.repair()) {
+      for (const member of waiting) {
+        const attempt = attemptFrom(member, chunk, "relay")
+        if (attempt?.way === "wait") this.#giveUp(member, attempt, false)
+      }
+    }
+    if (this.#carrier === "direct") this.#giveOut()
+    // In turn, one each: whoever got one is last again, and those for whom the relay has no room now keep their places.
+    for (const member of this.#dirty) {
+      if (this.#carrier === "relay" && !this.#relay.hasRoom(this.#chunkBytes)) break
+      this.#dirty.delete(member)
+      if (!this.#members.has(member.name) || !member.hasRoom(this.#chunkBytes)) this.#starved.delete(member)
+      else if (this.#give(member)) this.#dirty.add(member)
+      else this.#starved.add(member)
+    }
+    if (this.#carrier === "relay") this.#giveOut()
     this.#watch()
   }
 
-  /** One chunk for a member; false when there is none for it now. */
+  /** Something is to be had again. */
+  #retry(): void {
+    for (const member of this.#starved) this.#dirty.add(member)
+    this.#starved.clear()
+  }
+
+  /** Direct paths are filled from the givers' side: a giver with room looks for the rarest that somebody wants of it. */
+  #giveOut(): void {
+    for (const giver of this.#givers) {
+      this.#givers.delete(giver)
+      if (!this.#members.has(giver.name) || giver.have.count === 0) continue
+      while (giver.load.hasRoom(this.#chunkBytes) && this.#giveOne(giver)) continue
+    }
+  }
+
+  #giveOne(giver: Member): boolean {
+    const takers: Member[] = []
+    for (const other of giver.paths) {
+      if (other.isCast || !other.hasRoom(this.#chunkBytes) || !this.#hasManifest(other)) continue
+      if (this.#carrier === "relay" && other.attempts.size > 0 && !this.#starved.has(other)) continue
+      takers.push(other)
+    }
+    if (takers.length === 0) return false
+    let taker: Member | undefined
+    const chunk = this.#rarity.find((each) => {
+      if (!giver.have.has(each)) return false
+      taker = undefined
+      for (const other of takers) {
+        if (!other.wants(each) || other.avoids(each, giver.name)) continue
+        if (taker === undefined || other.served < taker.served) taker = other
+      }
+      return taker !== undefined
+    }, looks)
+    if (chunk === undefined || taker === undefined) return false
+    this.#take(taker, chunk, giver)
+    return true
+  }
+
+  #hasManifest(member: Member): boolean {
+    for (let chunk = 0; chunk < this.#options.manifestChunks; chunk++) if (!member.have.has(chunk)) return false
+    return true
+  }
+
+  /** One chunk for a member, as far as the relay is concerned; false when there is none for it now. */
   #give(member: Member): boolean {
-    if (!member.hasRoom(0)) return false
     const { manifestChunks } = this.#options
     let isWaiting = false
     for (let chunk = 0; chunk < manifestChunks; chunk++) {
@@ -283,40 +368,25 @@ export class Scheduler {
       if (!member.attempts.has(chunk) && (this.#byRelay(member, chunk) || this.#directly(member, chunk))) return true
     }
     if (isWaiting || member.isCast) return false
-    if (this.#carrier === "relay") return this.#nextByRelay(member) || this.#nextDirectly(member)
-    if (this.#nextDirectly(member)) return true
-    return this.#needsRelay(member) && this.#nextByRelay(member)
+    if (this.#carrier === "relay" || member.paths.size === 0 || this.#isStarving(member))
+      return this.#nextByRelay(member)
+    return this.#unreachableByRelay(member)
   }
 
-  /** Peers carry what they can; the relay what they cannot, and for those who got nothing for a while. */
-  #needsRelay(member: Member): boolean {
-    if (member.paths.size === 0) return true
-    if (this.#clock.now() - member.movedAt > starvingMs && member.attempts.size === 0) return true
-    const reachable = (chunk: number) => {
-      for (const other of member.paths) if (other.have.has(chunk) && !member.avoids(chunk, other.name)) return true
-      return false
-    }
-    return (
-      this.#rarity.find((chunk) => member.wants(chunk) && !reachable(chunk) && this.#isSomewhere(chunk), looks) !==
-      undefined
-    )
+  #isStarving(member: Member): boolean {
+    return member.attempts.size === 0 && this.#clock.now() - member.movedAt > starvingMs
   }
 
-  #isSomewhere(chunk: number): boolean {
-    return this.copiesOf(chunk) > 0 || this.#port.cached(chunk)
-  }
-
-  #nextDirectly(member: Member): boolean {
-    if (member.paths.size === 0) return false
-    let giver: Member | undefined
+  /** Peers carry what they can; the relay brings one of them what none of them has. */
+  #unreachableByRelay(member: Member): boolean {
+    if (!member.hasRelayPath) return false
+    const mayFetch = this.#mayFetch(member)
     const chunk = this.#rarity.find((each) => {
-      if (!member.wants(each)) return false
-      giver = this.#giver(member, each)
-      return giver !== undefined
-    }, looks)
-    if (chunk === undefined || giver === undefined) return false
-    this.#take(member, chunk, giver)
-    return true
+      if (!member.wants(each) || member.avoids(each, "relay")) return false
+      for (const other of member.paths) if (other.have.has(each) || other.attempts.has(each)) return false
+      return this.#canCarry(each, mayFetch)
+    }, fewLooks)
+    return chunk !== undefined && this.#byRelay(member, chunk)
   }
 
   #directly(member: Member, chunk: number): boolean {
@@ -326,12 +396,11 @@ export class Scheduler {
     return true
   }
 
-  /** The one of those who have it that is through first. */
+  /** The one of those who have it that is through first, however much it has to do: for what cannot wait. */
   #giver(member: Member, chunk: number): Member | undefined {
-    const length = this.#options.lengthOf(chunk)
     let best: Member | undefined
     for (const other of member.paths) {
-      if (!other.have.has(chunk) || !other.load.hasRoom(length) || member.avoids(chunk, other.name)) continue
+      if (!other.have.has(chunk) || other.load.isShut || member.avoids(chunk, other.name)) continue
       if (best === undefined || other.load.delayMs < best.load.delayMs) best = other
     }
     return best
@@ -345,27 +414,47 @@ export class Scheduler {
 
   /** In the relay's order, so that many want the same at the same time; behind its end, what is rarest. */
   #nextByRelay(member: Member): boolean {
-    if (!member.hasRelayPath) return false
+    if (!member.hasRelayPath || !this.#relay.hasRoom(this.#chunkBytes)) return false
     if (member.place < this.#lead.start) member.place = this.#lead.start
     while (member.place < this.#lead.end) {
       const chunk = this.#lead.at(member.place) as number
-      const isOn = this.#port.cached(chunk) || this.#fetches.has(chunk)
-      if (isOn && member.wants(chunk) && !member.avoids(chunk, "relay")) {
-        if (!this.#byRelay(member, chunk)) return false
-        member.place++
-        return true
-      }
       member.place++
+      const isOn = this.#port.cached(chunk) || this.#fetches.has(chunk)
+      if (isOn && member.wants(chunk) && !member.avoids(chunk, "relay") && this.#byRelay(member, chunk)) return true
     }
+    const mayFetch = this.#mayFetch(member)
     const chunk = this.#rarity.find(
-      (each) => member.wants(each) && !member.avoids(each, "relay") && this.#canCarry(each),
+      (each) => member.wants(each) && !member.avoids(each, "relay") && this.#canCarry(each, mayFetch),
       looks,
     )
     return chunk !== undefined && this.#byRelay(member, chunk)
   }
 
-  #canCarry(chunk: number): boolean {
-    return this.#port.cached(chunk) || this.#fetches.has(chunk) || this.#fetches.canBegin(chunk)
+  /**
+   * Most are so near to the end of the relay's order that the cache still holds what they have not got. Who has little left
+   * to do goes on all the same: it does not wait for those who are slow.
+   */
+  #mayFetch(member: Member): boolean {
+    const { cacheBytes } = this.#options
+    const { bytes } = this.#fetches
+    if (bytes === 0) return true
+    if (bytes > cacheBytes / 2) return false
+    if (member.underWay * 4 <= member.window) return true
+    this.#front ??= this.#frontPlace()
+    return (this.#lead.end - this.#front) * this.#chunkBytes + bytes <= cacheBytes * 0.75
+  }
+
+  /** What three quarters of those who get something have passed. */
+  #frontPlace(): number {
+    const places: number[] = []
+    for (const { have, hasRelayPath, window, place } of this.#members.values())
+      if (!have.isFull && hasRelayPath && window > 0) places.push(Math.max(place, this.#lead.start))
+    places.sort((a, b) => a - b)
+    return places[Math.floor(places.length / 4)] ?? this.#lead.end
+  }
+
+  #canCarry(chunk: number, mayFetch: boolean): boolean {
+    return this.#port.cached(chunk) || this.#fetches.has(chunk) || (mayFetch && this.#fetches.canBegin(chunk))
   }
 
   #byRelay(member: Member, chunk: number): boolean {
@@ -374,7 +463,6 @@ export class Scheduler {
     if (!this.#relay.hasRoom(length)) return false
     const since = this.#clock.now()
     if (this.#port.cached(chunk)) {
-      this.#relay.begin(length)
       this.#begin(member, { chunk, from: "relay", way: "push", since })
       this.#port.push(member.name, chunk)
       return true
@@ -382,6 +470,8 @@ export class Scheduler {
     if (!this.#fetches.has(chunk)) {
       if (!this.#fetches.begin(chunk)) return false
       this.#lead.append(chunk)
+      // Others can wait for the same now.
+      this.#retry()
     }
     this.#begin(member, { chunk, from: "relay", way: "wait", since })
     this.#fetches.wait(chunk, member)
@@ -392,7 +482,13 @@ export class Scheduler {
     if (member.attempts.size === 0) member.movedAt = attempt.since
     into.set(attempt.chunk, attempt)
     member.underWay += this.#options.lengthOf(attempt.chunk)
-    if (attempt.way === "take") this.#rarity.change(attempt.chunk, 1)
+    if (attempt.way === "push") this.#beginPush(attempt.chunk)
+    else if (attempt.way === "take") this.#rarity.change(attempt.chunk, 1)
+  }
+
+  #beginPush(chunk: number): void {
+    this.#relay.begin(this.#options.lengthOf(chunk))
+    this.#rarity.change(chunk, 1)
   }
 
   /** Takes an attempt off the books. */
@@ -403,11 +499,14 @@ export class Scheduler {
     else if (member.seconds.get(chunk) === attempt) member.seconds.delete(chunk)
     else return
     member.underWay -= length
-    if (way === "push") this.#relay.end(length, isDone)
-    else if (way === "wait") this.#fetches.unwait(chunk, member)
-    else {
-      this.#rarity.change(chunk, -1)
-      this.#members.get(from)?.load.end(length, isDone)
+    if (way === "wait") this.#fetches.unwait(chunk, member)
+    else this.#rarity.change(chunk, -1)
+    if (way === "push") {
+      this.#relay.end(length, isDone)
+    } else if (way === "take") {
+      const giver = this.#members.get(from)
+      giver?.load.end(length, isDone)
+      if (giver !== undefined) this.#givers.add(giver)
     }
   }
 
@@ -452,6 +551,10 @@ export class Scheduler {
     this.#timer = this.#clock.after(lookMs, () => {
       this.#timer = undefined
       this.#look()
+      for (const member of this.#members.values()) {
+        if (!member.have.isFull) this.#dirty.add(member)
+        if (member.paths.size > 0) this.#givers.add(member)
+      }
       this.#work()
     })
   }
@@ -485,7 +588,6 @@ export class Scheduler {
       return
     }
     if (way !== "take" || !member.hasRelayPath || !this.#port.cached(chunk)) return
-    this.#relay.begin(this.#options.lengthOf(chunk))
     this.#begin(member, { chunk, from: "relay", way: "push", since: this.#clock.now() }, member.seconds)
     this.#port.push(member.name, chunk)
   }
@@ -497,8 +599,9 @@ function attemptFrom(member: Member, chunk: number, from: string): Attempt | und
   return undefined
 }
 
-/** Chunks that one choice looks at: a member that has nearly all may look again. */
+/** Chunks that one choice looks at: whoever finds nothing looks again in a moment. */
 const looks = 4_096
+const fewLooks = 128
 /** What a holder is asked for before its speed is known, bytes. */
 const leastAheadBytes = 512 * 1024
 const gapWeight = 0.1
