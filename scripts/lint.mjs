@@ -17,6 +17,7 @@ export function lint(node, { fix = false, full = false, walls = true } = {}) {
     ["lint", ...tool("oxlint", "--type-aware", "--deny-warnings", "--format=stylish", ...(fix ? ["--fix"] : []))],
     ["types", ...tool("typescript", "-p", "tsconfig.json")],
     ["portable types", ...tool("typescript", "-p", "tsconfig.portable.json")],
+    ["web types", ...tool("typescript", "-p", "tsconfig.web.json")],
     ["unused", ...tool("knip", "--no-progress", "--no-config-hints")],
   ]
   if (walls) steps.push(["walls", node, ["--test", "test/repo/layers.test.ts"]])

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto"
 import { existsSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { bundlePages } from "./web.mjs"
 
 /** The checkout's top folder. */
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "..")
@@ -31,12 +32,26 @@ export function setUp() {
   if (readText(stampFile) === stamp) {
     // A checkout gives an unchanged lock file a new time; bin/rdv compares times to stay fast.
     if (statSync(stampFile).mtimeMs <= statSync(lockFile).mtimeMs) utimesSync(stampFile, new Date(), new Date())
-    if (existsSync(pinnedNode)) return pinnedNode
+    if (existsSync(pinnedNode)) {
+      bundle()
+      return pinnedNode
+    }
   }
   if (!packagesMatchLock()) installPackages()
   const node = workingNode()
+  bundle()
   writeFileSync(stampFile, stamp)
   return node
+}
+
+/** Without its pages the product still runs; the relay says so to who asks for one. */
+function bundle() {
+  const started = Date.now()
+  try {
+    if (bundlePages()) say(`pages bundled in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+  } catch (error) {
+    say(`the pages could not be bundled: ${String(error.message).trim().split("\n").slice(0, 4).join(" ")}`)
+  }
 }
 
 /** Shows a problem of the set-up as one line and ends; anything else is a bug and is thrown on. */

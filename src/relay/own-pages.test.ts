@@ -51,7 +51,7 @@ test("a page is served under its path, with what keeps it safe", async (t) => {
     assert.equal(headers["cache-control"], "no-store")
     assert.equal(headers["x-content-type-options"], "nosniff")
     assert.equal(headers["referrer-policy"], "no-referrer")
-    assert.match(headers["content-security-policy"] ?? "", /^default-src 'none'; script-src 'self';.*frame-ancestors/)
+    assert.match(String(headers["content-security-policy"]), /^default-src 'none'; script-src 'self';.*frame-ancestors/)
   }
 })
 

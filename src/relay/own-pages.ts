@@ -49,19 +49,10 @@ export class OwnPages {
     }
     const packs = mayPack(head) && page.bytes.length >= leastPacked
     const body = packs ? this.#pack(page) : page.bytes
-    const headers = [
-      ...["Content-Type", page.type, "Content-Length", String(body.length), "Date", new Date().toUTCString()],
-      ...(packs ? ["Content-Encoding", "gzip"] : []),
-      ...[
-        "Vary",
-        "Accept-Encoding",
-        "Cache-Control",
-        page.forever ? "public, max-age=31536000, immutable" : "no-store",
-      ],
-      ...["Content-Security-Policy", page.policy ?? ownPolicy],
-      ...safety,
-      ...connection,
-    ]
+    const headers = ["Content-Type", page.type, "Content-Length", String(body.length), "Date", new Date().toUTCString()]
+    headers.push("Vary", "Accept-Encoding", "Cache-Control", page.forever ? keptForever : "no-store")
+    headers.push("Content-Security-Policy", page.policy ?? ownPolicy, ...safety, ...connection)
+    if (packs) headers.push("Content-Encoding", "gzip")
     const bytes = responseHeadBytes({ status: 200, reason: "OK", minor: 1, headers })
     return head.method === "HEAD" ? bytes : Buffer.concat([bytes, body])
   }
@@ -90,6 +81,8 @@ export class OwnPages {
   }
 }
 
+const keptForever = "public, max-age=31536000, immutable"
+
 /** Below this a packed answer saves no packet. */
 const leastPacked = 1_024
 
@@ -104,8 +97,11 @@ const ownPolicy =
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** No other site may frame, open or read these pages, none learns where visitors came from, and devices stay closed. */
-const safety: readonly string[] = [
-  ...["X-Content-Type-Options", "nosniff", "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer"],
-  ...["Cross-Origin-Opener-Policy", "same-origin", "Cross-Origin-Resource-Policy", "same-origin"],
-  ...["Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"],
-]
+const safety: readonly string[] = Object.entries({
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}).flat()

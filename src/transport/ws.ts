@@ -113,11 +113,11 @@ class PageLink implements Link {
     let total = 0
     for (const part of parts) total += part.length
     if (total <= joinBytes) {
-      if (total > 0) this.#ws.send(parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts, total))
+      if (total > 0) this.#ws.send((parts.length === 1 ? parts[0] : concat(parts, total)) as Uint8Array<ArrayBuffer>)
     } else {
       for (const part of parts) {
         for (let at = 0; at < part.length; at += sendMessageBytes)
-          this.#ws.send(part.subarray(at, at + sendMessageBytes))
+          this.#ws.send(part.subarray(at, at + sendMessageBytes) as Uint8Array<ArrayBuffer>)
       }
     }
     if (this.#ws.bufferedAmount < highWaterBytes) return true

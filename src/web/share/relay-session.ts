@@ -1,0 +1,128 @@
+/**
+ * A page's session to the relay that served it, over a WebSocket. It outlives cuts; when the relay has started anew there
+ * is a new one, and what waits for a session gets that.
+ */
+
+import { Uplink } from "../../agent/uplink.ts"
+import { systemClock } from "../../base/clock.ts"
+import { RdvError } from "../../base/error.ts"
+import type { JsonObject } from "../../base/json.ts"
+import { silentLog } from "../../base/log.ts"
+import { createScope } from "../../base/scope.ts"
+import type { Scope } from "../../base/scope.ts"
+import { segmentPool } from "../../base/segments.ts"
+import type { Stream } from "../../base/stream.ts"
+import type { RelayAccess } from "../../capabilities/share/peer/relay-access.ts"
+import { defaultLimits } from "../../mux/limits.ts"
+import type { Session } from "../../mux/session.ts"
+import { parseAddress } from "../../transport/address.ts"
+import { dialWebSocket } from "../../transport/ws.ts"
+import { crc32 } from "../../wire/crc32.ts"
+
+export interface RelaySessionOptions {
+  /** `wss://host:port`. */
+  readonly relay: string
+  readonly token: string | undefined
+  /** Told whenever it changes. */
+  readonly onState: (state: RelayState) => void
+}
+
+export type RelayState =
+  | { readonly kind: "up" }
+  /** It is dialled again, for as long as it takes. */
+  | { readonly kind: "down"; readonly error: RdvError }
+  | { readonly kind: "refused"; readonly error: RdvError }
+
+export class RelaySession implements RelayAccess {
+  readonly #scope: Scope
+  readonly #uplink: Uplink
+  /** Settled while there is a session; rejected when there will be none. */
+  #session: PromiseWithResolvers<Session> = Promise.withResolvers<Session>()
+
+  constructor({ relay, token, onState }: RelaySessionOptions) {
+    const address = parseAddress(relay)
+    this.#session.promise.catch(() => undefined)
+    this.#scope = createScope({ name: "page", clock: systemClock, onFailure: () => undefined })
+    this.#uplink = new Uplink({
+      scope: this.#scope,
+      runtime: {
+        clock: systemClock,
+        log: silentLog,
+        segments: segmentPool(32),
+        defer: soon(),
+        checksum: crc32,
+      },
+      limits: defaultLimits,
+      dial: (signal) => dialWebSocket(address, { timeoutMs: dialMs, signal }),
+      token,
+      agent: "rdv share page",
+      instance: undefined,
+      onStream: (stream) => stream.reset("no_service"),
+      onSession: (session) => {
+        if (this.#isSettled) this.#renew()
+        this.#isSettled = true
+        this.#session.resolve(session)
+      },
+      onEvent: (event) => {
+        if (event.kind === "up") onState({ kind: "up" })
+        else if (event.kind === "down" || event.kind === "retry") onState({ kind: "down", error: event.error })
+        else if (event.kind === "failed") {
+          if (this.#isSettled) this.#renew()
+          this.#isSettled = true
+          this.#session.reject(event.error)
+          onState({ kind: "refused", error: event.error })
+        }
+      },
+    })
+    this.#uplink.start()
+  }
+
+  #isSettled = false
+
+  async open(service: string, header: JsonObject, signal: AbortSignal): Promise<Stream> {
+    for (;;) {
+      const session = await orAborted(this.#session.promise, signal)
+      if (session.state !== "closed") return session.open(service, header)
+      // The relay has lost it; the next one is being made.
+      if (this.#uplink.session === session) this.#renew()
+    }
+  }
+
+  /** The network has changed, or the machine was asleep: finds out at once whether the link still lives. */
+  refresh(): void {
+    this.#uplink.refresh()
+  }
+
+  async close(): Promise<void> {
+    await this.#scope.stop()
+    if (!this.#isSettled) this.#session.reject(new RdvError("closed"))
+  }
+
+  #renew(): void {
+    this.#isSettled = false
+    this.#session = Promise.withResolvers<Session>()
+    this.#session.promise.catch(() => undefined)
+  }
+}
+
+/** Behind the present round of input, as quickly as a browser can: timers wait for milliseconds. */
+function soon(): (callback: () => void) => void {
+  const waiting: (() => void)[] = []
+  const channel = new MessageChannel()
+  channel.port1.onmessage = () => waiting.shift()?.()
+  return (callback) => {
+    waiting.push(callback)
+    channel.port2.postMessage(0)
+  }
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    signal.addEventListener("abort", stop, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop))
+  })
+}
+
+const dialMs = 10_000

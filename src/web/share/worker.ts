@@ -1,0 +1,3 @@
+/** Where the worker begins. */
+
+self.addEventListener("message", () => undefined)
