@@ -106,6 +106,15 @@ export interface SimulatedMember {
   doneAt: number | undefined
 }
 
+export interface MemberFacts {
+  /** bytes/s. */
+  readonly up?: number
+  readonly down?: number
+  readonly full?: boolean
+  /** It has a path to the relay. */
+  readonly relay?: boolean
+}
+
 export interface SimulationOptions {
   readonly chunks: number
   readonly chunkBytes?: number
@@ -159,10 +168,9 @@ export class SwarmSimulation implements SwarmPort {
     })
   }
 
-  add(
-    name: string,
-    { up = 10e9, down = 10e9, full = false, relay = true, have = new Bitmap(this.#options.chunks) } = {},
-  ): SimulatedMember {
+  add(name: string, facts: MemberFacts = {}): SimulatedMember {
+    const { up = 10e9, down = 10e9, full = false, relay = true } = facts
+    const have = new Bitmap(this.#options.chunks)
     if (full) have.fill()
     const before = this.members.get(name)
     const wires = { up: before?.up ?? new Wire(up), down: before?.down ?? new Wire(down) }

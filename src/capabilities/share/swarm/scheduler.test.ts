@@ -169,8 +169,9 @@ function happen(simulation: SwarmSimulation, [what, who]: [string, number], chun
   else if (what === "cut") simulation.scheduler.path(name, "sender", "down")
   else if (what === "down") simulation.scheduler.relayPath(name, "down")
   else if (what === "lost") {
-    simulation.members.get(name)?.have.remove(who % chunks)
-    simulation.scheduler.lost(name, who % chunks)
+    // Behind the report that it has it.
+    const isNews = simulation.members.get(name)?.have.remove(who % chunks)
+    if (isNews === true) simulation.clock.after(2, () => simulation.scheduler.lost(name, who % chunks))
   }
   // Without any way nobody could finish.
   if (what !== "down" || isLast)
