@@ -60,8 +60,8 @@ export interface DialHandshakeOptions extends DirectSelf {
 }
 
 /**
- * The side that dialled. Rejects `unauthorized` (it has not the code, or is somebody else), `version`, `protocol`,
- * `timeout`, `link_lost`; then the pipe is over.
+ * The side that dialled. Rejects `unauthorized` (it does not have the code, or is somebody else), `link_lost` (we do not have
+ * it, and were refused without a word), `version`, `protocol`, `timeout`; then the pipe is over.
  */
 export async function dialHandshake(pipe: Pipe, options: DialHandshakeOptions): Promise<DirectPath> {
   const { swarm, member, key, expected } = options

@@ -66,7 +66,8 @@ function writeHead(into: Uint8Array, at: number, type: number, why: number, name
 export interface PieceSink {
   /** Memory of exactly this length, or undefined to skip. */
   room(name: ChunkName, length: number): Uint8Array | undefined
-  chunk(name: ChunkName, sealed: Uint8Array): void
+  /** It is whole, or undefined: it was skipped and is through. */
+  chunk(name: ChunkName, sealed: Uint8Array | undefined): void
   small(type: SmallType, why: number, name: ChunkName): void
 }
 
@@ -175,7 +176,7 @@ export class PieceReader {
     const memory = this.#memory
     this.#name = undefined
     this.#memory = undefined
-    if (memory !== undefined) this.#sink.chunk(name, memory)
+    this.#sink.chunk(name, memory)
   }
 }
 

@@ -95,6 +95,8 @@ class StreamPath implements ChunkPath {
   #over = false
   #told = false
   #error: RdvError | undefined
+  /** Of `abort`: the pipe may end with another one. */
+  #reason: RdvError | undefined
 
   #rttMs: number | undefined
   #pingNumber = 0
@@ -117,7 +119,7 @@ class StreamPath implements ChunkPath {
       room: (name, length) => this.#sink?.room(name, length),
       chunk: (name, sealed) => {
         if (this.#owed > 0) this.#owed--
-        this.#sink?.chunk(name, sealed)
+        if (sealed !== undefined) this.#sink?.chunk(name, sealed)
       },
       small: (type, why, name) => this.#heard(type, why, name),
     })
@@ -132,7 +134,7 @@ class StreamPath implements ChunkPath {
   }
 
   get queuedBytes(): number {
-    return this.#chunksBytes + this.#smallBytes + this.#pipe.queuedBytes
+    return this.#over ? 0 : this.#chunksBytes + this.#smallBytes + this.#pipe.queuedBytes
   }
 
   get rttMs(): number | undefined {
@@ -221,7 +223,9 @@ class StreamPath implements ChunkPath {
   }
 
   abort(error: RdvError): void {
-    if (this.#over) return
+    if (this.#over || this.#reason !== undefined) return
+    this.#reason = error
+    // First: then nobody looks into the memory of chunks any more.
     this.#pipe.abort(error)
     this.#end(error)
   }
@@ -396,7 +400,7 @@ class StreamPath implements ChunkPath {
   #end(error: RdvError | undefined): void {
     if (this.#over) return
     this.#over = true
-    this.#error = error
+    this.#error = this.#reason ?? error
     this.#reader.stop()
     this.#watchTimer?.cancel()
     this.#lookTimer?.cancel()

@@ -41,6 +41,8 @@ class StreamPipe implements Pipe {
   #closing = false
   #over = false
   #error: RdvError | undefined
+  /** Of `abort`, which the stream answers with an error of its own. */
+  #reason: RdvError | undefined
   #told = false
   #closeTimer: Timer | undefined
 
@@ -111,7 +113,8 @@ class StreamPipe implements Pipe {
   }
 
   abort(error: RdvError): void {
-    if (this.#over) return
+    if (this.#over || this.#reason !== undefined) return
+    this.#reason = error
     this.#stream.reset(error.code, error.message)
     this.#end(error)
   }
@@ -133,15 +136,16 @@ class StreamPipe implements Pipe {
     while (this.#held.length > 0 && (!this.#paused || this.#closing)) this.#deliver(this.#held.shift() as Uint8Array)
     // When both have ended, the stream closes by itself.
     if (!this.#ended || this.#over || this.#closing || this.#held.length > 0) return
+    this.#reason = new RdvError("link_lost", `${this.peer} closed the stream`)
     // What waits still goes out.
     this.#stream.end()
-    this.#end(new RdvError("link_lost", `${this.peer} closed the stream`))
+    this.#end(this.#reason)
   }
 
   #end(error: RdvError | undefined): void {
     if (this.#over) return
     this.#over = true
-    this.#error = error
+    this.#error = this.#reason ?? error
     this.#closeTimer?.cancel()
     this.#queuedBytes = 0
     for (let bytes = this.#held.shift(); bytes !== undefined; bytes = this.#held.shift())
