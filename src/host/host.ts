@@ -62,6 +62,8 @@ export interface Caller {
   readonly owner: string | undefined
   /** What its token says about channels (`base/path-rights.ts`); undefined: everything is allowed. */
   readonly channels?: readonly string[] | undefined
+  /** Let in by a capability's own proof, for this alone: `share/482713`. */
+  readonly guest?: string | undefined
 }
 
 export interface Call {

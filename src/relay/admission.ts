@@ -29,7 +29,18 @@ export interface Owner {
   readonly scopes: TokenScopes
   /** The installation that it comes from, as it says itself. */
   readonly instance: string | undefined
+  /** Let in by a capability's own proof, for this alone. */
+  readonly guest?: string
 }
+
+/**
+ * Says whether somebody who shows `proof` may come in as a guest for `what` (`share/482713`). It compares in constant time;
+ * tries are counted here.
+ */
+export type GuestCheck = (what: string, proof: string) => boolean
+
+/** What a guest shows in place of a token: `guest:` with what it is a guest of and a proof behind it. */
+const guestShape = /^guest:([a-z0-9-]+)(\/[a-z0-9-]+):([A-Za-z0-9_-]{1,128})$/
 
 export interface AdmissionOptions {
   readonly clock: Clock
@@ -68,6 +79,8 @@ export class AdmissionDesk implements Acceptor {
   /** By owner: of those who have sessions, and of tokens whose quota remembers what they used. */
   readonly #quotas: Map<string, Quota> = new Map()
   readonly #attempts: Attempts
+  /** By the first word of what they are guests of. */
+  readonly #guests: Map<string, GuestCheck> = new Map()
   #draining = false
 
   constructor(options: AdmissionOptions) {
@@ -79,6 +92,11 @@ export class AdmissionDesk implements Acceptor {
       forgiveMs: authForgiveMs,
       addresses: rememberedAddresses,
     })
+  }
+
+  /** Lets guests of a capability in: they reach the services of its name, and offer nothing. */
+  letGuestsIn(capability: string, check: GuestCheck): void {
+    this.#guests.set(capability, check)
   }
 
   get sessions(): Session[] {
@@ -189,17 +207,37 @@ export class AdmissionDesk implements Acceptor {
       if (open === true || (open === "local" && isLocal)) return { id: owner, name: undefined, scopes: {}, instance }
       throw new RdvError("unauthorized", "This relay wants a token: make one there with `rdv token new`")
     }
+    const guest = guestShape.exec(hello.token)
+    if (guest !== null) return this.#guest(guest as unknown as [string, string, string, string], address, instance)
     const { id, name, scopes } = this.verify(hello.token, address)
     return { id, name, scopes, instance }
+  }
+
+  #guest([, capability, which, proof]: [string, string, string, string], address: string, instance?: string): Owner {
+    this.#checkAttempts(address)
+    const what = `${capability}${which}`
+    if (this.#guests.get(capability)?.(what, proof) !== true) {
+      this.#attempts.failed(address)
+      this.#options.log.warn("auth.refused", { address, reason: "guest" })
+      throw new RdvError("unauthorized", "The code is wrong, or what it is for has ended", {
+        mend: "ask for the code again",
+      })
+    }
+    this.#attempts.succeeded(address)
+    const scopes = { names: [], ports: [], services: [capability, `${capability}/*`], channels: [] }
+    return { id: `guest/${what}`, name: undefined, scopes, instance, guest: what }
+  }
+
+  #checkAttempts(address: string): void {
+    const waitMs = this.#attempts.waitMs(address)
+    if (waitMs <= 0) return
+    throw new RdvError("rate_limited", `Too many failed tokens from your address: wait ${Math.ceil(waitMs / 1000)} s`)
   }
 
   /** The record of a token that comes from this address. Throws `unauthorized`, `rate_limited`. */
   verify(token: string, address: string): TokenRecord {
     const { store, log } = this.#options
-    const waitMs = this.#attempts.waitMs(address)
-    if (waitMs > 0) {
-      throw new RdvError("rate_limited", `Too many failed tokens from your address: wait ${Math.ceil(waitMs / 1000)} s`)
-    }
+    this.#checkAttempts(address)
     const verdict = store.verifyToken(token)
     if (verdict.ok) {
       this.#attempts.succeeded(address)

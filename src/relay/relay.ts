@@ -28,7 +28,7 @@ import { sessionPath } from "../transport/address.ts"
 import { hasToken } from "../base/header-fields.ts"
 import type { RequestHead } from "../http1/head.ts"
 import { addressOf, AdmissionDesk } from "./admission.ts"
-import type { Opening } from "./admission.ts"
+import type { GuestCheck, Opening } from "./admission.ts"
 import { Announcements } from "./announcements.ts"
 import { makeRoom } from "./crowd.ts"
 import { HttpIngress } from "./ingress/http.ts"
@@ -171,6 +171,11 @@ export class Relay implements Host {
       .finally(() => this.#handshakes.delete(link))
   }
 
+  /** Lets those in whom a capability knows by a proof of its own, for its services alone. */
+  letGuestsIn(capability: string, check: GuestCheck): void {
+    this.#desk.letGuestsIn(capability, check)
+  }
+
   /** The record of a token that somebody at `peer` shows elsewhere than in a session. Throws `unauthorized`, `rate_limited`. */
   verifyToken(token: string, peer: string): TokenRecord {
     return this.#desk.verify(token, addressOf(peer))
@@ -225,7 +230,7 @@ export class Relay implements Host {
   }
 
   #start({ id, owner, quota, hello, ready, peer, from }: Opening): Session {
-    const caller = { peer: from, owner: owner.name, channels: owner.scopes.channels }
+    const caller = { peer: from, owner: owner.name, channels: owner.scopes.channels, guest: owner.guest }
     let superseded = false
     // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
     // One that serves something else since then lives.
