@@ -31,13 +31,13 @@ export function portableCrypto(keys: SwarmKeys, hash: HashName): ChunkCrypto {
     identify: (plain) => keyed(keys.identity, plain),
     async seal(plain, identity) {
       const key = await importKey(keyed(keys.seal, identity))
-      return new Uint8Array(await crypto.subtle.encrypt(algorithm, key, plain))
+      return new Uint8Array(await crypto.subtle.encrypt(algorithm, key, plain as Uint8Array<ArrayBuffer>))
     },
     async open(sealed, identity) {
       if (sealed.length < sealBytes) throw changed()
       const key = await importKey(keyed(keys.seal, identity))
       try {
-        return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, sealed))
+        return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, sealed as Uint8Array<ArrayBuffer>))
       } catch (cause) {
         throw changed(cause)
       }
@@ -54,7 +54,7 @@ async function importKey(key: Uint8Array) {
       mend: "open the link with https://, or use rdv get",
     })
   }
-  return crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt", "decrypt"])
+  return crypto.subtle.importKey("raw", key as Uint8Array<ArrayBuffer>, "AES-GCM", false, ["encrypt", "decrypt"])
 }
 
 function changed(cause?: unknown): RdvError {
