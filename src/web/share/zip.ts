@@ -15,7 +15,7 @@ export interface ZipEntry {
 
 /** Reads every content once, for its check sum; `onProgress` hears of the bytes. */
 export async function zip(entries: readonly ZipEntry[], onProgress?: (bytes: number) => void): Promise<Blob> {
-  const parts: BlobPart[] = []
+  const parts: (Uint8Array<ArrayBuffer> | Blob)[] = []
   const directory: Uint8Array<ArrayBuffer>[] = []
   let at = 0
   let seen = 0
