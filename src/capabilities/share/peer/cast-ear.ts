@@ -1,0 +1,56 @@
+/** The receiver's part of the multicast: chunks that it hears go the way of all others, and the relay knows that it hears. */
+
+import { asRdvError } from "../../../base/error.ts"
+import type { Log } from "../../../base/log.ts"
+import type { CastListener, CastPlace, ChunkCast } from "../paths/chunk-cast.ts"
+import type { Inflow } from "./intake.ts"
+
+export interface CastEarOptions {
+  readonly cast: ChunkCast
+  readonly place: CastPlace
+  readonly inflow: Inflow
+  readonly log: Log
+  readonly say: (state: "heard" | "deaf") => void
+}
+
+export class CastEar {
+  readonly #options: CastEarOptions
+  readonly #listener: CastListener | undefined
+  #isHearing = false
+
+  constructor(options: CastEarOptions) {
+    const { cast, place, inflow, log } = options
+    this.#options = options
+    try {
+      this.#listener = cast.listen(place, {
+        heard: () => this.#turn(true),
+        deaf: () => {
+          inflow.close()
+          this.#turn(false)
+        },
+        room: (name, length) => inflow.room(name, length),
+        chunk: (name, sealed) => inflow.chunk(name, sealed),
+        lost: (name) => inflow.lost(name),
+        // What is missing comes the normal way.
+        over: () => undefined,
+      })
+    } catch (error) {
+      log.info("share.cast.unreachable", { reason: asRdvError(error).message })
+    }
+  }
+
+  /** A new stream to the relay: it knows nothing of us. */
+  again(): void {
+    if (this.#isHearing) this.#options.say("heard")
+  }
+
+  close(): void {
+    this.#listener?.close()
+    this.#options.inflow.close()
+  }
+
+  #turn(isHearing: boolean): void {
+    this.#isHearing = isHearing
+    this.#options.say(isHearing ? "heard" : "deaf")
+  }
+}

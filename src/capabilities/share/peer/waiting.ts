@@ -1,0 +1,50 @@
+/** What a receiver waits for when nothing comes, in words that complete "waiting for …". */
+
+export type ReceiverPhase = "joining" | "manifest" | "opening" | "fetching" | "finishing" | "staying" | "over"
+
+/** Chunks that nobody who is here has. */
+export interface Nowhere {
+  readonly ranges: readonly (readonly [number, number])[]
+  /** Beyond the ranges. */
+  readonly more: number
+}
+
+export interface WaitingFacts {
+  readonly phase: ReceiverPhase
+  /** The relay has welcomed us. */
+  readonly isUp: boolean
+  readonly downReason: string | undefined
+  readonly nowhere: Nowhere | undefined
+  readonly backlogBytes: number
+  /** Chunks. */
+  readonly missing: number
+  readonly hasRelayPath: boolean
+  readonly corruptChunks: number
+}
+
+export function waitsFor(facts: WaitingFacts): string {
+  const { phase, isUp, downReason, nowhere, backlogBytes, missing, hasRelayPath, corruptChunks } = facts
+  if (phase === "opening") return "the target: what is in place already is looked at"
+  if (phase === "finishing") return "the target: everything is put in its place"
+  if (!isUp) return downReason === undefined ? "the relay" : `the relay, which is tried again: ${downReason}`
+  if (phase === "joining") return "the sender: nothing is published yet"
+  if (backlogBytes > 0) return `the disk: ${Math.ceil(backlogBytes / 1024)} KiB are to be written`
+  if (nowhere !== undefined) return `the sender, or whoever has ${listed(nowhere)}: nobody who is here does`
+  const lacking = `${missing} ${missing === 1 ? "chunk" : "chunks"}`
+  if (!hasRelayPath) return `a path to the relay for ${lacking}`
+  if (corruptChunks > 0) return `a true copy of ${lacking}: ${corruptChunks} came that were false`
+  return `${lacking} from others`
+}
+
+/** `chunk 17`, `chunks 17-20 and 25`, `chunks 1, 3, 5 and 12 more`. */
+function listed({ ranges, more }: Nowhere): string {
+  const shown = ranges.slice(0, mostShown)
+  const hidden = ranges.slice(mostShown).reduce((sum, [first, last]) => sum + last - first + 1, more)
+  const parts = shown.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`))
+  if (hidden > 0) parts.push(`${hidden} more`)
+  const last = parts.pop() ?? ""
+  const isOne = parts.length === 0 && ranges[0] !== undefined && ranges[0][0] === ranges[0][1]
+  return `${isOne ? "chunk" : "chunks"} ${parts.length === 0 ? last : `${parts.join(", ")} and ${last}`}`
+}
+
+const mostShown = 6
