@@ -1,6 +1,6 @@
 /**
  * How large chunks are: small enough that many receivers can complete each other early, large enough that their hashes, messages
- * and system calls cost little. A table stays within about a hundred thousand chunks as long as the largest size allows it.
+ * and system calls cost little. `mostChunks` of `chunk-table.ts` is the end of what can be shared.
  */
 
 import { largestChunk } from "./chunk-crypto.ts"
@@ -34,6 +34,12 @@ export interface ChunkBounds {
  */
 export function chunkBoundsFor(totalBytes: number): ChunkBounds {
   // A change costs the chunks that it touches, so these are smaller than chunks of a fixed size.
-  const average = Math.min(256 * kib, Math.max(64 * kib, chunkSizeFor(totalBytes) / 4))
-  return { min: average / 4, average, max: average * 4 }
+  const average = contentSteps.find(([most]) => totalBytes <= most)?.[1] ?? largestChunk / 2
+  return { min: average / 4, average, max: Math.min(largestChunk, average * 4) }
 }
+
+const contentSteps: readonly (readonly [number, number])[] = [
+  [512 * mib, 64 * kib],
+  [2048 * mib, 128 * kib],
+  [32 * 1024 * mib, 256 * kib],
+]

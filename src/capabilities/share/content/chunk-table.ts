@@ -11,13 +11,13 @@ import { latin1Decode } from "../../../base/text.ts"
 import { hashBytes, largestChunk, sealBytes } from "./chunk-crypto.ts"
 import type { ChunkHash, HashName } from "./chunk-crypto.ts"
 
-/** Most chunks of a table: 2 TiB in chunks of the largest size. */
-export const mostChunks: number = 2 ** 21
+/** Most chunks of a table: 256 GiB in chunks of the largest size. A bitmap of so many fits into one control message. */
+export const mostChunks: number = 2 ** 18
 
 const headBytes = 16
 const rowBytes = 4 + hashBytes
 
-/** Bytes of the largest table: 72 MiB. */
+/** Bytes of the largest table: 9 MiB. */
 export const largestTableBytes: number = headBytes + mostChunks * rowBytes
 
 const hashNumbers: Record<HashName, number> = { blake3: 1, sha256: 2 }

@@ -20,7 +20,7 @@ export interface Chunker {
 
 /** Pieces of one size, 1 to `largestChunk` bytes. */
 export function fixedChunker(size: number): Chunker {
-  return new CuttingChunker(size, fixedCutter(size))
+  return new CuttingChunker(size, new FixedCutter(size))
 }
 
 /**
@@ -28,7 +28,7 @@ export function fixedChunker(size: number): Chunker {
  * tell nobody whether this is a content that he knows.
  */
 export function contentChunker(bounds: ChunkBounds, crypto: Pick<ChunkCrypto, "identify">): Chunker {
-  return new CuttingChunker(bounds.max, gearCutter(bounds, gearTable(crypto)))
+  return new CuttingChunker(bounds.max, new GearCutter(bounds, gearTable(crypto)))
 }
 
 /** True when all bytes are 0; then they need no chunk. As a rule, one look at a few bytes answers it. */
@@ -37,41 +37,44 @@ export function isZeros(bytes: Uint8Array): boolean {
   if (length === 0) return true
   if (bytes[0] !== 0 || bytes[length - 1] !== 0 || bytes[length >> 1] !== 0) return false
   // Four bytes at a time from where they are aligned; the rest singly.
-  const from = Math.min(length, (4 - (bytes.byteOffset & 3)) & 3)
+  const from = (4 - (bytes.byteOffset & 3)) & 3
+  if (length < from + 4) return bytes.every((byte) => byte === 0)
   const words = (length - from) >> 2
   for (let at = 0; at < from; at++) if (bytes[at] !== 0) return false
   const view = new Int32Array(bytes.buffer, bytes.byteOffset + from, words)
-  for (let at = 0; at < words; at += 1) if (view[at] !== 0) return false
+  for (let at = 0; at < words; at++) if (view[at] !== 0) return false
   for (let at = from + words * 4; at < length; at++) if (bytes[at] !== 0) return false
   return true
 }
 
-/**
- * Goes on with the current piece: the place in `bytes`, from `from` on, where it ends, or -1 when it is longer than these. Behind
- * an end it begins anew.
- */
-type Cutter = (bytes: Uint8Array, from: number) => number
+/** Where pieces end. */
+interface Cutter {
+  /** Goes on with the current piece: the place in `bytes`, from `from` on, where it ends, or -1 when it is longer than these. */
+  next(bytes: Uint8Array, from: number): number
+  /** A piece begins; so it does behind each end. */
+  reset(): void
+}
 
 class CuttingChunker implements Chunker {
   readonly #max: number
-  readonly #cut: Cutter
+  readonly #cutter: Cutter
   /** The beginning of a piece whose end has not come. */
   #held: Uint8Array = emptyBytes
   #heldBytes = 0
   /** What was held and is with the caller now. */
   #given: Uint8Array = emptyBytes
 
-  constructor(max: number, cut: Cutter) {
+  constructor(max: number, cutter: Cutter) {
     if (!(max >= 1 && max <= largestChunk)) throw new RdvError("usage", `Chunks have 1 to ${largestChunk} bytes`)
     this.#max = max
-    this.#cut = cut
+    this.#cutter = cutter
   }
 
   push(bytes: Uint8Array): Uint8Array[] {
     const pieces: Uint8Array[] = []
     let at = 0
     while (at < bytes.length) {
-      const end = this.#cut(bytes, at)
+      const end = this.#cutter.next(bytes, at)
       if (end < 0) {
         this.#hold(bytes.subarray(at))
         break
@@ -87,6 +90,7 @@ class CuttingChunker implements Chunker {
   }
 
   end(): Uint8Array | undefined {
+    this.#cutter.reset()
     return this.#heldBytes === 0 ? undefined : this.#give()
   }
 
@@ -107,45 +111,70 @@ class CuttingChunker implements Chunker {
   }
 }
 
-function fixedCutter(size: number): Cutter {
-  let length = 0
-  return (bytes, from) => {
-    const end = from + size - length
+class FixedCutter implements Cutter {
+  readonly #size: number
+  #length = 0
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  next(bytes: Uint8Array, from: number): number {
+    const end = from + this.#size - this.#length
     if (end > bytes.length) {
-      length += bytes.length - from
+      this.#length += bytes.length - from
       return -1
     }
-    length = 0
+    this.#length = 0
     return end
+  }
+
+  reset(): void {
+    this.#length = 0
   }
 }
 
-function gearCutter({ min, average, max }: ChunkBounds, gear: Int32Array): Cutter {
-  const bits = Math.log2(average)
-  if (!(min >= 1 && min < average && average < max && bits >= 4 && bits <= 20 && Number.isInteger(bits))) {
-    throw new RdvError("usage", "Chunks need a least, an average (a power of two) and a largest length")
+class GearCutter implements Cutter {
+  readonly #bounds: ChunkBounds
+  readonly #hash: GearHash
+  readonly #strict: number
+  readonly #loose: number
+  #length = 0
+
+  constructor(bounds: ChunkBounds, gear: Int32Array) {
+    const { min, average, max } = bounds
+    const bits = Math.log2(average)
+    if (!(min >= 1 && min < average && average < max && bits >= 4 && bits <= 20 && Number.isInteger(bits))) {
+      throw new RdvError("usage", "Chunks need a least, an average (a power of two) and a largest length")
+    }
+    this.#bounds = bounds
+    this.#hash = new GearHash(gear)
+    // High bits of the hash depend on more bytes. The highest is not looked at: see `scan`.
+    this.#strict = ((1 << (bits + 2)) - 1) << (31 - (bits + 2))
+    this.#loose = ((1 << (bits - 2)) - 1) << (31 - (bits - 2))
   }
-  const hash = new GearHash(gear)
-  // High bits of the hash depend on more bytes. The highest is not looked at: see `scan`.
-  const strict = ((1 << (bits + 2)) - 1) << (31 - (bits + 2))
-  const loose = ((1 << (bits - 2)) - 1) << (31 - (bits - 2))
-  let length = 0
-  return (bytes, from) => {
-    const start = from - length
+
+  next(bytes: Uint8Array, from: number): number {
+    const { min, average, max } = this.#bounds
+    const start = from - this.#length
     // Nothing ends before the least length, so those bytes are not looked at.
     const first = Math.min(bytes.length, Math.max(from, start + min))
     const normal = Math.min(bytes.length, Math.max(first, start + average))
     const last = Math.min(bytes.length, start + max)
-    let end = hash.scan(bytes, first, normal, strict)
-    if (end < 0) end = hash.scan(bytes, normal, last, loose)
+    let end = this.#hash.scan(bytes, first, normal, this.#strict)
+    if (end < 0) end = this.#hash.scan(bytes, normal, last, this.#loose)
     if (end < 0) {
-      length += last - from
-      if (length < max) return -1
+      this.#length += last - from
+      if (this.#length < max) return -1
       end = last
     }
-    length = 0
-    hash.reset()
+    this.reset()
     return end
+  }
+
+  reset(): void {
+    this.#length = 0
+    this.#hash.reset()
   }
 }
 

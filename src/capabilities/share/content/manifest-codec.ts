@@ -1,7 +1,7 @@
 /**
  * The bytes of a manifest, before they are sealed (docs/reference/share-protocol.md). Paths share beginnings with the one before.
  *
- * format u8 = 1, name, count, entries, count, pieces. Numbers are `varint.ts`; texts are their length and their bytes.
+ * format u8 = 1, name, count, entries, count, pieces. Numbers are LEB128 (`manifest-bytes.ts`); texts are their length and their bytes.
  *   entry: kind u8 = 0 file, 1 folder, 2 link; + 4 a mode, + 8 a time | bytes shared with the path before | rest of the path
  *          | size (file) | mode | time, ms, twice its value, or -1 - twice its value below 0 | target (link)
  *   piece: length | chunk + 1, or 0 for zeros | identity, 32 bytes, not for zeros
@@ -13,7 +13,7 @@ import type { Entry, Manifest, Piece } from "./manifest.ts"
 import { checkShape, mostEntries, mostPathBytes, mostPieces } from "./manifest-rules.ts"
 import { longestPath } from "./path-rules.ts"
 import { pathBytes, pathText } from "./path-text.ts"
-import { ByteReader, ByteWriter } from "./varint.ts"
+import { ByteReader, ByteWriter } from "./manifest-bytes.ts"
 
 /** Bytes of the largest manifest. */
 export const largestManifest: number = 64 * 1024 * 1024

@@ -10,7 +10,7 @@ import { pathBytes } from "./path-text.ts"
 /** Most entries of a manifest. */
 export const mostEntries: number = 2 ** 20
 /** Most pieces: more than chunks, since the same chunk may come twice and zeros have none. */
-export const mostPieces: number = 2 ** 22
+export const mostPieces: number = 2 ** 20
 /** Bytes of all paths and targets together. */
 export const mostPathBytes: number = 2 ** 27
 
@@ -118,8 +118,8 @@ function checkPiece({ chunk, length, identity }: Piece, index: number): void {
   if (identity.length !== hashBytes) throw wrong(`Piece ${index} of the manifest has a malformed identity`)
 }
 
-/** What a `Date` can be. */
-const farthestMs = 8.64e15
+/** Up to the year 144,683: what the encoding can say. */
+const farthestMs = 2 ** 52 - 1
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   for (let at = 0; at < hashBytes; at++) if (a[at] !== b[at]) return false

@@ -6,7 +6,10 @@
 export interface Manifest {
   /** What a receiver calls it when told nothing else: a file's or a folder's name. One path segment. */
   readonly name: string
-  /** A file alone has one entry, whose path is empty; else they lie below the folder `name`. Sorted by path, folders before what is in them. */
+  /**
+   * A file alone has one entry, whose path is empty; else they lie below the folder `name`. In the order of `sortEntries`:
+   * what is in a folder follows it at once. A folder that says nothing of itself needs no entry.
+   */
   readonly entries: readonly Entry[]
   /** Cuts the contents of all files, one behind the other in the order of the entries, into pieces. */
   readonly pieces: readonly Piece[]
@@ -22,7 +25,7 @@ export interface FileEntry {
   readonly size: number
   /** Permission bits, 0-0o777; undefined where the sender has none (a page, standard input). */
   readonly mode?: number
-  /** ms since 1970 UTC. */
+  /** Whole ms since 1970 UTC. */
   readonly mtimeMs?: number
 }
 
@@ -36,7 +39,7 @@ export interface FolderEntry {
 export interface SymlinkEntry {
   readonly type: "symlink"
   readonly path: string
-  /** Relative, and it stays within what is shared. */
+  /** Relative, and it stays within what is shared: `normalTarget`. */
   readonly target: string
 }
 
