@@ -9,12 +9,11 @@
 
 import type { Clock, Timer } from "../../../base/clock.ts"
 import type { Bitmap } from "../content/bitmap.ts"
-import { Fetches } from "./fetches.ts"
-import { Lead } from "./lead.ts"
+import { Carriage } from "./carriage.ts"
+import { Ledger } from "./ledger.ts"
 import { Load } from "./load.ts"
 import { Member } from "./member.ts"
 import type { Attempt } from "./member.ts"
-import { Rarity } from "./rarity.ts"
 import type { SwarmPort } from "./swarm-port.ts"
 
 /** Who carries when both can. The relay is the faster one where it is near; a relay far away costs its owner traffic. */
@@ -50,12 +49,8 @@ export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #clock: Clock
   readonly #port: SwarmPort
-  readonly #members: Map<string, Member> = new Map()
-  readonly #rarity: Rarity
-  readonly #copies: Uint16Array
-  readonly #lead: Lead = new Lead()
-  readonly #fetches: Fetches
-  readonly #relay: Load
+  readonly #carriage: Carriage
+  readonly #ledger: Ledger
   #carrier: Carrier = "relay"
   /** They may get something, in this order. */
   readonly #dirty: Set<Member> = new Set()
@@ -65,8 +60,6 @@ export class Scheduler {
   readonly #givers: Set<Member> = new Set()
   /** Room is there when a large chunk fits. */
   readonly #chunkBytes: number
-  /** Of this round. */
-  #front: number | undefined
   #duplicates = 0
   #isDue = false
   #timer: Timer | undefined
@@ -76,49 +69,41 @@ export class Scheduler {
     this.#options = options
     this.#clock = options.clock
     this.#port = options.port
-    this.#rarity = new Rarity(options.count)
-    this.#copies = new Uint16Array(options.count)
+    this.#ledger = new Ledger({ ...options, freed: (giver) => this.#givers.add(giver) })
     let largest = 0
     for (let chunk = 0; chunk < options.count; chunk++) largest = Math.max(largest, options.lengthOf(chunk))
     this.#chunkBytes = largest
-    this.#relay = new Load({ clock: options.clock, leastBytes: 64 << 20, mostBytes: 512 << 20 })
-    this.#fetches = new Fetches({
-      clock: options.clock,
-      port: options.port,
-      lengthOf: options.lengthOf,
-      members: this.#members,
-      changed: (chunk, by) => this.#rarity.change(chunk, by),
-    })
+    const begun = () => this.#retry()
+    this.#carriage = new Carriage({ ...options, ledger: this.#ledger, chunkBytes: largest, begun })
   }
 
   /** Somebody comes, or comes back: what was known of it before is forgotten. */
   join(name: string, { have }: JoinFacts): void {
-    if (this.#members.has(name)) this.leave(name)
+    if (this.#ledger.members.has(name)) this.leave(name)
     const load = new Load({ clock: this.#clock, leastBytes: leastAheadBytes, mostBytes: 32 << 20 })
     const member = new Member(name, have, load, this.#clock.now())
-    member.place = this.#lead.start
-    this.#members.set(name, member)
-    for (let chunk = 0; chunk < have.length; chunk++) if (have.has(chunk)) this.#gain(chunk)
+    member.place = this.#carriage.start
+    this.#ledger.members.set(name, member)
+    for (let chunk = 0; chunk < have.length; chunk++) if (have.has(chunk)) this.#ledger.gain(chunk)
     this.#wake(member)
     this.#retry()
   }
 
   leave(name: string): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined) return
-    this.#members.delete(name)
-    for (const attempts of [member.attempts, member.seconds])
-      for (const attempt of [...attempts.values()]) this.#giveUp(member, attempt, false)
-    for (const other of member.paths) this.#cut(member, other)
-    this.#fetches.lose(member)
-    for (let chunk = 0; chunk < member.have.length; chunk++) if (member.have.has(chunk)) this.#drop(chunk)
+    this.#ledger.members.delete(name)
+    this.#ledger.giveUpAll(member)
+    for (const other of member.paths) this.#ledger.cut(member, other)
+    this.#ledger.fetches.lose(member)
+    for (let chunk = 0; chunk < member.have.length; chunk++) if (member.have.has(chunk)) this.#ledger.lose(chunk)
     this.#retry()
     this.#wake()
   }
 
   /** How much may be under way to a member, bytes. */
   window(name: string, bytes: number): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined) return
     member.window = bytes
     this.#wakeWith(member)
@@ -126,7 +111,7 @@ export class Scheduler {
 
   /** The most that a member wants to send, bytes/s; 0 is nothing, undefined what the network gives. */
   uplink(name: string, bytesPerSecond: number | undefined): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined) return
     member.load.limit = bytesPerSecond
     this.#wake(member)
@@ -140,13 +125,12 @@ export class Scheduler {
 
   /** A member has a path to the relay for chunks, or has lost it. */
   relayPath(name: string, state: "up" | "down"): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined || member.hasRelayPath === (state === "up")) return
     member.hasRelayPath = state === "up"
     if (state === "down") {
-      for (const attempts of [member.attempts, member.seconds])
-        for (const attempt of [...attempts.values()]) if (attempt.way === "push") this.#giveUp(member, attempt, false)
-      this.#fetches.lose(member)
+      this.#ledger.giveUpAll(member, ({ way }) => way === "push")
+      this.#ledger.fetches.lose(member)
     }
     this.#retry()
     this.#wake(member)
@@ -154,10 +138,10 @@ export class Scheduler {
 
   /** Two members reach each other directly, or do not any more. */
   path(one: string, another: string, state: "up" | "down"): void {
-    const a = this.#members.get(one)
-    const b = this.#members.get(another)
+    const a = this.#ledger.members.get(one)
+    const b = this.#ledger.members.get(another)
     if (a === undefined || b === undefined || a === b) return
-    if (state === "down") this.#cut(a, b)
+    if (state === "down") this.#ledger.cut(a, b)
     else {
       a.paths.add(b)
       b.paths.add(a)
@@ -169,13 +153,13 @@ export class Scheduler {
   /** They get everything by multicast, and nothing else until this is called without them. */
   casting(names: readonly string[] = []): void {
     const cast = new Set(names)
-    for (const member of this.#members.values()) member.isCast = cast.has(member.name)
+    for (const member of this.#ledger.members.values()) member.isCast = cast.has(member.name)
     this.#wakeAll()
   }
 
   /** A member has a chunk now, wherever it came from. */
   have(name: string, chunk: number): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined) return
     const attempt = member.attempts.get(chunk)
     const second = member.seconds.get(chunk)
@@ -188,31 +172,31 @@ export class Scheduler {
     const gap = now - member.movedAt
     member.gapMs = member.gapMs === undefined ? gap : member.gapMs + (gap - member.gapMs) * gapWeight
     member.movedAt = now
-    if (attempt !== undefined) this.#settle(member, attempt, true)
+    if (attempt !== undefined) this.#ledger.settle(member, attempt, true)
     if (second !== undefined) {
-      this.#settle(member, second, true)
+      this.#ledger.settle(member, second, true)
       this.#port.drop(member.name, chunk)
     }
     member.avoid.delete(chunk)
-    this.#gain(chunk)
+    this.#ledger.gain(chunk)
     this.#wakeWith(member)
   }
 
   /** A member has lost a chunk: its file has changed. */
   lost(name: string, chunk: number): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined || !member.have.remove(chunk)) return
-    this.#drop(chunk)
+    this.#ledger.lose(chunk)
     this.#wake(member)
   }
 
   /** A chunk did not come to a member as it should have: it comes another way, or later. */
   failed(name: string, chunk: number, from: string): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     if (member === undefined) return
     for (const attempt of [member.attempts.get(chunk), member.seconds.get(chunk)]) {
       if (attempt?.from !== from) continue
-      this.#giveUp(member, attempt, false)
+      this.#ledger.giveUp(member, attempt)
       member.shun(chunk, from)
     }
     this.#wakeWith(member)
@@ -220,13 +204,11 @@ export class Scheduler {
 
   /** A chunk is in the cache: fetched, checked. Those who wait for it get it. */
   arrived(chunk: number, from: string): void {
-    const waiting = this.#fetches.arrived(chunk, from)
+    const waiting = this.#ledger.fetches.arrived(chunk, from)
     for (const member of waiting) {
       const attempt = attemptFrom(member, chunk, "relay")
       if (attempt?.way !== "wait") continue
-      attempt.way = "push"
-      attempt.since = this.#clock.now()
-      this.#beginPush(chunk)
+      this.#ledger.beginPush(attempt)
       this.#port.push(member.name, chunk)
     }
     this.#retry()
@@ -235,34 +217,30 @@ export class Scheduler {
 
   /** A holder cannot give what it was asked for, or gave something else. */
   refused(holder: string, chunk: number): void {
-    this.#fetches.refused(chunk, holder)
+    this.#ledger.fetches.refused(chunk, holder)
     this.#retry()
     this.#wake()
   }
 
   /** The relay did not send a chunk after all: it is no longer in the cache, or the path was lost. */
   unpushed(name: string, chunk: number): void {
-    const member = this.#members.get(name)
+    const member = this.#ledger.members.get(name)
     const attempt = member === undefined ? undefined : attemptFrom(member, chunk, "relay")
     if (member === undefined || attempt?.way !== "push") return
-    this.#giveUp(member, attempt, false)
+    this.#ledger.giveUp(member, attempt)
     this.#wake(member)
   }
 
   stats(): SchedulerStats {
-    const copies = Array.from({ length: 10 }, () => 0)
-    for (const count of this.#copies) {
-      const at = Math.min(count, copies.length - 1)
-      copies[at] = (copies[at] as number) + 1
-    }
     let underWay = 0
-    for (const { attempts } of this.#members.values()) underWay += attempts.size
-    return { copies, duplicates: this.#duplicates, underWay, fetching: this.#fetches.size }
+    for (const { attempts } of this.#ledger.members.values()) underWay += attempts.size
+    const copies = this.#ledger.copies(10)
+    return { copies, duplicates: this.#duplicates, underWay, fetching: this.#ledger.fetches.size }
   }
 
   /** How many members have it. */
   copiesOf(chunk: number): number {
-    return this.#copies[chunk] as number
+    return this.#ledger.copiesOf(chunk)
   }
 
   close(): void {
@@ -291,23 +269,23 @@ export class Scheduler {
   }
 
   #wakeAll(): void {
-    for (const member of this.#members.values()) this.#wake(member)
+    for (const member of this.#ledger.members.values()) this.#wake(member)
   }
 
   #work(): void {
-    this.#front = undefined
-    for (const { chunk, waiting } of this.#fetches.repair()) {
+    this.#carriage.newRound()
+    for (const { chunk, waiting } of this.#ledger.fetches.repair()) {
       for (const member of waiting) {
         const attempt = attemptFrom(member, chunk, "relay")
-        if (attempt?.way === "wait") this.#giveUp(member, attempt, false)
+        if (attempt?.way === "wait") this.#ledger.giveUp(member, attempt)
       }
     }
     if (this.#carrier === "direct") this.#giveOut()
     // In turn, one each: whoever got one is last again, and those for whom the relay has no room now keep their places.
     for (const member of this.#dirty) {
-      if (this.#carrier === "relay" && !this.#relay.hasRoom(this.#chunkBytes)) break
+      if (this.#carrier === "relay" && !this.#carriage.hasRoom) break
       this.#dirty.delete(member)
-      if (!this.#members.has(member.name) || !member.hasRoom(this.#chunkBytes)) this.#starved.delete(member)
+      if (!this.#ledger.members.has(member.name) || !member.hasRoom(this.#chunkBytes)) this.#starved.delete(member)
       else if (this.#give(member)) this.#dirty.add(member)
       else this.#starved.add(member)
     }
@@ -325,7 +303,7 @@ export class Scheduler {
   #giveOut(): void {
     for (const giver of this.#givers) {
       this.#givers.delete(giver)
-      if (!this.#members.has(giver.name) || giver.have.count === 0) continue
+      if (!this.#ledger.members.has(giver.name) || giver.have.count === 0) continue
       while (giver.load.hasRoom(this.#chunkBytes) && this.#giveOne(giver)) continue
     }
   }
@@ -339,7 +317,7 @@ export class Scheduler {
     }
     if (takers.length === 0) return false
     let taker: Member | undefined
-    const chunk = this.#rarity.find((each) => {
+    const chunk = this.#ledger.rarity.find((each) => {
       if (!giver.have.has(each)) return false
       taker = undefined
       for (const other of takers) {
@@ -365,28 +343,17 @@ export class Scheduler {
     for (let chunk = 0; chunk < manifestChunks; chunk++) {
       if (member.have.has(chunk)) continue
       isWaiting = true
-      if (!member.attempts.has(chunk) && (this.#byRelay(member, chunk) || this.#directly(member, chunk))) return true
+      if (!member.attempts.has(chunk) && (this.#carriage.one(member, chunk) || this.#directly(member, chunk)))
+        return true
     }
     if (isWaiting || member.isCast) return false
     if (this.#carrier === "relay" || member.paths.size === 0 || this.#isStarving(member))
-      return this.#nextByRelay(member)
-    return this.#unreachableByRelay(member)
+      return this.#carriage.next(member)
+    return this.#carriage.nextUnreachable(member)
   }
 
   #isStarving(member: Member): boolean {
     return member.attempts.size === 0 && this.#clock.now() - member.movedAt > starvingMs
-  }
-
-  /** Peers carry what they can; the relay brings one of them what none of them has. */
-  #unreachableByRelay(member: Member): boolean {
-    if (!member.hasRelayPath) return false
-    const mayFetch = this.#mayFetch(member)
-    const chunk = this.#rarity.find((each) => {
-      if (!member.wants(each) || member.avoids(each, "relay")) return false
-      for (const other of member.paths) if (other.have.has(each) || other.attempts.has(each)) return false
-      return this.#canCarry(each, mayFetch)
-    }, fewLooks)
-    return chunk !== undefined && this.#byRelay(member, chunk)
   }
 
   #directly(member: Member, chunk: number): boolean {
@@ -407,151 +374,18 @@ export class Scheduler {
   }
 
   #take(member: Member, chunk: number, giver: Member, into: Map<number, Attempt> = member.attempts): void {
-    giver.load.begin(this.#options.lengthOf(chunk))
-    this.#begin(member, { chunk, from: giver.name, way: "take", since: this.#clock.now() }, into)
+    this.#ledger.begin(member, { chunk, from: giver.name, way: "take", since: this.#clock.now() }, into)
     this.#port.take(member.name, chunk, giver.name)
-  }
-
-  /** In the relay's order, so that many want the same at the same time; behind its end, what is rarest. */
-  #nextByRelay(member: Member): boolean {
-    if (!member.hasRelayPath || !this.#relay.hasRoom(this.#chunkBytes)) return false
-    if (member.place < this.#lead.start) member.place = this.#lead.start
-    while (member.place < this.#lead.end) {
-      const chunk = this.#lead.at(member.place) as number
-      member.place++
-      const isOn = this.#port.cached(chunk) || this.#fetches.has(chunk)
-      if (isOn && member.wants(chunk) && !member.avoids(chunk, "relay") && this.#byRelay(member, chunk)) return true
-    }
-    const mayFetch = this.#mayFetch(member)
-    const chunk = this.#rarity.find(
-      (each) => member.wants(each) && !member.avoids(each, "relay") && this.#canCarry(each, mayFetch),
-      looks,
-    )
-    return chunk !== undefined && this.#byRelay(member, chunk)
-  }
-
-  /**
-   * Most are so near to the end of the relay's order that the cache still holds what they have not got. Who has little left
-   * to do goes on all the same: it does not wait for those who are slow.
-   */
-  #mayFetch(member: Member): boolean {
-    const { cacheBytes } = this.#options
-    const { bytes } = this.#fetches
-    if (bytes === 0) return true
-    if (bytes > cacheBytes / 2) return false
-    if (member.underWay * 4 <= member.window) return true
-    this.#front ??= this.#frontPlace()
-    return (this.#lead.end - this.#front) * this.#chunkBytes + bytes <= cacheBytes * 0.75
-  }
-
-  /** What three quarters of those who get something have passed. */
-  #frontPlace(): number {
-    const places: number[] = []
-    for (const { have, hasRelayPath, window, place } of this.#members.values())
-      if (!have.isFull && hasRelayPath && window > 0) places.push(Math.max(place, this.#lead.start))
-    places.sort((a, b) => a - b)
-    return places[Math.floor(places.length / 4)] ?? this.#lead.end
-  }
-
-  #canCarry(chunk: number, mayFetch: boolean): boolean {
-    return this.#port.cached(chunk) || this.#fetches.has(chunk) || (mayFetch && this.#fetches.canBegin(chunk))
-  }
-
-  #byRelay(member: Member, chunk: number): boolean {
-    if (!member.hasRelayPath) return false
-    const length = this.#options.lengthOf(chunk)
-    if (!this.#relay.hasRoom(length)) return false
-    const since = this.#clock.now()
-    if (this.#port.cached(chunk)) {
-      this.#begin(member, { chunk, from: "relay", way: "push", since })
-      this.#port.push(member.name, chunk)
-      return true
-    }
-    if (!this.#fetches.has(chunk)) {
-      if (!this.#fetches.begin(chunk)) return false
-      this.#lead.append(chunk)
-      // Others can wait for the same now.
-      this.#retry()
-    }
-    this.#begin(member, { chunk, from: "relay", way: "wait", since })
-    this.#fetches.wait(chunk, member)
-    return true
-  }
-
-  #begin(member: Member, attempt: Attempt, into: Map<number, Attempt> = member.attempts): void {
-    if (member.attempts.size === 0) member.movedAt = attempt.since
-    into.set(attempt.chunk, attempt)
-    member.underWay += this.#options.lengthOf(attempt.chunk)
-    if (attempt.way === "push") this.#beginPush(attempt.chunk)
-    else if (attempt.way === "take") this.#rarity.change(attempt.chunk, 1)
-  }
-
-  #beginPush(chunk: number): void {
-    this.#relay.begin(this.#options.lengthOf(chunk))
-    this.#rarity.change(chunk, 1)
-  }
-
-  /** Takes an attempt off the books. */
-  #settle(member: Member, attempt: Attempt, isDone: boolean): void {
-    const { chunk, from, way } = attempt
-    const length = this.#options.lengthOf(chunk)
-    if (member.attempts.get(chunk) === attempt) member.attempts.delete(chunk)
-    else if (member.seconds.get(chunk) === attempt) member.seconds.delete(chunk)
-    else return
-    member.underWay -= length
-    if (way === "wait") this.#fetches.unwait(chunk, member)
-    else this.#rarity.change(chunk, -1)
-    if (way === "push") {
-      this.#relay.end(length, isDone)
-    } else if (way === "take") {
-      const giver = this.#members.get(from)
-      giver?.load.end(length, isDone)
-      if (giver !== undefined) this.#givers.add(giver)
-    }
-  }
-
-  #giveUp(member: Member, attempt: Attempt, tells: boolean): void {
-    this.#settle(member, attempt, false)
-    // What was second is what there is now.
-    const second = member.seconds.get(attempt.chunk)
-    if (second !== undefined && !member.attempts.has(attempt.chunk)) {
-      member.seconds.delete(attempt.chunk)
-      member.attempts.set(attempt.chunk, second)
-    }
-    if (tells) this.#port.drop(member.name, attempt.chunk)
-  }
-
-  #cut(a: Member, b: Member): void {
-    a.paths.delete(b)
-    b.paths.delete(a)
-    for (const [member, giver] of [
-      [a, b],
-      [b, a],
-    ] as const) {
-      for (const attempts of [member.attempts, member.seconds])
-        for (const attempt of [...attempts.values()])
-          if (attempt.from === giver.name) this.#giveUp(member, attempt, false)
-    }
-  }
-
-  #gain(chunk: number): void {
-    this.#copies[chunk] = (this.#copies[chunk] as number) + 1
-    this.#rarity.change(chunk, 1)
-  }
-
-  #drop(chunk: number): void {
-    this.#copies[chunk] = (this.#copies[chunk] as number) - 1
-    this.#rarity.change(chunk, -1)
   }
 
   /** While something is under way or wanted: what takes too long is noticed. */
   #watch(): void {
     if (this.#timer !== undefined || this.#isOver) return
-    if (![...this.#members.values()].some((member) => !member.have.isFull)) return
+    if (![...this.#ledger.members.values()].some((member) => !member.have.isFull)) return
     this.#timer = this.#clock.after(lookMs, () => {
       this.#timer = undefined
       this.#look()
-      for (const member of this.#members.values()) {
+      for (const member of this.#ledger.members.values()) {
         if (!member.have.isFull) this.#dirty.add(member)
         if (member.paths.size > 0) this.#givers.add(member)
       }
@@ -561,7 +395,7 @@ export class Scheduler {
 
   #look(): void {
     const now = this.#clock.now()
-    for (const member of this.#members.values()) {
+    for (const member of this.#ledger.members.values()) {
       if (member.have.isFull) continue
       // Who failed once may be better now; else a chunk with one holder would never come.
       if (now - member.movedAt > forgiveMs && member.attempts.size === 0) member.avoid.clear()
@@ -572,7 +406,8 @@ export class Scheduler {
       if (oldest === undefined) continue
       if (now - oldest.since > stuckMs && oldest.way === "take") {
         member.shun(oldest.chunk, oldest.from)
-        this.#giveUp(member, oldest, true)
+        this.#ledger.giveUp(member, oldest)
+        this.#port.drop(member.name, oldest.chunk)
         continue
       }
       if (this.#duplicates > this.#options.count * mostDuplicates + spareDuplicates) continue
@@ -588,7 +423,7 @@ export class Scheduler {
       return
     }
     if (way !== "take" || !member.hasRelayPath || !this.#port.cached(chunk)) return
-    this.#begin(member, { chunk, from: "relay", way: "push", since: this.#clock.now() }, member.seconds)
+    this.#ledger.begin(member, { chunk, from: "relay", way: "push", since: this.#clock.now() }, member.seconds)
     this.#port.push(member.name, chunk)
   }
 }
@@ -601,7 +436,6 @@ function attemptFrom(member: Member, chunk: number, from: string): Attempt | und
 
 /** Chunks that one choice looks at: whoever finds nothing looks again in a moment. */
 const looks = 4_096
-const fewLooks = 128
 /** What a holder is asked for before its speed is known, bytes. */
 const leastAheadBytes = 512 * 1024
 const gapWeight = 0.1
