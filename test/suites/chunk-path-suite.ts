@@ -108,7 +108,7 @@ export function chunkPathSuite(
         if (!near.send({ version: 1, chunk }, made(400_000, chunk))) await atReady(near)
       }
       await atFar.until(() => atFar.chunks.length === 3)
-      assert.deepEqual(atFar.chunks.map(({ name: { chunk } }) => chunk).sort(), [0, 2, 4])
+      assert.deepEqual(atFar.chunks.map(({ name: { chunk } }) => chunk).sort((a, b) => a - b), [0, 2, 4])
     })
 
     pathTest("tells when it is full and when it is ready again, and loses nothing by it", async (pair) => {
@@ -138,7 +138,7 @@ export function chunkPathSuite(
       const atNear = record(near)
       const atFar = record(far)
       const count = 40
-      const told = new Array<number>(count).fill(0)
+      const told = Array.from({ length: count }, () => 0)
       pair.stall()
       for (let chunk = 0; chunk < count; chunk++) {
         const bytes = made(150_000 + chunk, chunk)
