@@ -33,7 +33,8 @@ function noise(bytes: number, seed = 1): Uint8Array<ArrayBuffer> {
 /** As a receiver gets it: the manifest out of its chunks. */
 async function openAt(target: PageTarget, content: Content): Promise<PageHoldings> {
   const { table } = content
-  const sealed = await Promise.all(Array.from({ length: table.manifestChunks }, (_, chunk) => content.read(chunk)))
+  const sealed: Uint8Array[] = []
+  for (let chunk = 0; chunk < table.manifestChunks; chunk++) sealed.push(await content.read(chunk))
   return target.open({ table, manifest: await openManifest(sealed, crypto), crypto })
 }
 

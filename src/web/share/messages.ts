@@ -48,7 +48,12 @@ export type News =
   | { readonly do: "sending"; readonly state: SendingState }
   | { readonly do: "swarm"; readonly picture: SwarmPicture }
   /** Everything is there. */
-  | { readonly do: "files"; readonly name: string; readonly files: readonly SavedFile[] }
+  | {
+      readonly do: "files"
+      readonly name: string
+      readonly files: readonly SavedFile[]
+      readonly remarks: readonly string[]
+    }
   | { readonly do: "packed"; readonly name: string; readonly archive: Blob }
   | { readonly do: "saved"; readonly folder: string }
   /** Saving alone went wrong. */
@@ -56,6 +61,7 @@ export type News =
   | { readonly do: "left" }
 
 export interface SavedFile {
+  readonly mtimeMs: number | undefined
   readonly path: string
   readonly content: Blob
 }
@@ -80,6 +86,8 @@ export interface Offer {
 export interface ReceivingState {
   readonly phase: "keys" | "joining" | "offered" | "preparing" | "receiving" | "finishing" | "done" | "failed"
   readonly offer: Offer | undefined
+  /** What travels: zeros and what comes twice do not. */
+  readonly allBytes: number
   readonly haveBytes: number
   /** Of an earlier visit. */
   readonly foundBytes: number
@@ -89,13 +97,11 @@ export interface ReceivingState {
   readonly via: ByteWays
   /** To others. */
   readonly sentBytes: number
-  readonly chunks: number
   /** Of 32 equal parts of all chunks, how much is there: 0-9. */
   readonly line: string
   readonly storage: "storage" | "file" | "memory" | undefined
   readonly isConnected: boolean
   readonly waits: string | undefined
-  readonly progress: number | undefined
   readonly problem: Problem | undefined
 }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts"
-import { asRdvError, RdvError } from "../../base/error.ts"
+import { RdvError } from "../../base/error.ts"
 import { Bitmap } from "../../capabilities/share/content/bitmap.ts"
 import type { ChunkCrypto } from "../../capabilities/share/content/chunk-crypto.ts"
 import { checkManifest } from "../../capabilities/share/content/manifest-rules.ts"
@@ -51,13 +51,18 @@ export class PageTarget implements Target {
     const name = Array.from(table.root.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")
     const drawer = await this.#options.open(name, bytes)
     const holdings = new PageHoldings(version, drawer, bytes, this.#options.clock)
+    this.#holdings = holdings
     await holdings.look(this.#options.onLook)
     if (earlier !== undefined) {
       await holdings.takeOver(earlier)
-      await earlier.close()
+      await earlier.release(true)
     }
-    this.#holdings = holdings
     return holdings
+  }
+
+  /** Lets the storage go; without `keeps` it forgets what came. */
+  async end(keeps: boolean): Promise<void> {
+    await this.#holdings?.release(keeps)
   }
 }
 
@@ -81,7 +86,7 @@ export class PageHoldings implements TargetHoldings {
   readonly #places: Place[][] = []
   #foundBytes = 0
   #keptAt: number
-  #closed = false
+  #isReleased = false
 
   constructor({ table, manifest, crypto }: TargetVersion, drawer: Drawer, bytes: number, clock: Clock) {
     this.manifest = manifest
@@ -155,7 +160,7 @@ export class PageHoldings implements TargetHoldings {
 
   async store(chunk: number, sealed: Uint8Array): Promise<void> {
     const places = this.#places[chunk]
-    if (this.#closed) throw new RdvError("closed", "This version is not received any more")
+    if (this.#isReleased) throw new RdvError("closed", "This version is not received any more")
     if (places !== undefined) {
       const [{ piece }] = places as [Place]
       await this.#write(places, await this.#crypto.open(sealed, piece.identity))
@@ -182,18 +187,19 @@ export class PageHoldings implements TargetHoldings {
     return this.#drawer.whole()
   }
 
+  /** The storage stays open: the next version takes from it what has not changed. */
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    // The browser may have taken the storage away meanwhile: then there is nothing to remember.
-    await Promise.resolve(this.#drawer.keep(this.have.bytes())).catch((error: unknown) => asRdvError(error))
-    await this.#drawer.close()
+    if (!this.#isReleased) await this.#drawer.keep(this.have.bytes())
   }
 
-  async discard(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await this.#drawer.remove()
+  async release(keeps: boolean): Promise<void> {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    await (keeps ? this.#drawer.close() : this.#drawer.remove())
+  }
+
+  discard(): Promise<void> {
+    return this.release(false)
   }
 
   #place(pieces: readonly Piece[]): void {

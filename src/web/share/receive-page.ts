@@ -73,7 +73,7 @@ export class ReceivePage {
   #hear(news: News): void {
     if (news.do === "receiving") this.#draw(news.state)
     else if (news.do === "swarm") this.#swarm.draw(news.picture)
-    else if (news.do === "files") this.#offerFiles(news.name, news.files)
+    else if (news.do === "files") this.#offerFiles(news.name, news.files, news.remarks)
     else if (news.do === "packed") saveAs(news.archive, `${news.name}.zip`)
     else if (news.do === "saved") this.#say(`Saved into the folder ${news.folder}.`)
     else if (news.do === "unsaved") this.#trouble.show(news.problem)
@@ -99,22 +99,20 @@ export class ReceivePage {
   }
 
   #drawProgress(state: ReceivingState): void {
-    const { phase, offer, haveBytes, bytesPerSecond, leftMs, via, sentBytes, line, waits, progress } = state
-    const all = offer?.bytes ?? 0
-    if (progress !== undefined && phase === "preparing") this.#meter.value = progress * 1000
-    else if (phase === "preparing") this.#meter.removeAttribute("value")
+    const { phase, offer, allBytes: all, haveBytes, leftMs, via, sentBytes, line, waits } = state
+    if (phase === "preparing") this.#meter.removeAttribute("value")
     else this.#meter.value = all === 0 ? 1000 : (haveBytes / all) * 1000
     this.#bar.draw(line)
-    tell(this.#line, lineOf(state, all))
+    tell(this.#line, lineOf(state))
     const { [0]: relay, [1]: others, [2]: passed, [3]: left } = Object.values(this.#figures) as HTMLElement[]
     tell(relay as HTMLElement, amount(via.relay))
     tell(others as HTMLElement, amount(via.direct + via.cast))
     tell(passed as HTMLElement, amount(sentBytes))
     tell(left as HTMLElement, phase === "done" ? "done" : leftMs === undefined ? "–" : lasting(leftMs))
     if (phase === "receiving") {
-      show(this.#notice, waits !== undefined && bytesPerSecond < 1)
+      show(this.#notice, waits !== undefined)
       this.#notice.classList.add("wait")
-      tell(this.#notice, waits === undefined ? "" : `Waiting: ${waits}.`)
+      tell(this.#notice, waits === undefined ? "" : `Waiting for ${waits}.`)
     }
     document.title =
       phase === "receiving" ? `${percent(haveBytes, all)} % ${offer?.name ?? ""}` : (offer?.name ?? "Share")
@@ -146,7 +144,7 @@ export class ReceivePage {
     if (file !== undefined) this.#work.order({ do: "accept", into: file })
   }
 
-  #offerFiles(name: string, files: readonly SavedFile[]): void {
+  #offerFiles(name: string, files: readonly SavedFile[], remarks: readonly string[]): void {
     const isFile = this.#state?.offer?.isFile === true
     const [only] = files
     this.#paths.hidden = true
@@ -155,7 +153,8 @@ export class ReceivePage {
       this.#say(`Saved as ${name}. While this page is open, it helps the others.`)
       return
     }
-    this.#say("Everything is here and was checked. While this page is open, it helps the others.")
+    const told = ["Everything is here and was checked.", ...remarks.map((remark) => `${remark}.`)]
+    this.#say([...told, "While this page is open, it helps the others."].join(" "))
     if (isFile && only !== undefined) {
       const link = linkTo(only.content, name, `Save ${name}`)
       link.classList.add("button", "main")
@@ -205,7 +204,7 @@ const titles: Partial<Record<ReceivingState["phase"], string>> = {
   joining: "Asking for the list of files …",
 }
 
-function lineOf({ phase, haveBytes, foundBytes, bytesPerSecond }: ReceivingState, all: number): string {
+function lineOf({ phase, offer, allBytes: all, haveBytes, foundBytes, bytesPerSecond }: ReceivingState): string {
   const kept = foundBytes > 0 ? `, ${amount(foundBytes)} were here already` : ""
   switch (phase) {
     case "preparing":
@@ -215,7 +214,7 @@ function lineOf({ phase, haveBytes, foundBytes, bytesPerSecond }: ReceivingState
     case "finishing":
       return "Putting it in its place …"
     case "done":
-      return `${amount(all)} received${kept}`
+      return `${amount(offer?.bytes ?? all)} received${kept}`
     default:
       return ""
   }

@@ -9,7 +9,7 @@ import { portableCrypto } from "../../capabilities/share/content/portable-crypto
 import { startSender } from "../../capabilities/share/peer/sender.ts"
 import type { Sender } from "../../capabilities/share/peer/sender.ts"
 import type { SwarmPicture } from "../../capabilities/share/protocol/control.ts"
-import { RateMeter } from "../../capabilities/share/terminal/rate-meter.ts"
+import { RateMeter } from "./rate-meter.ts"
 import type { News, Order, SendingState } from "./messages.ts"
 import { pageContent } from "./page-content.ts"
 import { RelaySession } from "./relay-session.ts"
@@ -68,7 +68,7 @@ export class Sending {
     const sentBytes = relay + direct + cast
     const now = systemClock.now()
     this.#rate.note(sentBytes, now)
-    const bytesPerSecond = this.#rate.perSecond(now) ?? 0
+    const bytesPerSecond = this.#rate.perSecond(now)
     if (sentBytes !== this.#state.sentBytes || bytesPerSecond !== this.#state.bytesPerSecond) {
       this.#set({ sentBytes, bytesPerSecond })
     }

@@ -8,17 +8,15 @@ export function receiveProblem(error: RdvError, asked: boolean): Problem {
   switch (error.code) {
     case "unauthorized":
     case "forbidden":
-      return asked
-        ? {
-            title: "The password or the code is wrong",
-            mend: "Type the password again; the sender knows it. If it is right, compare the link letter by letter.",
-            asks: "password",
-          }
-        : {
-            title: "This link does not open the share",
-            mend: "If the sender set a password, type it here. If not, the words behind # are not the right ones: ask for the link again.",
-            asks: "password",
-          }
+      return {
+        title: asked
+          ? "The password is wrong, or the share has ended"
+          : "The relay knows no share that this link opens",
+        mend: asked
+          ? "Type it again; the sender knows it."
+          : "It has ended, a letter of the link is wrong, or the sender set a password: type it here.",
+        asks: "password",
+      }
     case "usage":
       return { title: error.message, mend: sentence(error.mend ?? "ask the sender for the link again") }
     case "not_found":
