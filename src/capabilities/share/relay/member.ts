@@ -1,0 +1,101 @@
+/** Somebody in a swarm, as the relay knows it; it outlives its stream for a while, so that who comes back is the same. */
+
+import type { Bitmap } from "../content/bitmap.ts"
+import type { ByteWays } from "../protocol/control.ts"
+import type { Lane, LaneMember } from "./lane.ts"
+import type { Outbox } from "./outbox.ts"
+
+export interface MemberFacts {
+  /** What others call it. */
+  readonly id: string
+  readonly role: "sender" | "receiver"
+  readonly label: string
+  /** Where its session comes from, without the port. */
+  readonly address: string
+  /** base64url. */
+  readonly ticket: string
+  /** ms. */
+  readonly now: number
+}
+
+export class Member implements LaneMember {
+  readonly id: string
+  readonly role: "sender" | "receiver"
+  readonly ticket: string
+  label: string
+  address: string
+  /** Undefined while it is away. */
+  outbox: Outbox | undefined
+  lane: Lane | undefined
+  isSlow = false
+  /** Of the present version; undefined until it has said it. The scheduler keeps it up to date. */
+  have: Bitmap | undefined
+  /** When it was told of the version, ms. */
+  askedAt: number
+  window = 0
+  uplink: number | undefined
+  via: ByteWays = { relay: 0, direct: 0, cast: 0 }
+  /** Bytes of chunks that it has sent. */
+  outBytes = 0
+  /** Where others may reach it; undefined while it wants none of them. */
+  addresses: readonly string[] | undefined
+  /** Those it was told of. */
+  readonly partners: Set<Member> = new Set()
+  /** Direct paths by what carries them. */
+  readonly paths: Map<Member, string> = new Map()
+  /** From whom it gets which chunk directly. */
+  readonly takes: Map<number, Member> = new Map()
+  isCast = false
+  joinedAt: number
+  awayAt: number | undefined
+  /** The version that it has in its place. */
+  doneVersion = 0
+  failure: string | undefined
+  lies = 0
+  /** What is nowhere was told so. */
+  nowhere = ""
+  /** For rates. */
+  seen: { at: number; inBytes: number; outBytes: number; inRate: number; outRate: number }
+  /** Collected in one turn, then said at once. */
+  readonly takesToSay: [number, string][] = []
+  readonly dropsToSay: number[] = []
+
+  constructor({ id, role, label, address, ticket, now }: MemberFacts) {
+    this.id = id
+    this.role = role
+    this.label = label
+    this.address = address
+    this.ticket = ticket
+    this.joinedAt = now
+    this.askedAt = now
+    this.seen = { at: now, inBytes: 0, outBytes: 0, inRate: 0, outRate: 0 }
+  }
+
+  get isHere(): boolean {
+    return this.outbox !== undefined
+  }
+
+  get inBytes(): number {
+    const { relay, direct, cast } = this.via
+    return relay + direct + cast
+  }
+
+  count(more: ByteWays): void {
+    const { relay, direct, cast } = this.via
+    this.via = { relay: relay + more.relay, direct: direct + more.direct, cast: cast + more.cast }
+  }
+
+  /** bytes/s since it was last looked at, at most twice a second. */
+  measure(now: number): void {
+    const { at, inBytes, outBytes } = this.seen
+    const seconds = (now - at) / 1000
+    if (seconds < 0.5) return
+    this.seen = {
+      at: now,
+      inBytes: this.inBytes,
+      outBytes: this.outBytes,
+      inRate: Math.round((this.inBytes - inBytes) / seconds),
+      outRate: Math.round((this.outBytes - outBytes) / seconds),
+    }
+  }
+}
