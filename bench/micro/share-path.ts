@@ -98,11 +98,12 @@ function cpuOf(before: NodeJS.CpuUsage): number {
 /** The other process: dials so often, and takes `bytes` by each connection. */
 async function receive(way: Way, port: number, count: number, bytes: number): Promise<void> {
   const memory = new Uint8Array(1_048_592)
-  let cpu: NodeJS.CpuUsage | undefined
+  /** When all are connected. */
+  const begun: NodeJS.CpuUsage[] = []
   let left = count
   const done = () => {
     if (--left > 0) return
-    process.send?.({ cpu: cpuOf(cpu as NodeJS.CpuUsage) } satisfies Used)
+    process.send?.({ cpu: cpuOf(begun[0] as NodeJS.CpuUsage) } satisfies Used)
     process.disconnect()
     setTimeout(() => process.exit(), 100)
   }
@@ -127,7 +128,7 @@ async function receive(way: Way, port: number, count: number, bytes: number): Pr
       take(streamPath(streamPipe(one.open("share/pieces", {}))), memory, bytes, done)
     }
   }
-  cpu = process.cpuUsage()
+  begun.push(process.cpuUsage())
 }
 
 async function run(way: Way, count: number, chunkBytes: number, totalBytes: number): Promise<void> {

@@ -15,17 +15,21 @@ export const lowestPort = 1024
 /** Where this machine may be reached at a port: private addresses first, because they are the nearest. */
 export function ownAddresses(port: number, loopback: boolean): string[] {
   const found: { readonly text: string; readonly rank: number }[] = []
-  for (const list of Object.values(networkInterfaces())) {
-    for (const { address, family, internal, scopeid } of list ?? []) {
+  for (const [name, list = []] of Object.entries(networkInterfaces())) {
+    for (const { address, family, internal, scopeid } of list) {
       if (internal && !loopback) continue
       // One with a scope means something on this machine only (RFC 4007 section 6).
-      const rank = (scopeid ?? 0) !== 0 ? undefined : rankOf(address, family === "IPv6", internal)
+      if ((scopeid ?? 0) !== 0) continue
+      const rank = insideOnly.test(name) ? 5 : rankOf(address, family === "IPv6", internal)
       if (rank !== undefined) found.push({ text: hostPort(address, port), rank })
     }
   }
   const sorted = found.sort((a, b) => a.rank - b.rank).map(({ text }) => text)
   return [...new Set(sorted)].slice(0, mostAddresses)
 }
+
+/** Bridges to guests of this machine: others seldom reach it by them, and have the same addresses themselves. */
+const insideOnly = /^(?:docker|br-|veth|virbr|vmnet|vboxnet|lxcbr|cni)/
 
 function rankOf(address: string, isV6: boolean, internal: boolean): number | undefined {
   if (internal) return 4
@@ -53,7 +57,9 @@ export function directTarget(text: string, loopback: boolean): Target | undefine
   return { host, port }
 }
 
-export function hostPort(host: string, port: number): string {
+/** IPv4 as it is, also where a socket of both families has it (RFC 4291 section 2.5.5.2). */
+export function hostPort(mapped: string, port: number): string {
+  const host = mapped.startsWith("::ffff:") && mapped.includes(".") ? mapped.slice(7) : mapped
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
 }
 

@@ -152,6 +152,12 @@ test("connections of others are bounded, and end when nobody takes them", async 
   for (const pipe of taken) pipe.abort(new RdvError("closed"))
 })
 
+test("a machine does not dial itself", async (t) => {
+  const a = await openSocketNet()
+  t.after(() => a.close())
+  await assert.rejects(a.dial(a.addresses, never), { code: "unreachable" })
+})
+
 test("it does not listen at a port that is taken, and not at one of the system's", async (t) => {
   const a = await netOf(t)
   const port = Number(a.addresses[0]?.split(":").at(-1))

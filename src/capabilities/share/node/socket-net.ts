@@ -97,8 +97,10 @@ class SocketNet implements DirectNet {
 
   async dial(addresses: readonly string[], signal: AbortSignal): Promise<Pipe> {
     const targets: Target[] = []
+    // Machines with the same bridges to their guests tell the same addresses: here they lead to ourselves.
+    const own = this.#loopback ? [] : this.addresses
     for (const text of addresses.slice(0, mostAddresses)) {
-      const target = directTarget(text, this.#loopback)
+      const target = own.includes(text) ? undefined : directTarget(text, this.#loopback)
       if (target !== undefined) targets.push(target)
     }
     if (targets.length === 0) throw new RdvError("unreachable", "The member told no address that can be dialled")

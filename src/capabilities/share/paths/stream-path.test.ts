@@ -100,6 +100,46 @@ function timedPair() {
   return { clock, pair, near, far, ends }
 }
 
+test("a cut at any moment leaves whole chunks alone, and each that was taken is told of once", async () => {
+  const sizes = [300_000, 10, 262_161, 5_000]
+  for (const after of [1, 2, 3, 5, 8, 13, 40]) {
+    const pair = memoryPair(systemClock, { splitBytes: 20_000 })
+    const [near, far] = [streamPath(pair.a), streamPath(pair.b)]
+    const told = sizes.map(() => 0)
+    const came: number[] = []
+    const over = [near, far].map(
+      (path) =>
+        new Promise<RdvError | undefined>((resolve) => {
+          path.attach({
+            ...nothing,
+            room: (_name, length) => new Uint8Array(length),
+            chunk(name, sealed) {
+              assert.ok(sealed.every((byte) => byte === name.chunk + 1))
+              came.push(sealed.length)
+            },
+            closed: resolve,
+          })
+        }),
+    )
+    for (const [chunk, size] of sizes.entries()) {
+      near.send(
+        { version: 1, chunk },
+        new Uint8Array(size).fill(chunk + 1),
+        () => (told[chunk] = (told[chunk] ?? 0) + 1),
+      )
+    }
+    await settle(after)
+    pair.cut()
+    const errors = await Promise.all(over)
+    assert.deepEqual(
+      errors.map((error) => error?.code),
+      ["link_lost", "link_lost"],
+    )
+    assert.deepEqual(came, sizes.slice(0, came.length))
+    assert.deepEqual(told, [1, 1, 1, 1])
+  }
+})
+
 test("a peer that is asked and says nothing at all is given up", async () => {
   const { clock, pair, near, ends } = timedPair()
   near.ask({ version: 1, chunk: 1 })
