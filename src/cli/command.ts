@@ -41,9 +41,9 @@ export const exitCode = {
   failure: 1,
   usage: 2,
   unreachable: 3,
-  /** Of channels: no party in time, or none there for who does not wait. */
+  /** No party of a channel, nobody who shares: in time, or at all for who does not wait. */
   nobody: 4,
-  /** Of channels: closed, removed, or never there. */
+  /** A channel closed, removed, or never there; a share expired, ended or refused. */
   gone: 5,
   interrupted: 130,
 } as const

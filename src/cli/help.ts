@@ -23,7 +23,7 @@ export function overview(commands: readonly Command[]): string {
     ),
     "",
     "rdv COMMAND --help shows the flags and examples of a command. Exit codes: 0 ok, 1 failure, 2 usage,",
-    "3 unreachable, 130 interrupted; rdv chan: 4 nobody there or in time, 5 the channel is closed or gone.",
+    "3 unreachable, 130 interrupted; rdv chan, rdv get: 4 nobody there or in time, 5 closed, gone or refused.",
   ].join("\n")
 }
 

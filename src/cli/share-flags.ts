@@ -2,7 +2,9 @@
 
 import { existsSync } from "node:fs"
 import { RdvError } from "../base/error.ts"
+import type { HooksOptions } from "../capabilities/share/terminal/hooks.ts"
 import { askPassword } from "../capabilities/share/terminal/password.ts"
+import type { SeedUntil } from "../capabilities/share/terminal/swarm-story.ts"
 import { readByteRate, readBytes } from "../config/quantity.ts"
 import { readTextFile } from "../config/text-file.ts"
 import type { CommandCall } from "./command.ts"
@@ -37,6 +39,32 @@ export const memberFlags: Flags = {
 export const connectFlags: Flags = {
   ...relayFlags,
   wait: { kind: "text", value: "TIME", summary: "How long the relay may take to be there at first", default: "10s" },
+}
+
+/** Of `rdv share`. */
+export const hookFlags: Flags = {
+  "on-client-done": { kind: "list", value: "HOOK", summary: "A URL or command, told when a receiver has everything" },
+  "on-all-done": { kind: "list", value: "HOOK", summary: "When all receivers have everything" },
+  "on-failed": { kind: "list", value: "HOOK", summary: "When a receiver gives up, or this command does" },
+}
+
+/** Of `rdv get`. */
+export const getHookFlags: Flags = {
+  "on-done": { kind: "list", value: "HOOK", summary: "A URL or command, told when everything is in its place" },
+  "on-failed": { kind: "list", value: "HOOK", summary: "When it gives up" },
+}
+
+export function getHooksOf({ flags }: Pick<CommandCall, "flags">): HooksOptions["hooks"] {
+  return { done: flags.values("on-done"), failed: flags.values("on-failed") }
+}
+
+/** Each hook whole: a comma may be part of a command. */
+export function hooksOf({ flags }: Pick<CommandCall, "flags">): HooksOptions["hooks"] {
+  return {
+    "client-done": flags.values("on-client-done"),
+    "all-done": flags.values("on-all-done"),
+    failed: flags.values("on-failed"),
+  }
 }
 
 export interface MemberWishes {
@@ -77,7 +105,10 @@ export function connectWishes(call: CommandCall, address: string): ConnectWishes
 }
 
 /** The password, if there is to be one. `twice` makes sure that it is what was meant. Throws `usage`. */
-export async function passwordOf(call: CommandCall, { twice }: { readonly twice: boolean }): Promise<string | undefined> {
+export async function passwordOf(
+  call: CommandCall,
+  { twice }: { readonly twice: boolean },
+): Promise<string | undefined> {
   const { flags, env } = call
   // It would be a path otherwise, or seen by others.
   if (flags.values("password").some((value) => value !== "true")) {
@@ -90,7 +121,8 @@ export async function passwordOf(call: CommandCall, { twice }: { readonly twice:
   if (flags.on("password")) {
     const streams = { stdin: process.stdin, stderr: process.stderr }
     const typed = await askPassword("password: ", streams)
-    if (typed === "") throw new RdvError("usage", "The password is empty", { mend: "type one, or leave --password out" })
+    if (typed === "")
+      throw new RdvError("usage", "The password is empty", { mend: "type one, or leave --password out" })
     if (twice && (await askPassword("again: ", streams)) !== typed) {
       throw new RdvError("usage", "The two passwords differ", { mend: "try again" })
     }
@@ -116,18 +148,19 @@ export function byteCount(flags: FlagReader, name: string): number | undefined {
   return text === undefined ? undefined : named(name, () => readBytes(text))
 }
 
-export type SeedUntil = { readonly kind: "complete" } | { readonly kind: "copies"; readonly copies: number } | "forever"
-
 /** `complete`, `copies=3`, `forever`. */
 export function seedUntil(text: string): SeedUntil {
-  if (text === "forever") return "forever"
-  if (text === "complete") return { kind: "complete" }
+  if (text === "forever" || text === "complete") return { kind: text }
   const copies = /^copies=(\d{1,6})$/.exec(text)?.[1]
-  if (copies !== undefined && Number(copies) > 0) return { kind: "copies", copies: Number(copies) }
+  if (copies !== undefined && Number(copies) > 0 && Number(copies) <= mostCopies)
+    return { kind: "copies", copies: Number(copies) }
   throw new RdvError("usage", `--seed-until ${JSON.stringify(text)} is not known`, {
-    mend: "use complete, copies=3 or forever",
+    mend: `use complete, copies=1 to copies=${mostCopies}, or forever`,
   })
 }
+
+/** The relay's picture counts no further. */
+const mostCopies = 8
 
 /** Two things that somebody mixes up often. */
 export function checkPaths(paths: readonly string[]): void {

@@ -42,6 +42,12 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "node.ts": ["*"],
   "start-agent.ts": ["*"],
   "channels.ts": ["*"],
+  "share.ts": ["*"],
+  "start-share.ts": ["*"],
+  "start-get.ts": ["*"],
+  "share-access.ts": ["base", "mux", "agent", "transport", "node.ts", "capabilities/share"],
+  "share-refusals.ts": ["base"],
+  "verified-target.ts": ["base", "capabilities/share"],
 }
 
 /** Package → who may import it. `"test"` is every test and the test folder. */

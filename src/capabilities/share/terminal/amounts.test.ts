@@ -1,7 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { amount, lasting, percent } from "./amounts.ts"
-import { RateMeter } from "./rate-meter.ts"
 
 test("amounts are short and change their unit before they have four digits", () => {
   const cases = [0, 1, 999, 1_023, 1_024, 102_348, 102_400, 1_048_575, 1_048_576, 5 * 2 ** 40]
@@ -33,18 +32,4 @@ test("times have the unit that people would use", () => {
 
 test("100 % is everything and nothing less", () => {
   assert.deepEqual([percent(0, 10), percent(999_999, 1_000_000), percent(10, 10), percent(0, 0)], [0, 99, 100, 100])
-})
-
-test("a rate is that of the last seconds: it begins after half a second and sees a stall", () => {
-  const meter = new RateMeter()
-  meter.note(0, 0)
-  meter.note(100, 300)
-  assert.equal(meter.perSecond(300), undefined)
-  for (let at = 400; at <= 10_000; at += 200) meter.note(at, at)
-  assert.ok(Math.abs((meter.perSecond(10_000) as number) - 1_000) < 1)
-  for (let at = 10_200; at <= 16_000; at += 200) meter.note(10_000, at)
-  assert.equal(meter.perSecond(16_000), 0)
-  // Another version begins at a smaller count.
-  meter.note(5, 16_200)
-  assert.equal(meter.perSecond(16_200), undefined)
 })

@@ -8,7 +8,7 @@ import { delay } from "../../../base/clock.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 
-export type HookEvent = "client-done" | "all-done" | "failed"
+export type HookEvent = "client-done" | "all-done" | "done" | "failed"
 
 /** They become fields of the JSON, and `RDV_SHARE_…` with the name in capitals: `durationMs` is `RDV_SHARE_DURATION_MS`. */
 export interface HookFacts {

@@ -1,36 +1,46 @@
 /**
- * The way of a member to its relay: a session that outlives cuts, and connections of their own for chunks. `rdv share`,
- * `rdv get`, `rdv share status` and the programs that use `rdv/share` all come by it.
+ * The way of a member to its relay: a session that outlives cuts, and connections of their own for chunks. `share`, `get`
+ * and `rdv share status` all come by it.
  */
 
-import { asRdvError, RdvError } from "../base/error.ts"
-import { base64url } from "../base/bytes.ts"
-import type { JsonObject } from "../base/json.ts"
-import type { Log } from "../base/log.ts"
-import type { Stream } from "../base/stream.ts"
-import type { UplinkEvent } from "../agent/uplink.ts"
-import type { SwarmKeys } from "../capabilities/share/code/swarm-keys.ts"
-import type { Pipe } from "../capabilities/share/paths/pipe.ts"
-import type { RelayAccess } from "../capabilities/share/peer/relay-access.ts"
-import type { SessionLimits } from "../mux/limits.ts"
-import { startAgent } from "../node.ts"
-import type { RunningAgent } from "../node.ts"
-import { parseAddress } from "../transport/address.ts"
-import { dial } from "../transport/dial.ts"
-import { nameLookup } from "../transport/name-lookup.ts"
-import type { TlsDialLimits } from "../transport/tls.ts"
+import { asRdvError, RdvError } from "./base/error.ts"
+import { base64url } from "./base/bytes.ts"
+import type { JsonObject } from "./base/json.ts"
+import type { Log } from "./base/log.ts"
+import type { Stream } from "./base/stream.ts"
+import type { UplinkEvent } from "./agent/uplink.ts"
+import type { SwarmKeys } from "./capabilities/share/code/swarm-keys.ts"
+import type { Pipe } from "./capabilities/share/paths/pipe.ts"
+import type { RelayAccess } from "./capabilities/share/peer/relay-access.ts"
+import type { SessionLimits } from "./mux/limits.ts"
+import { startAgent } from "./node.ts"
+import type { RunningAgent } from "./node.ts"
+import { parseAddress } from "./transport/address.ts"
+import { dial } from "./transport/dial.ts"
+import { nameLookup } from "./transport/name-lookup.ts"
+import type { TlsDialLimits } from "./transport/tls.ts"
 
-export interface ShareAccessOptions {
+/** Which relay, and who we are there. */
+export interface RelayOptions {
+  /** `host:port`, `tls://host:port`, `https://…`, `wss://…`, `unix:/path`. */
   readonly relay: string
+  /** Default: whoever has a code needs none to receive, and a relay may be open to senders. */
   readonly token?: string | undefined
+  /** Allows a token over a link that anybody on the way can read. */
   readonly tokenInClear?: boolean
+  /** The same over restarts of this installation; a sender goes on with its code by it. */
   readonly instance?: string | undefined
+  /** Authorities, pins and proxies. */
   readonly dial?: Partial<TlsDialLimits>
+  /** The first session has to stand within this, ms; later ones are waited for. Default 10 000. */
+  readonly firstMs?: number
+  /** Of the link to the relay. */
+  readonly onLink?: (event: UplinkEvent) => void
+}
+
+export interface ShareAccessOptions extends RelayOptions {
   readonly limits?: Partial<SessionLimits>
   readonly log: Log
-  /** The first session has to stand within this, ms; later ones are waited for as long as anybody wants. */
-  readonly firstMs: number
-  readonly onEvent?: (event: UplinkEvent) => void
 }
 
 export interface ShareAccess {
@@ -40,6 +50,14 @@ export interface ShareAccess {
   readonly failed: Promise<never>
   /** Lets what runs finish up to `graceMs`, leaves. */
   stop(graceMs?: number): Promise<void>
+}
+
+/** What the relay says of a code. */
+const refusals: ReadonlySet<string> = new Set(["not_found", "expired", "removed", "closed", "rate_limited", "claimed"])
+
+/** True when the relay answered and the code is what is wrong: `open` tells that, so nobody else need. */
+export function isRefusal(event: UplinkEvent): boolean {
+  return event.kind === "failed" || (event.kind === "retry" && refusals.has(event.error.code))
 }
 
 /** Of a connection for chunks, ms. */
@@ -52,12 +70,14 @@ export function guestToken(swarm: string, { access }: Pick<SwarmKeys, "access">)
 
 /** Returns at once; the first `open` hears whether the relay is there. Throws `usage` as `startAgent` does. */
 export function openShareAccess(options: ShareAccessOptions): ShareAccess {
-  const { relay, token, log, onEvent } = options
+  const { relay, token, log, onLink, firstMs = 10_000 } = options
   const address = parseAddress(relay, "tcp")
   /** Those who wait for a session. */
   const waiting = new Set<() => void>()
   let failure: RdvError | undefined
   let lastError: RdvError | undefined
+  /** The relay is there and lets us not in, as things are. */
+  let refusal: RdvError | undefined
   const failed = Promise.withResolvers<never>()
   // Not everybody looks at it.
   failed.promise.catch(() => undefined)
@@ -72,14 +92,22 @@ export function openShareAccess(options: ShareAccessOptions): ShareAccess {
     failed.reject(error)
     wake()
   }
-  const first = setTimeout(() => fail(unreached(relay, options.firstMs, lastError)), options.firstMs)
+  const first = setTimeout(() => fail(unreached(relay, firstMs, lastError)), firstMs)
   const hear = (event: UplinkEvent) => {
     if (event.kind === "up") {
       clearTimeout(first)
+      refusal = undefined
       wake()
-    } else if (event.kind === "retry") lastError = event.error
-    else if (event.kind === "failed") fail(event.error)
-    onEvent?.(event)
+    } else if (event.kind === "retry") {
+      lastError = event.error
+      // Asked again all the same: the share may begin later. Who does not want to wait hears it now.
+      if (isRefusal(event)) {
+        refusal = event.error
+        clearTimeout(first)
+        wake()
+      }
+    } else if (event.kind === "failed") fail(event.error)
+    onLink?.(event)
   }
   const tokenInClear = options.tokenInClear === true || token?.startsWith("guest:") === true
   const { instance, limits } = options
@@ -104,6 +132,7 @@ export function openShareAccess(options: ShareAccessOptions): ShareAccess {
         } catch (thrown) {
           if (asRdvError(thrown).code !== "unreachable") throw thrown
         }
+        if (refusal !== undefined) throw refusal
         await woken(waiting, signal)
       }
     },

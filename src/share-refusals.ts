@@ -1,0 +1,25 @@
+/** What a relay says about a code, in words for the one who typed it. */
+
+import { RdvError } from "./base/error.ts"
+
+export function inWords(error: RdvError, swarm: string): RdvError {
+  const told = (text: string, mend: string) =>
+    new RdvError(error.code, text, { mend, origin: error.origin, cause: error })
+  switch (error.code) {
+    case "not_found":
+      return told(`The relay knows no share ${swarm} now`, "check the digits and the relay, or start the sender")
+    case "unauthorized":
+    case "forbidden":
+      // Of our own token the relay speaks in other words.
+      if (error.origin === "local") return error
+      return told(`The share ${swarm} is another one than this code's, or its password is`, "ask for the code again")
+    case "rate_limited":
+      return told("The relay heard too many wrong codes from here", "wait a minute, and check the code")
+    case "expired":
+      return told(`The share ${swarm} has expired`, "ask its sender for a new one")
+    case "no_service":
+      return told("This relay shares no files", "it is of an older version; use another one")
+    default:
+      return error
+  }
+}

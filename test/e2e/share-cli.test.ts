@@ -1,0 +1,315 @@
+/** `rdv share` and `rdv get` as people type them: codes, folders, interruptions, refusals, hooks. */
+
+import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
+import { join, resolve } from "node:path"
+import { after, before, test } from "node:test"
+import { newCode, printCode } from "../../src/share.ts"
+import { assertOneLine, RunningCommand, runCommand, startRelayCommand, temporaryFolder } from "../kit/command.ts"
+import { until } from "../kit/processes.ts"
+
+const home = temporaryFolder()
+let relay: RunningCommand
+let address: string
+
+before(async () => {
+  const started = await startRelayCommand(["--open"], { data: folder("relay") })
+  relay = started.relay
+  address = started.address
+})
+
+after(async () => {
+  await relay[Symbol.asyncDispose]()
+  home[Symbol.dispose]()
+})
+
+let folders = 0
+
+/** A new one, for an installation or for what it receives. */
+function folder(name: string): string {
+  const path = join(home.path, `${name}-${++folders}`)
+  mkdirSync(path)
+  return path
+}
+
+function file(bytes: number | Uint8Array | string, name = "big.bin"): string {
+  const path = join(folder("source"), name)
+  writeFileSync(path, typeof bytes === "number" ? randomBytes(bytes) : bytes)
+  return path
+}
+
+/** A sender whose code works. */
+async function sharing(...args: readonly string[]): Promise<{ sender: RunningCommand; code: string; link: string }> {
+  const sender = new RunningCommand(["share", "--relay", address, "--json", ...args], { data: folder("sender") })
+  const { code, link } = (await sender.event("share.published")) as { code?: string; link?: string }
+  return { sender, code: code ?? "", link: link ?? "" }
+}
+
+function getting(code: string, into: string, ...args: readonly string[]): RunningCommand {
+  return new RunningCommand(["get", code, "-o", `${into}/`, "--relay", address, ...args], { data: folder("receiver") })
+}
+
+/** What lies there, by name. */
+function contents(root: string, below = ""): Record<string, string> {
+  const all: Record<string, string> = {}
+  for (const entry of readdirSync(join(root, below), { withFileTypes: true })) {
+    const path = join(below, entry.name)
+    if (entry.isDirectory()) Object.assign(all, { [`${path}/`]: "" }, contents(root, path))
+    else all[path] = readFileSync(join(root, path)).toString("base64")
+  }
+  return all
+}
+
+test("a file goes to two machines, which hear where it is", async () => {
+  const path = file(3_000_000)
+  const { sender, code } = await sharing(path)
+  await using _ = sender
+  const [one, two] = [folder("one"), folder("two")]
+  const ended = await Promise.all([getting(code, one).ended, getting(code, two).ended])
+  for (const [at, into] of [one, two].entries()) {
+    assert.equal(ended[at]?.code, 0, ended[at]?.stderr)
+    assert.equal(ended[at]?.stdout.trim(), join(into, "big.bin"))
+    assert.deepEqual(readFileSync(join(into, "big.bin")), readFileSync(path))
+    assert.deepEqual(readdirSync(into), ["big.bin"])
+  }
+  await sender.event("share.client-done")
+  await sender.event("share.client-done")
+})
+
+test("a link is all that is needed", async () => {
+  const path = file("by link")
+  const { sender, link } = await sharing(path)
+  await using _ = sender
+  const into = folder("link")
+  const { code, stderr } = await runCommand(["get", link, "-o", join(into, "renamed")], { data: folder("receiver") })
+  assert.equal(code, 0, stderr)
+  assert.equal(readFileSync(join(into, "renamed"), "utf8"), "by link")
+})
+
+test("a folder arrives as it was: empty files, modes, times, links that stay inside", async () => {
+  const tree = join(folder("source"), "tree")
+  mkdirSync(join(tree, "deep/er"), { recursive: true })
+  writeFileSync(join(tree, "empty"), "")
+  writeFileSync(join(tree, "run.sh"), "#!/bin/sh\n", { mode: 0o755 })
+  writeFileSync(join(tree, 'deep/er/Ünï "code"\n'), randomBytes(200_000))
+  symlinkSync("../run.sh", join(tree, "deep/link"))
+  utimesSync(join(tree, "run.sh"), 1_000_000, 1_000_000)
+  const { sender, code } = await sharing(tree)
+  await using _ = sender
+  const into = folder("tree")
+  const { code: status, stderr } = await getting(code, into).ended
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(contents(join(into, "tree")), contents(tree))
+  const { mode, mtimeMs } = statSync(join(into, "tree/run.sh"))
+  assert.equal(mode & 0o777, 0o755)
+  assert.equal(mtimeMs, 1_000_000_000)
+})
+
+test("standard input has the name that was given, and --once ends both sides", async () => {
+  const input = randomBytes(700_000)
+  const main = resolve(import.meta.dirname, "../../src/cli/main.ts")
+  const args = [main, "share", "-", "--name", "piped.bin", "--once", "--relay", address, "--json"]
+  const sender = spawn(process.execPath, args, {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, RDV_DATA: folder("sender") },
+  })
+  sender.stdin.end(input)
+  let said = ""
+  sender.stdout.setEncoding("utf8").on("data", (text: string) => (said += text))
+  await until(() => said.includes("share.published"), "a code")
+  const { code } = JSON.parse(said.split("\n").find((line) => line.includes("share.published")) as string) as {
+    code: string
+  }
+  const into = folder("piped")
+  const closed = once(sender, "close")
+  assert.equal((await getting(code, into).ended).code, 0)
+  assert.deepEqual(readFileSync(join(into, "piped.bin")), input)
+  const [status] = (await closed) as [number]
+  assert.equal(status, 0)
+  assertOneLine(await getting(code, folder("late")).ended, 4, /knows no share/)
+})
+
+test("Ctrl+C keeps what came, and the same command goes on from there", async () => {
+  const path = file(6_000_000)
+  const { sender, code } = await sharing(path, "--limit", "2MB/s")
+  await using _ = sender
+  const into = folder("resumed")
+  const first = getting(code, into, "--json")
+  await until(async () => /"haveBytes":[1-9]\d{5}/.test(first.stdout), "a part")
+  first.kill("SIGINT")
+  const stopped = await first.ended
+  assert.equal(stopped.code, 130, stopped.stderr)
+  assert.equal(existsSync(join(into, "big.bin")), false)
+  const second = getting(code, into, "--json")
+  const { foundBytes } = (await second.event("share.manifest")) as { foundBytes?: number }
+  assert.ok((foundBytes ?? 0) > 0)
+  assert.equal((await second.ended).code, 0)
+  assert.deepEqual(readFileSync(join(into, "big.bin")), readFileSync(path))
+  assert.deepEqual(readdirSync(into), ["big.bin"])
+})
+
+test("who kills a receiver loses nothing either", async () => {
+  const path = file(6_000_000)
+  const { sender, code } = await sharing(path, "--limit", "3MB/s")
+  await using _ = sender
+  const into = folder("killed")
+  const first = getting(code, into, "--json")
+  await until(async () => /"haveBytes":[1-9]\d{5}/.test(first.stdout), "a part")
+  first.kill("SIGKILL")
+  await first.ended
+  const { code: status, stderr } = await getting(code, into).ended
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(readFileSync(join(into, "big.bin")), readFileSync(path))
+})
+
+test("another file of the name is not touched without --overwrite; the same one is no fault", async () => {
+  const path = file("new content")
+  const { sender, code } = await sharing(path)
+  await using _ = sender
+  const into = folder("taken")
+  writeFileSync(join(into, "big.bin"), "old content")
+  assertOneLine(await getting(code, into).ended, 1, /big\.bin.*--overwrite/)
+  assert.equal(readFileSync(join(into, "big.bin"), "utf8"), "old content")
+  assert.equal((await getting(code, into, "--overwrite").ended).code, 0)
+  assert.equal(readFileSync(join(into, "big.bin"), "utf8"), "new content")
+  assert.equal((await getting(code, into).ended).code, 0)
+})
+
+test("a code that is wrong is told: by its letters, by the relay, without one", async () => {
+  const { sender, code } = await sharing(file("secret"))
+  await using _ = sender
+  const typo = code.replace(/.$/, (letter) => (letter === "b" ? "d" : "b"))
+  assertOneLine(await getting(typo, folder("typo")).ended, 2, /typo/)
+  const other = printCode({ ...newCode(), swarm: code.slice(0, 6) })
+  assertOneLine(await getting(other, folder("other")).ended, 5, /another one than this code's/)
+  assertOneLine(await getting(printCode(newCode()), folder("none")).ended, 4, /knows no share/)
+  const away = await runCommand(["get", code, "--relay", "127.0.0.1:1", "--wait", "300ms"], {
+    data: folder("receiver"),
+  })
+  assert.equal(away.code, 3)
+  assert.match(away.stderr.trimEnd().split("\n").at(-1) as string, /^rdv: /)
+})
+
+test("a password is asked for on both sides", async () => {
+  const data = folder("sender")
+  const sender = new RunningCommand(["share", file("guarded"), "--relay", address, "--json"], {
+    data,
+    env: { RDV_SHARE_PASSWORD: "öpen" },
+  })
+  await using _ = sender
+  const { code } = (await sender.event("share.published")) as { code?: string }
+  assertOneLine(await getting(code ?? "", folder("without")).ended, 5, /password/)
+  const word = file("öpen\n", "word")
+  const into = folder("with")
+  assert.equal((await getting(code ?? "", into, "--password-file", word).ended).code, 0)
+  assert.equal(readFileSync(join(into, "big.bin"), "utf8"), "guarded")
+  assertOneLine(await getting(code ?? "", into, "--password").ended, 2, /no terminal/)
+})
+
+test("a share that has expired is over", async () => {
+  const { sender, code } = await sharing(file("soon gone"), "--expires", "1s")
+  const { code: status } = await sender.ended
+  assert.ok(status === 5 || status === 0)
+  const late = await getting(code, folder("late")).ended
+  assert.ok(late.code === 5 || late.code === 4, late.stderr)
+})
+
+test("hooks hear who is through, and that all are", async () => {
+  const heard: Record<string, unknown>[] = []
+  const server = createServer((request, answer) => {
+    let body = ""
+    request.setEncoding("utf8").on("data", (text: string) => (body += text))
+    request.on("end", () => {
+      heard.push(JSON.parse(body) as Record<string, unknown>)
+      answer.end()
+    })
+  }).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const note = join(folder("hook"), "note")
+  const { sender, code } = await sharing(
+    file("hooked"),
+    "--on-client-done",
+    url,
+    "--on-all-done",
+    `echo "$RDV_SHARE_EVENT $RDV_SHARE_NAME $RDV_SHARE_BYTES" > '${note}'`,
+  )
+  await using _ = sender
+  const done = join(folder("hook"), "done")
+  const receiver = getting(
+    code,
+    folder("hooked"),
+    "--label",
+    "lab-7",
+    "--on-done",
+    `echo "$RDV_SHARE_PATH" > '${done}'`,
+  )
+  assert.equal((await receiver.ended).code, 0)
+  assert.match(readFileSync(done, "utf8"), /big\.bin\n$/)
+  await until(async () => heard.length === 1 && existsSync(note) && statSync(note).size > 0, "hooks")
+  assert.equal(heard[0]?.["client"], "lab-7")
+  assert.equal(readFileSync(note, "utf8"), "all-done big.bin 6\n")
+  server.closeAllConnections()
+  server.close()
+})
+
+test("without a relay there is one in the process, and the sender leaves when it is not needed", async () => {
+  const data = folder("sender")
+  const sender = new RunningCommand(
+    ["share", file(300_000), "--listen", "127.0.0.1:0", "--seed-until", "complete", "--wait-for", "1", "--json"],
+    { data },
+  )
+  const { link } = (await sender.event("share.published")) as { link?: string }
+  const into = folder("own")
+  const { code, stderr } = await runCommand(["get", link ?? "", "-o", `${into}/`], { data: folder("receiver") })
+  assert.equal(code, 0, stderr)
+  assert.equal((await sender.ended).code, 0)
+})
+
+test("people see code, link and what to type; others find it with rdv share status", async () => {
+  const data = folder("sender")
+  const sender = new RunningCommand(["share", file("shown"), "--relay", address], { data })
+  await using _ = sender
+  await sender.says(/\nrdv get \d{6}(-[a-z]{5}){5}\n/)
+  const code = /^\d{6}(-[a-z]{5}){5}$/m.exec(sender.stdout)?.[0] as string
+  assert.match(sender.stdout, /^big\.bin, 5 B$/m)
+  assert.match(sender.stdout, /^https?:\/\/\S+\/share\/\d{6}#/m)
+  const picture = await runCommand(["share", "status", code, "--relay", address], { data: folder("watcher") })
+  assert.equal(picture.code, 0, picture.stderr)
+  assert.match(picture.stdout, /^swarm \d{6}, .* 1 member$/m)
+  const here = await runCommand(["share", "status"], { data })
+  assert.equal(here.code, 0, here.stderr)
+  assert.match(here.stdout, /sender .* big\.bin/)
+  assert.doesNotMatch(here.stdout, /[a-z]{5}-[a-z]{5}-[a-z]{5}/)
+})
+
+test("what is typed wrong is one line with the mend", async () => {
+  const data = folder("wrong")
+  const cases: [string[], RegExp][] = [
+    [["share", "no-such-file"], /no file or folder "no-such-file"/],
+    [["share", "482713-lusab-babad-gutih-tugad-mudof"], /to receive, write rdv get/],
+    [["share", "-"], /--name/],
+    [["share", ".", "--chunk", "5GB"], /--chunk/],
+    [["share", ".", "--limit", "fast"], /--limit "fast".*10MB\/s/],
+    [["share", ".", "--seed-until", "monday"], /complete, copies=/],
+    [["share", ".", "--password=secret"], /--password-file/],
+    [["get", "hello"], /begins with six digits/],
+    [["get", printCode(newCode()), "-o", "-"], /standard output/],
+    [["share", "status", "--watch"], /about one share/],
+  ]
+  for (const [args, pattern] of cases) assertOneLine(await runCommand(args, { data }), 2, pattern)
+})
