@@ -43,4 +43,23 @@ export const migrations: readonly string[] = [
     fields TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE publication (
+    swarm TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    access BLOB NOT NULL,
+    publisher BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    once INTEGER NOT NULL,
+    max_peers INTEGER,
+    cache INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    table_bytes INTEGER NOT NULL,
+    mac TEXT NOT NULL,
+    -- Last, so that a list of all does not read it.
+    chunks BLOB NOT NULL
+  ) STRICT;
+  `,
 ]

@@ -11,6 +11,7 @@ import { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import { databaseError, memoryPath, openDatabase } from "./database.ts"
+import { SqlitePublications } from "./publication-rows.ts"
 import { storeLimits } from "./store.ts"
 import type { AuditRow, Claim, ClaimKind, ClaimVerdict, NewToken, Store, TokenRecord, TokenVerdict } from "./store.ts"
 import { readScopes } from "./token-scopes.ts"
@@ -82,6 +83,7 @@ type Query = keyof typeof sql
 
 class SqliteStore implements Store {
   readonly path: string
+  readonly publications: SqlitePublications
   readonly #database: DatabaseSync
   readonly #statements: Record<Query, StatementSync>
   readonly #clock: Clock
@@ -90,6 +92,7 @@ class SqliteStore implements Store {
   constructor(database: DatabaseSync, options: SqliteStoreOptions) {
     this.#database = database
     this.path = options.path === memoryPath ? memoryPath : resolve(options.path)
+    this.publications = new SqlitePublications(database, this.path)
     this.#clock = options.clock
     this.#log = options.log
     const prepared = Object.entries(sql).map(([query, text]) => [query, database.prepare(text)])

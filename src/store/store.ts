@@ -6,6 +6,7 @@
  */
 
 import type { JsonObject } from "../base/json.ts"
+import type { PublicationRows } from "./publication-rows.ts"
 import type { TokenScopes } from "./token-scopes.ts"
 
 export interface TokenRecord {
@@ -60,6 +61,8 @@ export interface AuditRow {
 export interface Store {
   /** The file's absolute path, or `:memory:`. */
   readonly path: string
+  /** Shares, for a relay that starts anew. */
+  readonly publications: PublicationRows
 
   /** The text is not kept and cannot be shown again. Throws `usage` for a bad or taken name and for bad scopes. */
   createToken(wanted: NewToken): { readonly token: string; readonly record: TokenRecord }
