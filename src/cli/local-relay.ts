@@ -10,6 +10,8 @@ import type { Log } from "../base/log.ts"
 import type { Link } from "../mux/link.ts"
 import type { SessionLimits } from "../mux/limits.ts"
 import { startRelay } from "../node.ts"
+import { startShareRelay } from "../start-share-relay.ts"
+import { ownUrl } from "./own-url.ts"
 import type { RunningRelay } from "../node.ts"
 import { memoryNetwork } from "../transport/memory.ts"
 import type { Folders } from "../store/paths.ts"
@@ -22,6 +24,8 @@ export interface LocalRelayOptions {
   readonly http: boolean
   readonly log: Log
   readonly sessionLimits?: Partial<SessionLimits>
+  /** It serves shares, and others than this machine come in only by their codes. */
+  readonly shares?: boolean
 }
 
 export interface LocalRelay {
@@ -37,6 +41,9 @@ const lastPort = 8099
 /** Rejects with `in_use` when `listen` names an address that is taken. */
 export async function startLocalRelay(options: LocalRelayOptions): Promise<LocalRelay> {
   const running = await listening(options)
+  if (options.shares === true) {
+    startShareRelay(running, { url: ownUrl(running.addresses), log: options.log, carrier: "relay" })
+  }
   const network = memoryNetwork(systemClock)
   network.listen("local", (link) => running.relay.takeLink(link))
   return {
@@ -52,7 +59,7 @@ async function listening(options: LocalRelayOptions): Promise<RunningRelay> {
       listen,
       // Apart from the store of `rdv relay`: names that tokens claimed there are of another relay.
       store: join(options.folders.data, "local.db"),
-      open: true,
+      open: options.shares === true ? "local" : true,
       log: options.log,
       ...(options.sessionLimits !== undefined && { sessionLimits: options.sessionLimits }),
     })

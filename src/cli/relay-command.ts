@@ -22,6 +22,7 @@ import type { Log } from "../base/log.ts"
 import { exitCode, untilStopped } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import { tellStatus } from "./process-status.ts"
+import { readShareFlags, relayShareFlags, startRelayShares } from "./relay-share.ts"
 import { isEverywhere, keepRenewed, readRelayTls } from "./relay-tls.ts"
 import type { RelayTls } from "./relay-tls.ts"
 
@@ -69,6 +70,7 @@ export const relayCommand: Command = {
       summary: "Serves channels there, to 9P clients and sessions: tcp://:5640, tls://:5641, unix:/path",
     },
     ...idMapFlags,
+    ...relayShareFlags,
     "tls-cert": { kind: "text", value: "FILE", env: "RDV_TLS_CERT", summary: "Certificate chain, PEM" },
     "tls-key": { kind: "text", value: "FILE", env: "RDV_TLS_KEY", summary: "Its private key, PEM" },
     tls: {
@@ -112,6 +114,7 @@ async function run(call: CommandCall): Promise<number> {
   const deadAfterMs = flags.durationMs("dead-after", leastDeadAfterMs) as number
   const drainMs = flags.durationMs("drain") as number
   const publicUrl = readPublicUrl(flags.text("public-url"))
+  const share = readShareFlags(flags)
   const log = logOf(call, "info")
   const relay = await startRelay({
     listen: listen.map(printAddress),
@@ -124,10 +127,11 @@ async function run(call: CommandCall): Promise<number> {
     ...(publicUrl !== undefined && { publicUrl }),
     ...(tls !== undefined && { tls }),
   })
+  const shares = startRelayShares(relay, { domain, publicUrl, at, log }, share)
   const channels = await startRelayChannels(call, relay, tls, open, log)
   const unwatch = tls === undefined ? undefined : keepRenewed(relay, tls, log)
   const quiet = await tellStatus(call.env, { command: "rdv relay", relay }, log)
-  tell(call, relay, domain, open, tls, channels)
+  tell(call, relay, domain, open, tls, channels, shares)
   await untilStopped(call.stopping)
   output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
   await channels?.close()
@@ -162,6 +166,7 @@ function tell(
   open: boolean,
   tls: RelayTls | undefined,
   channels: ChannelServer | undefined,
+  shares: string | undefined,
 ): void {
   const { output, flags } = call
   const caFile = tls?.caFile
@@ -177,6 +182,7 @@ function tell(
     open,
     tokens,
     ...(channels !== undefined && { channels: placesOf(channels.addresses) }),
+    ...(shares !== undefined && { share: shares }),
     pid: process.pid,
     version,
     ...(caFile !== undefined && { ca: caFile, pin: `sha256:${tls?.sha256}` }),
@@ -184,6 +190,7 @@ function tell(
   output.line(`${output.paint("bold", `rendezvous relay ${version}`)}, names below ${domain}`)
   for (const address of addresses) output.line(`  listens  ${output.paint("green", address)}`)
   for (const place of placesOf(channels?.addresses ?? [])) output.line(`  channels ${output.paint("green", place)}`)
+  if (shares !== undefined) output.line(`  share    ${output.paint("green", shares)}`)
   if (caFile !== undefined) {
     output.line(`  trust    --ca ${caFile}`)
     output.line(`           or --pin sha256:${tls?.sha256}`)

@@ -5,7 +5,7 @@
 
 import { base64url, randomBytes } from "../base/bytes.ts"
 import type { Clock } from "../base/clock.ts"
-import { RdvError } from "../base/error.ts"
+import { asRdvError, RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { Log } from "../base/log.ts"
 import type { Announced, NewHello } from "../wire/hello.ts"
@@ -34,10 +34,10 @@ export interface Owner {
 }
 
 /**
- * Says whether somebody who shows `proof` may come in as a guest for `what` (`share/482713`). It compares in constant time;
- * tries are counted here.
+ * Throws unless somebody at `address` who shows `proof` may come in as a guest for `what` (`share/482713`): `unauthorized`
+ * counts as a failed token does. It compares in constant time.
  */
-export type GuestCheck = (what: string, proof: string) => boolean
+export type GuestCheck = (what: string, proof: string, address: string) => void
 
 /** What a guest shows in place of a token: `guest:` with what it is a guest of and a proof behind it. */
 const guestShape = /^guest:([a-z0-9-]+)(\/[a-z0-9-]+):([A-Za-z0-9_-]{1,128})$/
@@ -216,12 +216,15 @@ export class AdmissionDesk implements Acceptor {
   #guest([, capability, which, proof]: [string, string, string, string], address: string, instance?: string): Owner {
     this.#checkAttempts(address)
     const what = `${capability}${which}`
-    if (this.#guests.get(capability)?.(what, proof) !== true) {
-      this.#attempts.failed(address)
-      this.#options.log.warn("auth.refused", { address, reason: "guest" })
-      throw new RdvError("unauthorized", "The code is wrong, or what it is for has ended", {
-        mend: "ask for the code again",
-      })
+    const check = this.#guests.get(capability)
+    if (check === undefined) throw new RdvError("no_service", `"${capability}" is not offered here`)
+    try {
+      check(what, proof, address)
+    } catch (thrown) {
+      const error = asRdvError(thrown)
+      if (error.code === "unauthorized") this.#attempts.failed(address)
+      this.#options.log.warn("auth.refused", { address, reason: error.code })
+      throw error
     }
     this.#attempts.succeeded(address)
     const scopes = { names: [], ports: [], services: [capability, `${capability}/*`], channels: [] }

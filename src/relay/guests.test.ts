@@ -3,7 +3,7 @@ import { test } from "node:test"
 import type { TestContext } from "node:test"
 import { eventually } from "../../test/kit/raw-http.ts"
 import type { UplinkEvent } from "../agent/uplink.ts"
-import type { RdvError } from "../base/error.ts"
+import { RdvError } from "../base/error.ts"
 import { silentLog } from "../base/log.ts"
 import { startAgent, startRelay } from "../node.ts"
 
@@ -11,7 +11,10 @@ async function relayWithGuests(t: TestContext) {
   const running = await startRelay({ listen: ["127.0.0.1:0"], store: ":memory:", log: silentLog })
   t.after(() => running.stop())
   const { relay } = running
-  relay.letGuestsIn("share", (what, proof) => what === "share/482713" && proof === "right")
+  relay.letGuestsIn("share", (what, proof) => {
+    if (what !== "share/482713") throw new RdvError("not_found", `There is no ${what}`)
+    if (proof !== "right") throw new RdvError("unauthorized", "The code is wrong")
+  })
   const guests: (string | undefined)[] = []
   relay.accept("share", ({ stream, caller }) => {
     guests.push(caller.guest)
