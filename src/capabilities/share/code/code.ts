@@ -5,6 +5,7 @@
  */
 
 import { randomBytes } from "../../../base/bytes.ts"
+import { clip, printable } from "../../../base/columns.ts"
 import { RdvError } from "../../../base/error.ts"
 
 export interface Code {
@@ -130,8 +131,9 @@ function splitText(text: string): { swarm: string; groups: string[] } {
       throw wrong("This is not the link of a share: it ends with /share/, six digits, # and five words")
     return { swarm, groups: splitWords(given.slice(hash + 1)) }
   }
-  const match = /^((?:[\doil][\s-]*){6})(.*)$/s.exec(given)
-  if (match === null) throw wrong(`A code begins with six digits, and "${clip(text.trim())}" does not`, example)
+  // Letters that look like digits count as such where six stand side by side.
+  const match = /^([\doil]{6})(.*)$/s.exec(given) ?? /^((?:\d[\s-]*){6})(.*)$/s.exec(given)
+  if (match === null) throw wrong(`A code begins with six digits, and "${shown(given)}" does not`, example)
   const swarm = (match[1] as string).replaceAll(/[\s-]/g, "").replaceAll("o", "0").replaceAll(/[il]/g, "1")
   return { swarm, groups: splitWords(match[2] as string) }
 }
@@ -156,11 +158,12 @@ function wrongWord(letters: string, word: number): RdvError {
     letters.length === wordLetters
       ? `the letters of a word are ${consonants} and ${vowels} in turn`
       : "a word has five letters"
-  return wrong(`There is a typo in the ${ordinals[word]} word of the code, "${clip(letters)}": ${why}`)
+  return wrong(`There is a typo in the ${ordinals[word]} word of the code, "${shown(letters)}": ${why}`)
 }
 
-function clip(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+/** For error texts: a line without what could command a terminal. */
+function shown(text: string): string {
+  return clip(printable(text), 60)
 }
 
 function wrong(text: string, mend?: string): RdvError {

@@ -3,39 +3,46 @@
  * which exists in secure contexts alone. It agrees with `node/node-crypto.ts` to the byte.
  */
 
-import { blake3 } from "@noble/hashes/blake3.js"
 import { hmac } from "@noble/hashes/hmac.js"
 import { sha256 } from "@noble/hashes/sha2.js"
 import { RdvError } from "../../../base/error.ts"
 import type { SwarmKeys } from "../code/swarm-keys.ts"
+import { Blake3 } from "./blake3.ts"
 import { sealBytes } from "./chunk-crypto.ts"
 import type { ChunkCrypto, ChunkHash, HashName } from "./chunk-crypto.ts"
 
-/** A hash under a key of 32 bytes. */
-export type KeyedHash = (key: Uint8Array, bytes: Uint8Array) => Uint8Array
+/** Of a key of 32 bytes: hashes under it. */
+export type KeyedHash = (key: Uint8Array) => (bytes: Uint8Array) => Uint8Array
 
 export function portableHash(name: HashName): ChunkHash {
-  return { name, hash: name === "blake3" ? (bytes) => blake3(bytes) : (bytes) => sha256(bytes) }
+  if (name === "sha256") return { name, hash: (bytes) => sha256(bytes) }
+  const blake3 = new Blake3()
+  return { name, hash: (bytes) => blake3.hash(bytes) }
 }
 
 /** BLAKE3 has a mode for keys; SHA-256 gets one by HMAC. */
 export function portableKeyedHash(name: HashName): KeyedHash {
-  return name === "blake3" ? (key, bytes) => blake3(bytes, { key }) : (key, bytes) => hmac(sha256, key, bytes)
+  if (name === "sha256") return (key) => (bytes) => hmac(sha256, key, bytes)
+  return (key) => {
+    const blake3 = new Blake3(key)
+    return (bytes) => blake3.hash(bytes)
+  }
 }
 
 /** `seal` and `open` throw `usage` where there is no Web Crypto. */
 export function portableCrypto(keys: SwarmKeys, hash: HashName): ChunkCrypto {
-  const keyed = portableKeyedHash(hash)
+  const identify = portableKeyedHash(hash)(keys.identity)
+  const sealingKey = portableKeyedHash(hash)(keys.seal)
   return {
     ...portableHash(hash),
-    identify: (plain) => keyed(keys.identity, plain),
+    identify,
     async seal(plain, identity) {
-      const key = await importKey(keyed(keys.seal, identity))
+      const key = await importKey(sealingKey(identity))
       return new Uint8Array(await crypto.subtle.encrypt(algorithm, key, plain as Uint8Array<ArrayBuffer>))
     },
     async open(sealed, identity) {
       if (sealed.length < sealBytes) throw changed()
-      const key = await importKey(keyed(keys.seal, identity))
+      const key = await importKey(sealingKey(identity))
       try {
         return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, sealed as Uint8Array<ArrayBuffer>))
       } catch (cause) {

@@ -33,7 +33,8 @@ export function nodeCrypto(keys: SwarmKeys, hash: HashName = native === undefine
     identify,
     seal(plain, identity) {
       const cipher = createCipheriv("aes-256-gcm", sealingKey(identity), nonce)
-      const sealed = new Uint8Array(plain.length + sealBytes)
+      // Memory of its own: what is sealed may be kept for long, beside others of the pool.
+      const sealed = Buffer.allocUnsafeSlow(plain.length + sealBytes)
       sealed.set(cipher.update(plain))
       cipher.final()
       sealed.set(cipher.getAuthTag(), plain.length)
@@ -69,13 +70,9 @@ function loadNative(): typeof BlakeHash | undefined {
   }
 }
 
-/** Prepared for one key. */
-function keyedHash(name: HashName): (key: Uint8Array) => (bytes: Uint8Array) => Uint8Array {
+function keyedHash(name: HashName): KeyedHash {
   if (name === "sha256") return (key) => (bytes) => createHmac("sha256", key).update(bytes).digest()
-  if (native === undefined) {
-    const keyed: KeyedHash = portableKeyedHash(name)
-    return (key) => (bytes) => keyed(key, bytes)
-  }
+  if (native === undefined) return portableKeyedHash(name)
   const { Blake3Hasher } = native
   return (key) => {
     const hasher = Blake3Hasher.newKeyed(Buffer.from(key))
