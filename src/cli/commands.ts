@@ -22,6 +22,9 @@ import { chanServeCommand } from "../capabilities/channels/serve-command.ts"
 import { chanTopCommand } from "../capabilities/channels/top-command.ts"
 import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
+import { getCommand } from "../capabilities/share/get-command.ts"
+import { shareCommand } from "../capabilities/share/share-command.ts"
+import { shareStatusCommand } from "../capabilities/share/share-status-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
 import { doctorCommand } from "./doctor-command.ts"
@@ -55,6 +58,9 @@ export const commands: readonly Command[] = [
   chanPeekCommand,
   chanTopCommand,
   chanProxyCommand,
+  shareCommand,
+  getCommand,
+  shareStatusCommand,
   relayCommand,
   tokenNew,
   tokenList,
