@@ -17,6 +17,8 @@ export const chromium: string | undefined = ["chromium", "chromium-browser", "go
 )
 
 type Values = { readonly [key: string]: unknown }
+/** `sessionId` tells what spoke: a page, or a worker of one. */
+type Listener = (method: string, values: Values, sessionId: string | undefined) => void
 
 export interface Screen {
   readonly width: number
@@ -29,7 +31,7 @@ export class Browser {
   readonly #process: ChildProcess
   readonly #folder: string
   readonly #waiting = new Map<number, { resolve: (value: Values) => void; reject: (error: Error) => void }>()
-  readonly #hearing = new Set<(method: string, values: Values) => void>()
+  readonly #hearing = new Set<Listener>()
   #last = 0
   #rest = ""
 
@@ -58,7 +60,7 @@ export class Browser {
   async open(url: string, screen: Screen): Promise<Page> {
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank" })
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true })
-    const page = new Page(this, sessionId as string)
+    const page = new Page(this, sessionId as string, targetId as string)
     await page.load(url, screen)
     return page
   }
@@ -72,8 +74,32 @@ export class Browser {
     })
   }
 
-  hear(listener: (method: string, values: Values) => void): void {
+  hear(listener: Listener): void {
     this.#hearing.add(listener)
+  }
+
+  /** What pages save from now on is put there. */
+  async saveInto(folder: string): Promise<void> {
+    await this.send("Browser.setDownloadBehavior", {
+      behavior: "allow",
+      downloadPath: folder,
+      eventsEnabled: true,
+    })
+  }
+
+  /** Resolves with the name of the next file that is saved as a whole. */
+  saved(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let name = ""
+      const listener: Listener = (method, values) => {
+        if (method === "Browser.downloadWillBegin") name = values["suggestedFilename"] as string
+        if (method !== "Browser.downloadProgress" || values["state"] === "inProgress") return
+        this.#hearing.delete(listener)
+        if (values["state"] === "completed") resolve(name)
+        else reject(new Error(`${name} was not saved: ${String(values["state"])}`))
+      }
+      this.#hearing.add(listener)
+    })
   }
 
   async close(): Promise<void> {
@@ -89,8 +115,10 @@ export class Browser {
     for (const message of messages) this.#take(JSON.parse(message) as Values)
   }
 
-  #take({ id, method, params, result, error }: Values): void {
-    if (typeof method === "string") for (const listener of this.#hearing) listener(method, params as Values)
+  #take({ id, method, params, result, error, sessionId }: Values): void {
+    if (typeof method === "string") {
+      for (const listener of this.#hearing) listener(method, params as Values, sessionId as string | undefined)
+    }
     const waiting = this.#waiting.get(id as number)
     if (waiting === undefined) return
     this.#waiting.delete(id as number)
@@ -111,20 +139,27 @@ export class Page {
   readonly complaints: string[] = []
   readonly #browser: Browser
   readonly #session: string
+  readonly #target: string
+  /** Of its workers: what they complain about is the page's. */
+  readonly #workers = new Set<string>()
 
-  constructor(browser: Browser, session: string) {
+  constructor(browser: Browser, session: string, target: string) {
     this.#browser = browser
     this.#session = session
+    this.#target = target
+    browser.hear((method, values, from) => {
+      if (from === session || this.#workers.has(from ?? "")) this.#note(method, values)
+    })
   }
 
   async load(url: string, { width, height = 900, dark = false, print = false }: Screen): Promise<void> {
     const loaded = new Promise<void>((resolve) => {
-      this.#browser.hear((method, values) => {
-        this.#note(method, values)
-        if (method === "Page.loadEventFired") resolve()
+      this.#browser.hear((method, _values, from) => {
+        if (method === "Page.loadEventFired" && from === this.#session) resolve()
       })
     })
     for (const domain of ["Page", "Network", "Runtime", "Log"]) await this.#send(`${domain}.enable`)
+    await this.#send("Target.setAutoAttach", { autoAttach: true, waitForDebuggerOnStart: true, flatten: true })
     await this.#send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false })
     await this.#send("Emulation.setEmulatedMedia", {
       media: print ? "print" : "screen",
@@ -141,6 +176,37 @@ export class Page {
     const answer = await this.#send("Runtime.evaluate", { expression: script, returnByValue: true, awaitPromise: true })
     if (answer["exceptionDetails"] !== undefined) throw new Error(JSON.stringify(answer["exceptionDetails"]))
     return (answer["result"] as { value: Value }).value
+  }
+
+  /** Resolves when the script gives something that is true; `what` names it for the failure. */
+  async until(what: string, script: string, ms = 20_000): Promise<void> {
+    const end = Date.now() + ms
+    while (!(await this.evaluate<boolean>(`Boolean(${script})`))) {
+      if (Date.now() > end) {
+        const shown = await this.evaluate<string>("document.body.innerText")
+        throw new Error(`Not within ${ms} ms: ${what}. The page shows: ${shown}. Complaints: ${this.complaints.join()}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  async click(selector: string): Promise<void> {
+    // As a user's: browsers allow more then.
+    await this.#send("Runtime.evaluate", {
+      expression: `document.querySelector(${JSON.stringify(selector)}).click()`,
+      userGesture: true,
+    })
+  }
+
+  /** Gives files of this machine to a file field. */
+  async choose(selector: string, files: readonly string[]): Promise<void> {
+    const { root } = await this.#send("DOM.getDocument")
+    const { nodeId } = await this.#send("DOM.querySelector", { nodeId: (root as Values)["nodeId"], selector })
+    await this.#send("DOM.setFileInputFiles", { nodeId, files })
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.send("Target.closeTarget", { targetId: this.#target })
   }
 
   async move(x: number, y: number): Promise<void> {
@@ -167,7 +233,18 @@ export class Page {
     return this.#browser.send(method, params, this.#session)
   }
 
+  /** Workers wait until they are heard. */
+  async #attach(values: Values): Promise<void> {
+    const session = values["sessionId"] as string
+    this.#workers.add(session)
+    for (const domain of ["Runtime", "Log"]) {
+      await this.#browser.send(`${domain}.enable`, {}, session).catch(() => undefined)
+    }
+    await this.#browser.send("Runtime.runIfWaitingForDebugger", {}, session).catch(() => undefined)
+  }
+
   #note(method: string, values: Values): void {
+    if (method === "Target.attachedToTarget") void this.#attach(values)
     if (method === "Network.requestWillBeSent") this.requests.push((values["request"] as { url: string }).url)
     if (method === "Runtime.exceptionThrown") this.complaints.push(JSON.stringify(values["exceptionDetails"]))
     if (method === "Log.entryAdded") this.complaints.push(JSON.stringify(values["entry"]))

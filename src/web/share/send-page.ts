@@ -96,10 +96,9 @@ export class SendPage {
   }
 
   #makeOptions(): HTMLElement {
-    return el(
-      "details",
-      {},
-      el("summary", {}, "Options"),
+    const form = el(
+      "form",
+      { onsubmit: (event) => event.preventDefault(), autocomplete: "off" },
       el("label", { for: "password" }, "Password (tell it by another way than the link)"),
       this.#password,
       el("label", { for: "expires" }, "Ends by itself"),
@@ -108,6 +107,7 @@ export class SendPage {
       el("label", { for: "token" }, "Token, if the relay asks for one"),
       this.#token,
     )
+    return el("details", {}, el("summary", {}, "Options"), form)
   }
 
   #take(given: Given | undefined): void {

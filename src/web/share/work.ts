@@ -11,8 +11,9 @@ export class Work {
     this.#worker.addEventListener("message", ({ data }) => onNews(data as News))
     this.#worker.addEventListener("error", (event) => onLost(event.message))
     this.#worker.addEventListener("messageerror", () => onLost("a message could not be read"))
-    // A machine that was asleep has a link that nobody answers on; the browser says when it is back.
-    for (const type of ["online", "pageshow"]) window.addEventListener(type, () => this.order({ do: "refresh" }))
+    // A link may have died without a sign meanwhile; the browser says when the network is another one, or the page is back.
+    window.addEventListener("online", () => this.order({ do: "refresh" }))
+    window.addEventListener("pageshow", ({ persisted }) => persisted && this.order({ do: "refresh" }))
   }
 
   order(order: Order): void {
