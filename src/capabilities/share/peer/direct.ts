@@ -82,8 +82,15 @@ export class Direct {
     yield* this.#peers.values()
   }
 
-  /** The relay calls this member so from now on; names of others from before mean nobody any more. */
+  /**
+   * The relay calls this member so. When it did before, others have kept their names too, and their paths go on; else the
+   * names mean nobody any more.
+   */
   begin(self: string): void {
+    if (this.#self === self) {
+      for (const peer of this.#peers.values()) this.#options.events.up(peer)
+      return
+    }
     this.#forget()
     this.#self = self
   }

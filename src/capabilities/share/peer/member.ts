@@ -120,6 +120,7 @@ export class Member {
         },
         ended: (error) => {
           this.#isDown()
+          this.#relayPath.close()
           events.ended(error)
         },
       },
@@ -206,10 +207,12 @@ export class Member {
     this.#line.start()
   }
 
-  /** Works on this version from now on, and tells the relay what is there of it. */
-  work(version: LocalVersion): void {
+  /** Works on this version from now on, unpaused, and tells the relay what is there of it. At most `windowBytes` may be under way. */
+  work(version: LocalVersion, windowBytes: number = Infinity): void {
     const isNew = this.#version?.number !== version.number
     this.#version = version
+    this.#mostWindow = windowBytes
+    this.#paused = false
     this.#batch.clear()
     this.#intake.version = version
     this.#uploads.version = version
@@ -227,15 +230,9 @@ export class Member {
     for (const peer of this.#direct ?? []) peer.forget()
   }
 
-  /** Bounds what may be under way; `Infinity`: by what the network does alone. */
-  set mostWindowBytes(bytes: number) {
-    this.#mostWindow = bytes
-    this.#sayWindow()
-  }
-
-  /** Nothing new is sent here while it is paused. */
-  set isPaused(paused: boolean) {
-    this.#paused = paused
+  /** Nothing new is sent here until `work` is called again. */
+  pause(): void {
+    this.#paused = true
     this.#sayWindow()
   }
 
@@ -269,6 +266,7 @@ export class Member {
     this.#batch.flush()
     await this.#line.stop()
     this.#isDown()
+    this.#relayPath.close()
     this.#intake.version = undefined
     await this.#direct?.close()
     await this.#relayPath.over()
@@ -279,7 +277,6 @@ export class Member {
     this.#isTold = false
     this.#toldWindow = undefined
     this.#batch.clear()
-    this.#relayPath.close()
   }
 
   #message(message: RelayMessage): void {

@@ -15,6 +15,7 @@ import { checkTableMac } from "../code/proofs.ts"
 import type { SwarmKeys } from "../code/swarm-keys.ts"
 import type { ChunkCrypto, HashName } from "../content/chunk-crypto.ts"
 import { ChunkTable } from "../content/chunk-table.ts"
+import { checkManifest } from "../content/manifest-rules.ts"
 import type { Manifest } from "../content/manifest.ts"
 import { openManifest } from "../content/sealed-manifest.ts"
 import type { ChunkCast } from "../paths/chunk-cast.ts"
@@ -264,13 +265,8 @@ class RunningReceiver implements Receiver {
       if (this.#job !== job || this.#ending !== undefined) return
       let manifestBytes = 0
       for (let chunk = 0; chunk < table.manifestChunks; chunk++) manifestBytes += table.lengthOf(chunk)
-      this.#member.mostWindowBytes = manifestBytes
-      this.#member.work({
-        number: table.version,
-        table,
-        holdings: job.memory,
-        accepts: (chunk) => chunk < table.manifestChunks,
-      })
+      const accepts = (chunk: number) => chunk < table.manifestChunks
+      this.#member.work({ number: table.version, table, holdings: job.memory, accepts }, manifestBytes)
     })
   }
 
@@ -287,13 +283,14 @@ class RunningReceiver implements Receiver {
     this.#phase = "opening"
     const { table, crypto, memory } = job
     // Nothing has a place before the target is open.
-    this.#member.isPaused = true
+    this.#member.pause()
     this.#member.flush()
     this.#own(async () => {
       if (this.#job !== job || this.#ending !== undefined) return
       const chunks: Uint8Array[] = []
       for (let chunk = 0; chunk < table.manifestChunks; chunk++) chunks.push(memory.read(chunk))
       const manifest = await openManifest(chunks, crypto)
+      checkManifest(manifest, table)
       this.#options.events?.manifest?.(manifest, table.version)
       const target = await this.#options.target.open({ table, manifest, crypto })
       if (this.#job !== job || this.#ending !== undefined) {
@@ -304,8 +301,6 @@ class RunningReceiver implements Receiver {
       job.target = target
       this.#phase = "fetching"
       this.#progress.opened(target.have, target.foundBytes)
-      this.#member.mostWindowBytes = Infinity
-      this.#member.isPaused = false
       this.#member.work({
         number: table.version,
         table,

@@ -78,14 +78,14 @@ export class RelayLine {
     this.#running ??= this.#run()
   }
 
-  /** Ignored while the line is down: the next opening says everything. */
+  /** Ignored while the line is not up: the next welcome is followed by everything. */
   say(message: MemberMessage): void {
-    this.#current?.say(message)
+    if (this.isUp) this.#current?.say(message)
   }
 
   /** The bytes of a table, behind the message that announces it. */
   sayTable(bytes: Uint8Array): void {
-    this.#current?.sayTable(bytes)
+    if (this.isUp) this.#current?.sayTable(bytes)
   }
 
   /** Ends the stream in good order; resolves when it has ended, or after two seconds. */
@@ -107,9 +107,9 @@ export class RelayLine {
     const { clock, events, log } = this.#options
     const { signal } = this.#stop
     while (!signal.aborted) {
-      const error = await this.#once(signal)
+      const { error, wasUp } = await this.#once(signal)
       if (signal.aborted) return
-      if (error === undefined || this.#isHopeless || !this.#passes(error)) {
+      if (error === undefined || this.#isHopeless || !this.#passes(error, wasUp)) {
         events.ended(error)
         return
       }
@@ -120,7 +120,7 @@ export class RelayLine {
   }
 
   /** One stream from its opening to its end; what `open` rejects with stays so, but for a session that is leaving. */
-  async #once(signal: AbortSignal): Promise<RdvError | undefined> {
+  async #once(signal: AbortSignal): Promise<{ readonly error: RdvError | undefined; readonly wasUp: boolean }> {
     const { access, opening, events } = this.#options
     let stream: Stream
     let table: Uint8Array | undefined
@@ -131,11 +131,11 @@ export class RelayLine {
     } catch (error) {
       const reason = asRdvError(error)
       if (!passing.has(reason.code)) this.#isHopeless = true
-      return reason
+      return { error: reason, wasUp: false }
     }
     if (signal.aborted) {
       stream.reset("cancelled")
-      return undefined
+      return { error: undefined, wasUp: false }
     }
     const current = new Current(stream, {
       message: (message) => {
@@ -153,17 +153,16 @@ export class RelayLine {
     if (table !== undefined) current.sayTable(table)
     const error = await current.over
     this.#current = undefined
-    return error
+    return { error, wasUp: current.isWelcome }
   }
 
-  /** Whether another attempt makes sense. */
-  #passes(error: RdvError): boolean {
-    if (final.has(error.code)) return false
-    // A relay that was started anew knows the swarm when its sender is back.
-    if (error.code === "not_found" || error.code === "no_service" || error.code === "unknown_session")
-      return this.#wasIn
-    if (error.code === "limit" || error.code === "expired") return this.#wasIn
-    return true
+  /** Whether another attempt makes sense. `wasUp`: this stream had been welcomed. */
+  #passes({ code }: RdvError, wasUp: boolean): boolean {
+    if (final.has(code)) return false
+    // Of a session it passes, of a share it does not.
+    if (code === "expired") return wasUp
+    // A relay that was started anew knows the swarm when its sender is back; one that is full has room when others leave.
+    return wasUp || this.#wasIn || !unlessKnown.has(code)
   }
 }
 
@@ -294,12 +293,14 @@ const final: ReadonlySet<string> = new Set([
   "forbidden",
   "removed",
   "claimed",
+  "in_use",
   "exists",
   "version",
   "usage",
   "too_large",
   "replaced",
 ])
+const unlessKnown: ReadonlySet<string> = new Set(["not_found", "no_service", "unknown_session", "limit"])
 /** A session says so that is about to end: the next one may take us. */
 const passing: ReadonlySet<string> = new Set(["draining", "limit", "link_lost", "connection_reset", "expired"])
 const goodbyeMs = 2_000

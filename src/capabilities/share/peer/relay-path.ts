@@ -31,6 +31,7 @@ export class RelayPath {
   readonly #options: RelayPathOptions
   /** Ends when the ticket does. */
   #era: AbortController | undefined
+  #ticket: string | undefined
   #current: ChunkPath | undefined
   /** With a promise that settles at its end. */
   readonly #paths = new Map<ChunkPath, Promise<void>>()
@@ -45,9 +46,11 @@ export class RelayPath {
     return this.#current
   }
 
-  /** Keeps a path with this ticket until `close`. `connections`: the relay takes them where it was dialled. */
+  /** Keeps a path with this ticket until `close` or another one. `connections`: the relay takes them where it was dialled. */
   open(ticket: string, connections: boolean): void {
+    if (this.#era !== undefined && this.#ticket === ticket) return
     this.close()
+    this.#ticket = ticket
     const era = new AbortController()
     this.#era = era
     const tries = connections && this.#options.access.connect !== undefined

@@ -106,7 +106,9 @@ class RunningSender implements Sender {
   readonly #name: string
   #content: Content
   #facts: TableFacts
-  /** The version that was said to be safe, and the last one whose copies were enough. */
+  /** The one that the present stream knows. */
+  #toldVersion = 0
+  /** The one that was said to be safe. */
   #safeVersion = 0
   #ending: Promise<void> | undefined
   #settle: (error: RdvError | undefined) => void = () => undefined
@@ -179,8 +181,7 @@ class RunningSender implements Sender {
     if (this.#ending !== undefined) throw new RdvError("closed")
     this.#facts = this.#factsOf(content.table)
     this.#content = content
-    this.#member.say({ do: "version", table: this.#facts })
-    this.#member.sayTable(content.table.encode())
+    this.#publish()
     this.#work()
     await before.close()
   }
@@ -193,6 +194,14 @@ class RunningSender implements Sender {
       if (says === "end") this.#member.say({ do: "end", now: true })
     }
     return this.#end(undefined)
+  }
+
+  /** To a stream that knows an older version; another one begins with this one. */
+  #publish(): void {
+    if (!this.#member.isUp) return
+    this.#toldVersion = this.version
+    this.#member.say({ do: "version", table: this.#facts })
+    this.#member.sayTable(this.#content.table.encode())
   }
 
   #work(): void {
@@ -225,6 +234,7 @@ class RunningSender implements Sender {
   }
 
   #opening(): RelayOpening {
+    this.#toldVersion = this.version
     const { swarm, keys, rules } = this.#options
     return {
       header: {
@@ -244,6 +254,7 @@ class RunningSender implements Sender {
     const { events } = this.#options
     switch (message.do) {
       case "welcome":
+        if (this.#toldVersion !== this.version) this.#publish()
         this.#member.tell()
         this.#casting?.again()
         events?.published?.({
