@@ -20,7 +20,7 @@ import type { CutVersion } from "./known-pieces.ts"
 import { PieceList } from "./piece-list.ts"
 import { ReadHoldings } from "./read-holdings.ts"
 import type { ReadHoldingsParts } from "./read-holdings.ts"
-import { scanTree } from "./tree-scan.ts"
+import { openScanned, scanTree } from "./tree-scan.ts"
 import type { Scan, ScannedFile } from "./tree-scan.ts"
 
 export type Chunking = "fixed" | "content-defined"
@@ -180,12 +180,6 @@ function boundsOf(options: CutSettings & { readonly previous?: FileContent }, to
   }
   const size = chunkBytes ?? chunkSizeFor(totalBytes)
   return { min: size, average: size, max: size }
-}
-
-function openScanned(file: ScannedFile): number {
-  // What has become something else meanwhile is not followed and not waited for.
-  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
-  return fs.openSync(file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }
 
 function checkUnchanged(file: ScannedFile): void {

@@ -126,9 +126,9 @@ export class FileSet {
     }
   }
 
-  /** Makes sure that the file is there. */
-  touch(file: number): void {
-    this.#take(file)
+  /** What was written to a file is on the disk when this is done. */
+  async sync(file: number): Promise<void> {
+    await this.#later(file, (fd, settle) => fs.fsync(fd, (error) => settle(error, 0)))
   }
 
   /** The descriptor of a file, until the next call. */

@@ -15,8 +15,10 @@ export interface ReadHoldingsParts {
   readonly manifest: Manifest
   readonly crypto: ChunkCrypto
   readonly files: FileSet
-  /** By chunk, counted from the first one of the content. */
+  /** Sealed chunks; they count from the first one of the content. */
   readonly cache: ByteCache
+  /** Bytes of chunks before they are sealed, likewise. */
+  readonly plain?: ByteCache
   /** The first chunks of the table, where they can be given. */
   readonly sealedManifest?: readonly Uint8Array[]
 }
@@ -46,6 +48,8 @@ export class ReadHoldings {
     if (chunk < table.manifestChunks) return this.#readManifest(chunk)
     const kept = cache.get(chunk - table.manifestChunks)
     if (kept !== undefined) return kept
+    const plain = this.#parts.plain?.get(chunk - table.manifestChunks)
+    if (plain !== undefined) return this.#sealKnown(chunk, plain)
     if (this.#isReleased) return Promise.reject(new RdvError("closed", "The content is closed"))
     return this.#readContent(chunk)
   }
@@ -84,16 +88,19 @@ export class ReadHoldings {
   }
 
   #seal(chunk: number, plain: Buffer, memory: Buffer): Soon<Uint8Array> {
+    const identity = this.places.identityOf(chunk)
+    if (Buffer.compare(this.#parts.crypto.identify(plain), identity) !== 0) return this.#fail(chunk, undefined)
+    const sealed = this.#sealKnown(chunk, plain)
+    // Sealed later, its bytes are still being read.
+    if (!(sealed instanceof Promise)) this.#scratch = memory
+    return sealed
+  }
+
+  #sealKnown(chunk: number, plain: Uint8Array): Soon<Uint8Array> {
     const { crypto, cache, table } = this.#parts
-    const identity = crypto.identify(plain)
-    if (Buffer.compare(identity, this.places.identityOf(chunk)) !== 0) {
-      return this.#fail(chunk, undefined)
-    }
-    const sealing = crypto.seal(plain, identity)
-    if (sealing instanceof Promise) return sealing
-    this.#scratch = memory
-    cache.put(chunk - table.manifestChunks, sealing)
-    return sealing
+    const sealed = crypto.seal(plain, this.places.identityOf(chunk))
+    if (!(sealed instanceof Promise)) cache.put(chunk - table.manifestChunks, sealed)
+    return sealed
   }
 
   #fail(chunk: number, error: unknown): Promise<never> {

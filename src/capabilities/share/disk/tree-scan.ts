@@ -14,6 +14,7 @@ import { normalTarget, sortEntries } from "../content/path-rules.ts"
 import { pathText } from "../content/path-text.ts"
 import { diskPath, shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
+import { FileSet } from "./file-set.ts"
 
 export interface Scan {
   readonly name: string
@@ -64,6 +65,28 @@ export async function scanTree(options: ScanOptions): Promise<Scan> {
   return scanner.end(options.name ?? nameOf([first, ...more]))
 }
 
+/** What is at a path, which is no link itself. */
+export async function scanAt(root: DiskPath): Promise<Scan> {
+  const scanner = new Scanner(undefined)
+  await scanner.at(root, "")
+  return scanner.end("")
+}
+
+/** The contents of what was scanned, for reading. */
+export function scannedFiles(scanned: readonly ScannedFile[]): FileSet {
+  return new FileSet({
+    sizes: scanned.map((file) => file.size),
+    pathOf: (file) => (scanned[file] as ScannedFile).path,
+    open: (file) => openScanned(scanned[file] as ScannedFile),
+  })
+}
+
+/** What has become something else meanwhile is not followed and not waited for. */
+export function openScanned(file: ScannedFile): number {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
+  return fs.openSync(file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+}
+
 function nameOf(paths: readonly string[]): string {
   const [first] = paths as [string]
   if (paths.length === 1) return basename(first) || "files"
@@ -85,20 +108,25 @@ class Scanner {
 
   /** A path that the user named: links are followed. */
   async top(path: string, below: string): Promise<void> {
-    let real = path
-    let stat: fs.Stats
     try {
-      real = fs.realpathSync(path)
-      stat = fs.lstatSync(real)
+      await this.at(fs.realpathSync(path), below)
     } catch (error) {
       throw diskError(error, path)
     }
+  }
+
+  async at(path: DiskPath, below: string): Promise<void> {
+    const stat = fs.lstatSync(path)
     if (stat.isDirectory()) {
-      // The folder of a manifest needs no entry for itself, but its mode and time have no other place.
+      // The folder of a manifest has no entry for itself.
       if (below !== "") this.#entries.push(folderEntry(below, stat))
-      await this.#folder(real, below)
-    } else if (stat.isFile()) this.#file(real, below, stat)
-    else throw new RdvError("usage", `It is no file and no folder: ${path}`, { mend: "pipe it into rdv share -" })
+      await this.#folder(path, below)
+    } else if (stat.isFile()) this.#file(path, below, stat)
+    else {
+      throw new RdvError("usage", `It is no file and no folder: ${shownPath(path)}`, {
+        mend: "pipe it into rdv share -",
+      })
+    }
   }
 
   end(name: string): Scan {

@@ -1,0 +1,248 @@
+/**
+ * Receives into a folder of this machine. What comes is kept in a part beside the target, hidden, until it is whole; an
+ * interrupted run is gone on with; what an older version has of the new one is taken from there.
+ */
+
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import { systemClock } from "../../../base/clock.ts"
+import type { Clock } from "../../../base/clock.ts"
+import { RdvError } from "../../../base/error.ts"
+import { silentLog } from "../../../base/log.ts"
+import type { Log } from "../../../base/log.ts"
+import type { Target, TargetHoldings, TargetVersion } from "../peer/target.ts"
+import { amount } from "../terminal/amounts.ts"
+import { diskError } from "./disk-error.ts"
+import { diskPath, shownPath } from "./disk-path.ts"
+import { findByContent, findByManifest, findByPlace, hasSameBytes, hasSameShape, lookAt } from "./find-chunks.ts"
+import type { Search } from "./find-chunks.ts"
+import { FolderHoldings, removeAll } from "./folder-holdings.ts"
+import { Journal } from "./journal.ts"
+import { checkNames, doubtfulNames } from "./name-check.ts"
+import type { NameRules } from "./name-check.ts"
+import { inspectPart, makeFolder } from "./part-files.ts"
+import { PartLock } from "./part-lock.ts"
+import { PieceMap } from "./piece-map.ts"
+import { exists, findPlace, recoverPlace } from "./place.ts"
+import type { Place } from "./place.ts"
+import { recallChunks } from "./recall-chunks.ts"
+import type { Scan } from "./tree-scan.ts"
+
+export interface FolderTargetOptions {
+  /**
+   * The name that it shall have, or a folder that it goes into under its own name: one that exists, or whose path ends with a slash.
+   * Default: the working directory.
+   */
+  readonly path?: string
+  /** What has the name and is something else gives way. Default false: then `open` rejects `exists`. */
+  readonly overwrite?: boolean
+  /** `finish` waits until the disk has it, for trees of up to 1,000 files. Default true. */
+  readonly sync?: boolean
+  /** Memory for chunks that others may ask for, bytes. Default 16 MiB. */
+  readonly cacheBytes?: number
+  readonly clock?: Clock
+  readonly log?: Log
+}
+
+export function folderTarget(options: FolderTargetOptions = {}): Target {
+  return new FolderTarget(options)
+}
+
+class FolderTarget implements Target {
+  readonly #options: FolderTargetOptions
+  readonly #log: Log
+  /** The same for all versions, although the name of the first one may be a folder by now. */
+  #place: Place | undefined
+  #last: FolderHoldings | undefined
+  /** What stood in the target right behind the last version that was whole. */
+  #ownLook: string | undefined
+
+  constructor(options: FolderTargetOptions) {
+    this.#options = options
+    this.#log = options.log ?? silentLog
+  }
+
+  async open(version: TargetVersion): Promise<TargetHoldings> {
+    const { manifest, table, crypto } = version
+    const map = new PieceMap(manifest, table)
+    const place = (this.#place ??= findPlace(this.#options.path ?? ".", manifest.name))
+    checkNames(place.name, manifest.entries, rulesOf(place, false))
+    recoverPlace(place)
+    const scan = await lookAt(place.target)
+    const last = this.#last
+    if (scan !== undefined && hasSameShape(scan, map) && (await hasSameBytes(place.target, scan, map, crypto))) {
+      this.#ownLook = lookOf(scan)
+      last?.setAside()
+      return this.#keep(this.#holdings(version, place, undefined))
+    }
+    if (!this.#mayReplace(scan) && exists(place.target)) throw taken(place)
+    last?.setAside()
+    const lock = PartLock.take(place.lock)
+    const holdings = this.#holdings(version, place, lock)
+    try {
+      await this.#begin(version, holdings, place, last)
+      const isOwn = last?.isPlaced === true && scan !== undefined && lookOf(scan) === this.#ownLook
+      await this.#search(version, holdings, { place, last, scan: isOwn ? undefined : scan })
+      return this.#keep(holdings)
+    } catch (error) {
+      await holdings.close()
+      throw diskError(error, place.part)
+    }
+  }
+
+  #keep(holdings: FolderHoldings): TargetHoldings {
+    holdings.foundBytes = foundBytes(holdings)
+    this.#last = holdings
+    return holdings
+  }
+
+  #holdings(version: TargetVersion, place: Place, lock: PartLock | undefined): FolderHoldings {
+    const { sync = true, cacheBytes = 16 * 1024 * 1024, clock = systemClock } = this.#options
+    return new FolderHoldings({
+      version,
+      place,
+      lock,
+      sync,
+      cacheBytes,
+      clock,
+      log: this.#log,
+      mayReplace: async () => this.#mayReplace(await lookAt(place.target)),
+      onPlaced: async () => {
+        const scan = await lookAt(place.target)
+        this.#ownLook = scan === undefined ? undefined : lookOf(scan)
+      },
+    })
+  }
+
+  /** What an earlier version of ours left, as it left it, may always go. */
+  #mayReplace(scan: Scan | undefined): boolean {
+    return this.#options.overwrite === true || (scan !== undefined && lookOf(scan) === this.#ownLook)
+  }
+
+  /** Goes on with the part of an interrupted run, or starts one. */
+  async #begin(version: TargetVersion, holdings: FolderHoldings, place: Place, last?: FolderHoldings): Promise<void> {
+    const { manifest, crypto } = version
+    const facts = Journal.read(place.journal, version.table.count)
+    const journal = facts !== undefined && Buffer.compare(facts.root, version.table.root) === 0 ? facts : undefined
+    if (journal === undefined && exists(place.part)) {
+      removeAll(place.earlier)
+      fs.renameSync(place.part, place.earlier)
+      if (last?.isPlaced === false) last.movedTo(place.earlier)
+    }
+    const part = journal === undefined ? undefined : await inspectPart(place.part, manifest.entries)
+    if (journal !== undefined && part !== undefined) {
+      const { files, have, map: places } = holdings
+      const checked = await recallChunks({ places, crypto, files, journal, part, have })
+      this.#log.debug("share.resumed", { chunks: have.count - version.table.manifestChunks, checked })
+    } else removeAll(place.journal)
+    checkRoom(place, holdings)
+    makePart(place, holdings)
+    holdings.keepJournal(part?.mtimeMs ?? 0)
+  }
+
+  /** Takes over what other versions have of this one. */
+  async #search(version: TargetVersion, holdings: FolderHoldings, sources: Sources): Promise<void> {
+    const { place, last, scan } = sources
+    const { map: places, have } = holdings
+    const search: Search = {
+      places,
+      have,
+      crypto: version.crypto,
+      put: (chunk, plain) => holdings.put(chunk, plain, false),
+    }
+    const earlier = await lookAt(place.earlier)
+    if (last !== undefined) await findByManifest(last.files, last.map, (chunk) => last.have.has(chunk), search)
+    else if (earlier !== undefined) {
+      await findByPlace(place.earlier, earlier, search)
+      await findByContent(earlier, search)
+    }
+    if (scan !== undefined) {
+      await findByPlace(place.target, scan, search)
+      await findByContent(scan, search)
+    }
+    if (last?.isPlaced === false) last.files.close()
+    removeAll(place.earlier)
+  }
+}
+
+interface Sources {
+  readonly place: Place
+  /** The version before, in this process. */
+  readonly last: FolderHoldings | undefined
+  /** What has the name, if it is something else. */
+  readonly scan: Scan | undefined
+}
+
+/** The same as long as nobody changes a file. */
+function lookOf({ entries, files }: Scan): string {
+  const hash = createHash("sha256")
+  hash.update(
+    JSON.stringify(entries.map((entry) => [entry.path, entry.type === "symlink" ? entry.target : entry.type])),
+  )
+  for (const { size, mtimeMs, inode } of files) hash.update(`${size} ${mtimeMs} ${inode}\n`)
+  return hash.digest("base64url")
+}
+
+function foundBytes({ map, have }: FolderHoldings): number {
+  let bytes = 0
+  for (const { chunk, length } of map.manifest.pieces) if (chunk !== "zeros" && have.has(chunk)) bytes += length
+  return bytes
+}
+
+function taken({ target }: Place): RdvError {
+  return new RdvError("exists", `Something else has the name: ${shownPath(target)}`, {
+    mend: "choose another name with -o, or let it be replaced with --overwrite",
+  })
+}
+
+/** Makes the part, and finds out whether its names can be had here. */
+function makePart(place: Place, { map, files }: FolderHoldings): void {
+  const { entries } = map.manifest
+  if (entries.length === 1 && entries[0]?.path === "") {
+    files.descriptor(0)
+    return
+  }
+  makeFolder(place.part, "")
+  checkNames(place.name, entries, rulesOf(place, foldsCase(place)))
+  for (const name of doubtfulNames(entries)) {
+    const path = diskPath(place.part, name)
+    if (exists(path)) continue
+    try {
+      fs.mkdirSync(path)
+      fs.rmdirSync(path)
+    } catch (error) {
+      throw diskError(error, path)
+    }
+  }
+}
+
+function rulesOf({ folder, name }: Place, isFolding: boolean): NameRules {
+  const folderBytes = Buffer.byteLength(folder) + 1 + Buffer.byteLength(name) + partBytes
+  return { platform: process.platform, foldsCase: isFolding, folderBytes }
+}
+
+/** What the name of a part is longer than that of its target. */
+const partBytes = 10
+
+/** True where the part answers to its name in capitals too. */
+function foldsCase({ folder, part }: Place): boolean {
+  const name = shownPath(part).slice(folder.length + 1)
+  return exists(diskPath(folder, name.toUpperCase()))
+}
+
+/** Throws `limit` when what is missing does not fit on the disk. */
+function checkRoom({ folder }: Place, { map, have }: FolderHoldings): void {
+  let needed = 0
+  for (const { chunk, length } of map.manifest.pieces) if (chunk !== "zeros" && !have.has(chunk)) needed += length
+  const { bavail, bsize, blocks } = fs.statfsSync(folder)
+  const free = bavail * bsize
+  // Some file systems over a network tell nothing.
+  if (blocks === 0 || needed <= free) return
+  throw new RdvError(
+    "limit",
+    `There is not enough room in ${folder}: ${amount(needed)} are needed, ${amount(free)} are free`,
+    {
+      mend: "free some space or choose another folder with -o",
+    },
+  )
+}
