@@ -2,7 +2,7 @@
  * The frames of a path of chunks over ordered bytes: `type u8 | why u8 | version u16 | chunk u32 | length u32`, big-endian,
  * and for `data` so many bytes. A chunk that is larger than `partBytes` goes out as a first frame, whose length is that of
  * the whole chunk and which carries its first `partBytes`, and further ones with `why` 1 and their own length: between them
- * small frames find their way, and no other chunk. docs/reference/share-protocol.md has the same for other programs.
+ * small frames find their way, and no other chunk. docs/reference/share-paths.md has the same for other programs.
  */
 
 import { RdvError } from "../../../base/error.ts"
