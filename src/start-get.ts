@@ -33,6 +33,8 @@ export interface GetOptions extends RelayOptions {
   /** A link holds the relay's address as well, but `relay` says which one is asked. */
   readonly code: Code | string
   readonly password?: string
+  /** What follows from both, where somebody has worked it out already: that takes a tenth of a second. */
+  readonly keys?: SwarmKeys
   /** A folder that is there or ends with `/`, or the name that the thing shall have. Default: the working directory. */
   readonly output?: string
   /** Replaces what is there and differs. */
@@ -111,7 +113,7 @@ export interface Get {
 export async function get(options: GetOptions): Promise<Get> {
   const { code } = options
   const read = typeof code === "string" ? parseCode(code) : code
-  return new RunningGet(options, read, await deriveKeys(read, options.password))
+  return new RunningGet(options, read, options.keys ?? (await deriveKeys(read, options.password)))
 }
 
 /** A share that is not there yet is looked for so often, ms. */

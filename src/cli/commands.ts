@@ -24,6 +24,7 @@ import { compareCommand, loadCommand } from "../capabilities/load/command.ts"
 import { serveCommand } from "../capabilities/load/serve-command.ts"
 import { getCommand } from "../capabilities/share/get-command.ts"
 import { shareCommand } from "../capabilities/share/share-command.ts"
+import { swarmCommand } from "../capabilities/share/swarm-command.ts"
 import { shareStatusCommand } from "../capabilities/share/share-status-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
   shareCommand,
   getCommand,
   shareStatusCommand,
+  swarmCommand,
   relayCommand,
   tokenNew,
   tokenList,
