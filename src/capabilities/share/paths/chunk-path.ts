@@ -43,7 +43,8 @@ export interface ChunkPath {
   attach(sink: ChunkPathSink): void
   /**
    * Sends a chunk by reference; its memory may not change before `sent` is called, which happens exactly once: when the
-   * operating system has it, the other side has cancelled it before its turn, or the path is over. False asks the caller to wait for `ready`; the chunk is taken all the same.
+   * operating system has it, the other side has cancelled it before its turn, or the path is over. False asks the caller
+   * to wait for `ready`; the chunk is taken all the same.
    */
   send(name: ChunkName, sealed: Uint8Array, sent?: () => void): boolean
   ask(name: ChunkName): void
