@@ -68,6 +68,10 @@ export class Lane implements ChunkPathSink {
   constructor(options: LaneOptions) {
     this.#options = options
     this.path = options.path
+  }
+
+  /** It may be over before this returns. */
+  start(): void {
     this.path.attach(this)
   }
 

@@ -56,9 +56,6 @@ export class Member implements LaneMember {
   nowhere = ""
   /** For rates. */
   seen: { at: number; inBytes: number; outBytes: number; inRate: number; outRate: number }
-  /** Collected in one turn, then said at once. */
-  readonly takesToSay: [number, string][] = []
-  readonly dropsToSay: number[] = []
 
   constructor({ id, role, label, address, ticket, now }: MemberFacts) {
     this.id = id
