@@ -6,6 +6,15 @@ import { isJsonObject } from "../../src/base/json.ts"
 import { readClientHello } from "../../src/capabilities/balance/preface/client-hello.ts"
 import { readProxyHeader } from "../../src/capabilities/balance/preface/proxy-header.ts"
 import { writeProxyHeader } from "../../src/capabilities/balance/preface/write-proxy-header.ts"
+import { parseCode } from "../../src/capabilities/share/code/code.ts"
+import { ChunkTable } from "../../src/capabilities/share/content/chunk-table.ts"
+import { decodeManifest, encodeManifest } from "../../src/capabilities/share/content/manifest-codec.ts"
+import { portableHash } from "../../src/capabilities/share/content/portable-crypto.ts"
+import {
+  readMemberMessage,
+  readRelayMessage as readShareRelayMessage,
+  readShareHeader,
+} from "../../src/capabilities/share/protocol/read-control.ts"
 import { ChunkedDecoder } from "../../src/http1/chunked.ts"
 import { badRequest, HttpError } from "../../src/http1/http-error.ts"
 import { readRequestHead, readResponseHead } from "../../src/http1/read-head.ts"
@@ -24,6 +33,7 @@ import { encodeCheck, encodeFrame } from "../../src/wire/encode.ts"
 import { frameType } from "../../src/wire/frame.ts"
 import { readHello } from "../../src/wire/hello.ts"
 import { readOpenPayload } from "../../src/wire/open.ts"
+import { shareVectors } from "../vectors/share-vectors.ts"
 import { channelStreams, serveChannel } from "./channel-server.ts"
 import { ninepConversations, serveNinep } from "./ninep-server.ts"
 
@@ -99,7 +109,12 @@ const readers = [
   readPrivateCaller,
   readRequestHead,
   readResponseHead,
+  readShareHeader,
+  readMemberMessage,
+  readShareRelayMessage,
 ]
+
+const versions = shareVectors.versions as readonly { readonly encoded: string; readonly table: string }[]
 
 const ends = { source: { host: "10.1.2.3", port: 12345 }, destination: { host: "2001:db8::1", port: 443 } }
 const proxyFacts = { ...ends, authority: "a.test", alpn: "h2", custom: text("token") }
@@ -130,6 +145,27 @@ const ninepSeeds: readonly Uint8Array[] = [
 ]
 
 export const targets: readonly FuzzTarget[] = [
+  {
+    name: "share code",
+    seeds: shareVectors.codes.flatMap(({ code, link }) => [text(code), text(link)]),
+    run: (input) => allowing(() => parseCode(Buffer.from(input).toString())),
+  },
+  {
+    name: "manifest",
+    seeds: [...versions.map(({ encoded }) => encoded), ...shareVectors.refusedManifests.map(({ hex }) => hex)].map(
+      (hex) => Buffer.from(hex, "hex"),
+    ),
+    run: (input) =>
+      allowing(() => {
+        if (Buffer.compare(encodeManifest(decodeManifest(input)), input) !== 0)
+          throw new Error("two encodings of a manifest")
+      }),
+  },
+  {
+    name: "chunk table",
+    seeds: versions.map(({ table }) => Buffer.from(table, "hex")),
+    run: (input) => allowing(() => ChunkTable.decode(input, portableHash)),
+  },
   {
     name: "decoder",
     seeds: [frames, data],

@@ -8,6 +8,7 @@ import { createHmac } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { crc32 } from "node:zlib"
 import { channelVectors } from "./channel-vectors.ts"
+import { shareVectors } from "./share-vectors.ts"
 
 const types = {
   OPEN: 0x01,
@@ -366,6 +367,7 @@ export const vectors: { readonly [file: string]: object } = {
   "invalid.json": invalid,
   "resume.json": resume,
   "channels.json": channelVectors,
+  "share.json": shareVectors,
 }
 
 export function print(content: object): string {
