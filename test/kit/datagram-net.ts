@@ -67,7 +67,7 @@ export interface DatagramNetOptions {
 
 export class DatagramNet {
   readonly #options: DatagramNetOptions
-  readonly #sockets = new Map<string, MemorySocket>()
+  readonly #sockets: MemorySocket[] = []
 
   constructor(options: DatagramNetOptions) {
     this.#options = options
@@ -75,21 +75,22 @@ export class DatagramNet {
 
   socket(address: string, port: number): MemorySocket {
     const socket = new MemorySocket({ address, port }, this)
-    this.#sockets.set(`${address} ${port}`, socket)
+    this.#sockets.push(socket)
     return socket
   }
 
-  /** For `MemorySocket`. */
+  /** For `MemorySocket`. To a group: a copy to each member, over its own road. */
   carry(bytes: Uint8Array, from: MemorySocket, to: DatagramAddress): void {
     const { clock, random, road } = this.#options
-    const way = road(from.local, to)
-    if (way === undefined) return
     const now = clock.now()
     const copy = bytes.slice()
-    for (const at of way.pass(copy.length, now, random)) {
-      const arrive = () => this.#sockets.get(`${to.address} ${to.port}`)?.arrived(copy, from.local)
-      if (at <= now) setImmediate(arrive)
-      else clock.after(at - now, arrive)
+    for (const socket of this.#sockets) {
+      if (!socket.hears(to)) continue
+      for (const at of road(from.local, socket.local)?.pass(copy.length, now, random) ?? []) {
+        const arrive = () => socket.arrived(copy, from.local)
+        if (at <= now) setImmediate(arrive)
+        else clock.after(at - now, arrive)
+      }
     }
   }
 }
@@ -101,11 +102,23 @@ export class MemorySocket implements DatagramSocket {
   stalled = false
   readonly #net: DatagramNet
   #sink: DatagramSink | undefined
+  readonly #groups: DatagramAddress[] = []
+  sentBytes = 0
   #closed = false
 
   constructor(local: DatagramAddress, net: DatagramNet) {
     this.local = local
     this.#net = net
+  }
+
+  /** Gets what goes to this group as well. */
+  join(group: DatagramAddress): this {
+    this.#groups.push(group)
+    return this
+  }
+
+  hears({ address, port }: DatagramAddress): boolean {
+    return [this.local, ...this.#groups].some((each) => each.address === address && each.port === port)
   }
 
   attach(sink: DatagramSink): void {
@@ -114,6 +127,7 @@ export class MemorySocket implements DatagramSocket {
 
   send(bytes: Uint8Array, to: DatagramAddress): boolean {
     if (this.#closed || this.stalled) return false
+    this.sentBytes += bytes.length
     this.#net.carry(bytes, this, to)
     return true
   }

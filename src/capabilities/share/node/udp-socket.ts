@@ -16,7 +16,7 @@ export interface UdpOptions {
 }
 
 /** What the operating system keeps in either direction while the process is busy; it may give less. */
-export const udpBufferBytes: number = 4 * 1024 * 1024
+const udpBufferBytes: number = 4 * 1024 * 1024
 /** Datagrams that the operating system has not taken at once. */
 const mostWaiting = 64
 const slotBytes = 2048
@@ -26,7 +26,7 @@ export async function openUdp(options: UdpOptions = {}): Promise<DatagramSocket>
   return new UdpSocket(await bindUdp(options))
 }
 
-export async function bindUdp({ host = "0.0.0.0", port = 0, reuse = false }: UdpOptions): Promise<Socket> {
+async function bindUdp({ host = "0.0.0.0", port = 0, reuse = false }: UdpOptions): Promise<Socket> {
   const family = isIPv6(host) ? 6 : 4
   const socket = createSocket({
     type: family === 6 ? "udp6" : "udp4",
@@ -46,6 +46,12 @@ export async function bindUdp({ host = "0.0.0.0", port = 0, reuse = false }: Udp
       resolve()
     })
   })
+  enlarge(socket)
+  return socket
+}
+
+/** More room for datagrams that wait while the process is busy. */
+export function enlarge(socket: Socket): void {
   for (const set of [() => socket.setRecvBufferSize(udpBufferBytes), () => socket.setSendBufferSize(udpBufferBytes)]) {
     try {
       set()
@@ -53,12 +59,10 @@ export async function bindUdp({ host = "0.0.0.0", port = 0, reuse = false }: Udp
       // As large as the system allows, then; what does not fit is lost and sent again.
     }
   }
-  return socket
 }
 
 export class UdpSocket implements DatagramSocket {
   readonly kind = "udp"
-  readonly local: DatagramAddress
   readonly #socket: Socket
   /** Memory of datagrams that may still wait when `send` has returned. */
   readonly #slots: Buffer = Buffer.alloc(mostWaiting * 2 * slotBytes)
@@ -66,15 +70,18 @@ export class UdpSocket implements DatagramSocket {
   #sink: DatagramSink | undefined
   #error: RdvError | undefined
 
-  /** The socket is bound, and belongs to this one now. */
+  /** The socket belongs to this one now. */
   constructor(socket: Socket) {
     this.#socket = socket
-    const { address, port } = socket.address()
-    this.local = { address, port }
     socket.on("error", (error) => {
       // Of one datagram (no route, too large), and the socket goes on; otherwise `close` follows.
       this.#error = asRdvError(error, "unreachable")
     })
+  }
+
+  /** Throws before it is bound. */
+  get local(): DatagramAddress {
+    return this.#socket.address()
   }
 
   attach(sink: DatagramSink): void {

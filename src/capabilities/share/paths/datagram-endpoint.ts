@@ -109,7 +109,7 @@ export class DatagramEndpoint {
       dial: (addresses, name, signal) => this.#dial(seat, addresses, name, signal),
       close: () => {
         if (this.#seats.get(key) === seat) this.#seats.delete(key)
-        for (const attempt of [...this.#attempts.values()]) {
+        for (const attempt of this.#attempts.values()) {
           if (attempt.seat === seat && attempt.live === undefined) this.#fail(attempt, new RdvError("closed"))
         }
       },
@@ -125,7 +125,7 @@ export class DatagramEndpoint {
 
   #end(error: RdvError): void {
     this.#closed = true
-    for (const attempt of [...this.#attempts.values()]) {
+    for (const attempt of this.#attempts.values()) {
       if (attempt.live === undefined) this.#fail(attempt, error)
       else attempt.live.abort(error)
     }

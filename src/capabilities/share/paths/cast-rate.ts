@@ -1,0 +1,49 @@
+/**
+ * How fast a cast goes: as fast as nearly all receivers take it. Two signals of their reports: how long ago the newest
+ * packet that they had seen was sent (a growing queue, before anything is lost), and the share that they have lost. The
+ * worst quarter of four and more does not count: it is left to the normal way. Rates in bytes/ms.
+ */
+
+export interface ReceiverState {
+  /** Since the newest packet that it had seen was sent, ms; of the last report. */
+  lagMs: number
+  /** Of the packets between its last two reports. */
+  loss: number
+}
+
+const startRate = 2_000
+const leastRate = 100
+const mostRate = 250_000
+const calmLagMs = 25
+const mostLagMs = 60
+/** So much is lost on radio without any queue. */
+const calmLoss = 0.03
+const mostLoss = 0.08
+
+export class CastRate {
+  /** Bytes/ms. */
+  rate: number
+  readonly #most: number
+  #isStarting = true
+
+  /** `most`: a limit that was asked for. */
+  constructor(most: number = mostRate) {
+    this.#most = Math.min(mostRate, most)
+    this.rate = Math.min(startRate, this.#most)
+  }
+
+  /** Once per round of reports. `full`: the rate was what held the sender back. */
+  adapt(receivers: readonly ReceiverState[], full: boolean): void {
+    if (receivers.length === 0) return
+    const count = receivers.length
+    const last = count < 4 ? count - 1 : Math.ceil(count * 0.75) - 1
+    const at = (values: number[]) => values.toSorted((a, b) => a - b)[last] as number
+    const lag = at(receivers.map(({ lagMs }) => lagMs))
+    const loss = at(receivers.map((each) => each.loss))
+    if (lag > mostLagMs || loss > mostLoss) {
+      this.#isStarting = false
+      this.rate = Math.max(leastRate, this.rate * 0.75)
+    } else if (lag > calmLagMs || loss > calmLoss) this.#isStarting = false
+    else if (full) this.rate = Math.min(this.#most, this.rate * (this.#isStarting ? 1.6 : 1.08))
+  }
+}
