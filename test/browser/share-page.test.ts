@@ -160,6 +160,109 @@ describe("the page of shares", { skip, timeout: 120_000 }, () => {
     })
   })
 
+  test("a visit that ended in the middle goes on in the next one", async (t) => {
+    const place = await sharePlace(t)
+    const proxy = await chaosProxy({ target: { port: place.port }, bytesPerSecond: 2_000_000 })
+    t.after(() => proxy.close())
+    const bytes = randomBytes(6_000_000)
+    const { link } = await send(t, place, "again.bin", [file("", bytes)])
+    const slow = link.replace(String(place.port), String(proxy.port))
+    await visit(slow, async (page) => {
+      await download(page)
+      await page.until("half of it", hasPercent(50))
+    })
+    await visit(slow, async (page) => {
+      const saved = browser.saved()
+      await download(page)
+      await page.until("everything is there", isWhole)
+      const line = await page.evaluate<string>(`document.querySelector("#line").textContent`)
+      assert.match(line, /^5\.7 MiB received, [\d.]+ MiB were here already$/)
+      assert.equal(hash(readFileSync(join(saves, await saved))), hash(bytes))
+    })
+  })
+
+  test("a file that the user chooses is written straight away, and given to others when it is whole", async (t) => {
+    const place = await sharePlace(t, {}, { limits: { cacheBytes: 1024 * 1024 } })
+    const bytes = randomBytes(3_000_000)
+    const { link, code, leave } = await send(t, place, "direct.bin", [file("", bytes)])
+    await visit(link, async (page) => {
+      // The dialogue belongs to the system; what it gives is a file handle, as this one is.
+      await page.evaluate(`window.showSaveFilePicker = async () =>
+        (await navigator.storage.getDirectory()).getFileHandle("direct.bin", { create: true })`)
+      await page.until("the offer", `document.querySelector("#save-to")`)
+      await page.click("#save-to")
+      await page.until("it is saved", `document.querySelector("#notice").textContent.startsWith("Saved as direct.bin")`)
+      const sum = await page.evaluate<string>(`(async () => {
+        const file = await (await (await navigator.storage.getDirectory()).getFileHandle("direct.bin")).getFile()
+        const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()))
+        return Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join("")
+      })()`)
+      assert.equal(sum, hash(bytes))
+      await leave()
+      const received = await receive(t, place, code)
+      assert.equal(hash((await received.files())["direct.bin"] as Uint8Array), hash(bytes))
+    })
+  })
+
+  test("a folder is saved into one that the user chooses, beside what is there", async (t) => {
+    const place = await sharePlace(t)
+    const { link } = await send(t, place, "tree", [file("a/one.txt", "eins"), file("two.txt", "zwei")])
+    await visit(link, async (page) => {
+      await page.evaluate(`window.showDirectoryPicker = async () => {
+        const top = await (await navigator.storage.getDirectory()).getDirectoryHandle("chosen", { create: true })
+        await top.getDirectoryHandle("tree", { create: true })
+        return top
+      }`)
+      await download(page)
+      await page.until("everything is there", isWhole)
+      await page.click("#save-into")
+      await page.until("it is saved", `document.querySelector("#notice").textContent.includes("the folder tree (2)")`)
+      const text = `(async () => {
+        const chosen = await (await navigator.storage.getDirectory()).getDirectoryHandle("chosen")
+        const a = await (await chosen.getDirectoryHandle("tree (2)")).getDirectoryHandle("a")
+        return (await (await a.getFileHandle("one.txt")).getFile()).text()
+      })()`
+      assert.equal(await page.evaluate(text), "eins")
+    })
+  })
+
+  test("a relay that wants tokens of senders asks for one", async (t) => {
+    const place = await sharePlace(t, { open: false })
+    const { token } = place.relay.store.createToken({ name: "me" })
+    writeFileSync(join(folder, "small.txt"), "small")
+    await visit(`${place.url}/share`, async (page) => {
+      await page.choose("#files", [join(folder, "small.txt")])
+      await page.until("the field", `document.querySelector("#given")`)
+      await page.evaluate(`document.querySelector("#given").value = ${JSON.stringify(token)}; 0`)
+      await page.click("#trouble button")
+      await page.until("the link", `document.querySelector("#link")`)
+      const received = await receive(t, place, parseCode(await page.evaluate(`document.querySelector("#link").href`)))
+      assert.equal(Buffer.from((await received.files())["small.txt"] as Uint8Array).toString(), "small")
+    })
+  })
+
+  test("a folder that is chosen keeps its paths", async (t) => {
+    const place = await sharePlace(t)
+    mkdirSync(join(folder, "tree", "deep"), { recursive: true })
+    writeFileSync(join(folder, "tree", "deep", "x.txt"), "x")
+    writeFileSync(join(folder, "tree", "y.txt"), "y")
+    await visit(`${place.url}/share`, async (page) => {
+      await page.choose("#folder", [join(folder, "tree")])
+      await page.until("the link", `document.querySelector("#link")`)
+      const received = await receive(t, place, parseCode(await page.evaluate(`document.querySelector("#link").href`)))
+      const files = await received.files()
+      assert.deepEqual(
+        Object.entries(files).map(([path, bytes]) => [path, Buffer.from(bytes).toString()]),
+        [
+          ["deep/x.txt", "x"],
+          ["y.txt", "y"],
+        ],
+      )
+      await page.click("#end")
+      await page.until("the end", `document.querySelector("#notice").textContent.startsWith("The share has ended")`)
+    })
+  })
+
   test("cuts of the WebSocket on the way cost nothing but time", async (t) => {
     const place = await sharePlace(t)
     const proxy = await chaosProxy({ target: { port: place.port }, bytesPerSecond: 2_000_000 })
@@ -169,11 +272,9 @@ describe("the page of shares", { skip, timeout: 120_000 }, () => {
     const page = await browser.open(link.replace(String(place.port), String(proxy.port)), { width: 1000 })
     const saved = browser.saved()
     await download(page)
-    const has = (percent: number) =>
-      page.until(`${percent} %`, `Number(/\\d+/.exec(document.querySelector("#line").textContent)) >= ${percent}`)
-    await has(15)
+    await page.until("15 %", hasPercent(15))
     assert.ok(proxy.cutAll("rst") >= 1)
-    await has(50)
+    await page.until("50 %", hasPercent(50))
     assert.ok(proxy.cutAll("fin") >= 1)
     await page.until("everything is there", isWhole)
     assert.equal(hash(readFileSync(join(saves, await saved))), hash(bytes))
@@ -185,6 +286,10 @@ describe("the page of shares", { skip, timeout: 120_000 }, () => {
     )
   })
 })
+
+function hasPercent(percent: number): string {
+  return `Number(/^\\d+/.exec(document.querySelector("#line").textContent)) >= ${percent}`
+}
 
 function file(path: string, bytes: Uint8Array<ArrayBuffer> | string) {
   return { path, content: new Blob([bytes]), mtimeMs: 1_700_000_000_000 }

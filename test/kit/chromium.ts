@@ -247,7 +247,9 @@ export class Page {
     if (method === "Target.attachedToTarget") void this.#attach(values)
     if (method === "Network.requestWillBeSent") this.requests.push((values["request"] as { url: string }).url)
     if (method === "Runtime.exceptionThrown") this.complaints.push(JSON.stringify(values["exceptionDetails"]))
-    if (method === "Log.entryAdded") this.complaints.push(JSON.stringify(values["entry"]))
+    const { level } = (values["entry"] ?? {}) as { level?: string }
+    // Browsers also give advice.
+    if (method === "Log.entryAdded" && level !== "verbose") this.complaints.push(JSON.stringify(values["entry"]))
     if (method === "Runtime.consoleAPICalled") this.complaints.push(JSON.stringify(values["args"]))
   }
 }

@@ -11,12 +11,11 @@ import { startReceiver } from "../../src/capabilities/share/peer/receiver.ts"
 import type { Receiver } from "../../src/capabilities/share/peer/receiver.ts"
 import { startSender } from "../../src/capabilities/share/peer/sender.ts"
 import type { Sender } from "../../src/capabilities/share/peer/sender.ts"
-import { startShare } from "../../src/capabilities/share/relay/share-service.ts"
-import type { ShareOptions } from "../../src/capabilities/share/relay/share-service.ts"
 import { startRelay } from "../../src/node.ts"
 import type { RunningRelay, StartRelayOptions } from "../../src/node.ts"
-import { serveBundledPage } from "../../src/relay/bundled-page.ts"
 import { guestToken, openShareAccess } from "../../src/share-access.ts"
+import { startShareRelay } from "../../src/start-share-relay.ts"
+import type { StartShareRelayOptions } from "../../src/start-share-relay.ts"
 import { memoryDrawer } from "../../src/web/share/drawer.ts"
 import { pageContent } from "../../src/web/share/page-content.ts"
 import type { SharedFile } from "../../src/web/share/page-content.ts"
@@ -47,7 +46,7 @@ export interface Sent {
 export async function sharePlace(
   t: TestContext,
   options: Partial<StartRelayOptions> = {},
-  share: ShareOptions = {},
+  share: Partial<StartShareRelayOptions> = {},
 ): Promise<SharePlace> {
   bundlePages()
   const relay = await startRelay({
@@ -58,14 +57,11 @@ export async function sharePlace(
     ...options,
   })
   t.after(() => relay.stop())
-  const service = startShare(relay.relay, share)
-  t.after(() => service.close())
-  relay.relay.takeGuests(0xb0, (link, head) => service.takeLink(link, head))
-  relay.relay.letGuestsIn("share", (what, proof) => service.admits(what.slice("share/".length), proof, "127.0.0.1"))
-  serveBundledPage(relay.relay, "share", { "/share": /^$/, "/share/": /^\d{6}$/ })
   const [address] = relay.addresses
   if (address === undefined || !("port" in address)) throw new Error("The relay has no port")
-  return { relay, port: address.port, url: `http://127.0.0.1:${address.port}` }
+  const url = `http://127.0.0.1:${address.port}`
+  startShareRelay(relay, { url, log: silentLog, ...share })
+  return { relay, port: address.port, url }
 }
 
 /** Shares from this process. */

@@ -80,14 +80,14 @@ export class ReceivePage {
   }
 
   #draw(state: ReceivingState): void {
-    const before = this.#state
+    const known = this.#state?.offer
     this.#state = state
     const { phase, offer, problem } = state
     tellConnection(phase === "keys" ? undefined : state.isConnected)
     this.#trouble.show(problem)
     show(this.#card, phase !== "failed" || offer !== undefined)
     show(this.#code, problem !== undefined && problem.asks === undefined && offer === undefined)
-    if (offer !== undefined && before?.offer !== offer) this.#drawOffer(offer)
+    if (offer !== undefined && known === undefined) this.#drawOffer(offer)
     if (offer === undefined) tell(this.#title, titles[phase] ?? "Opening the share …")
     show(this.#choice, phase === "offered")
     const runs = phase === "receiving" || phase === "finishing"

@@ -38,6 +38,8 @@ export class RelaySession implements RelayAccess {
   readonly #uplink: Uplink
   /** Settled while there is a session; rejected when there will be none. */
   #session: PromiseWithResolvers<Session> = Promise.withResolvers<Session>()
+  #isSettled = false
+  #wasUp = false
 
   constructor({ relay, token, onState }: RelaySessionOptions) {
     const address = parseAddress(relay)
@@ -64,20 +66,19 @@ export class RelaySession implements RelayAccess {
         this.#session.resolve(session)
       },
       onEvent: (event) => {
-        if (event.kind === "up") onState({ kind: "up" })
-        else if (event.kind === "down" || event.kind === "retry") onState({ kind: "down", error: event.error })
-        else if (event.kind === "failed") {
+        if (event.kind === "up") {
+          this.#wasUp = true
+          onState({ kind: "up" })
+        } else if (event.kind === "failed" || (event.kind === "retry" && this.#isFinal(event.error))) {
           if (this.#isSettled) this.#renew()
           this.#isSettled = true
           this.#session.reject(event.error)
           onState({ kind: "refused", error: event.error })
-        }
+        } else if (event.kind !== "draining") onState({ kind: "down", error: event.error })
       },
     })
     this.#uplink.start()
   }
-
-  #isSettled = false
 
   async open(service: string, header: JsonObject, signal: AbortSignal): Promise<Stream> {
     for (;;) {
@@ -96,6 +97,13 @@ export class RelaySession implements RelayAccess {
   async close(): Promise<void> {
     await this.#scope.stop()
     if (!this.#isSettled) this.#session.reject(new RdvError("closed"))
+  }
+
+  /** Somebody who looks at the page has to know; a relay that has started anew learns of its shares when senders are back. */
+  #isFinal({ origin, code }: RdvError): boolean {
+    if (origin !== "remote") return false
+    if (code === "removed" || code === "expired") return true
+    return !this.#wasUp && (code === "not_found" || code === "rate_limited")
   }
 
   #renew(): void {

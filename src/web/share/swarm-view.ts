@@ -58,11 +58,16 @@ export class SwarmView {
     this.#drawMap(picture)
     this.#drawRows(picture)
     const { cache, relay, copies, chunks } = picture
-    const fewest = copies.findIndex((count) => count > 0)
+    const fewest = Math.max(
+      0,
+      copies.findIndex((count) => count > 0),
+    )
     tell(
       this.#legend,
       [
-        fewest === 0 ? `${copies[0]} of ${chunks} parts with nobody` : `each part with ${Math.max(0, fewest)} or more`,
+        fewest === 0
+          ? `${copies[0]} of ${chunks} parts are with nobody`
+          : `every part exists ${timesOf(fewest)} or more`,
         `relay took ${amount(relay.inBytes)}, gave ${amount(relay.outBytes)}`,
         `its cache holds ${amount(cache.bytes)}`,
       ].join(" · "),
@@ -125,13 +130,15 @@ export class SwarmView {
 
   #drawRow({ cells, bar }: Row, member: MemberPicture, chunks: number): void {
     const { label, role, state, have, inBytesPerSecond, outBytesPerSecond, via, note } = member
-    const who = `${label}${role === "sender" ? " (sender)" : ""}${state === "working" ? "" : `, ${state}`}`
+    const isSender = role === "sender"
+    const name = isSender && label !== "sender" ? `${label} (sender)` : label
+    const who = state === "working" || (isSender && state === "done") ? name : `${name}, ${state}`
     const texts = [
       note === undefined || note === "" ? who : `${who}: ${note}`,
       `${percent(have, chunks)} %`,
       undefined,
-      rate(inBytesPerSecond),
-      rate(outBytesPerSecond),
+      inBytesPerSecond < 1 ? "–" : rate(inBytesPerSecond),
+      outBytesPerSecond < 1 ? "–" : rate(outBytesPerSecond),
       waysOf(via),
     ]
     for (const [at, text] of texts.entries()) if (text !== undefined) tell(cells[at] as Element, text)
@@ -147,6 +154,10 @@ export class SwarmView {
     this.#body.append(element)
     this.#rows.push({ element, cells, bar })
   }
+}
+
+function timesOf(times: number): string {
+  return times === 1 ? "once" : times === 2 ? "twice" : `${times} times`
 }
 
 function waysOf({ relay, direct, cast }: MemberPicture["via"]): string {

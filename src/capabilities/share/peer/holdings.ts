@@ -6,7 +6,10 @@ import type { Soon } from "../content/chunk-crypto.ts"
 export interface Holdings {
   /** Over all chunks of the table; whoever stores adds to it. */
   readonly have: Bitmap
-  /** The sealed bytes of a chunk that is there. Rejects `corrupt` when the file behind it has changed, and then `have` lacks it. */
+  /**
+   * The sealed bytes of a chunk that is there. Rejects `corrupt` when the file behind it has changed, and then `have` lacks it;
+   * `would_block` when it is there and can be read later only.
+   */
   read(chunk: number): Soon<Uint8Array>
   /**
    * Keeps a chunk whose hash was checked; done when it is written. `sealed` may change afterwards. Rejects `limit` (disk

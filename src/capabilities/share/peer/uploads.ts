@@ -207,8 +207,10 @@ export class Uploads {
   #failed(read: SharedRead, error: RdvError): void {
     this.#heldBytes -= read.length
     if (this.#reads.get(read.chunk) === read) this.#reads.delete(read.chunk)
-    for (const [lane, name] of read.waiting) if (lane.isOpen) lane.path.refuse(name, "missing")
-    if (this.#version === read.version) this.#options.lost(read.version, read.chunk, error)
+    // A page's file is not read before it is whole: it is there all the same.
+    const isThere = error.code === "would_block"
+    for (const [lane, name] of read.waiting) if (lane.isOpen) lane.path.refuse(name, isThere ? "busy" : "missing")
+    if (this.#version === read.version && !isThere) this.#options.lost(read.version, read.chunk, error)
   }
 }
 
