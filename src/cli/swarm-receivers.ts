@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { asRdvError } from "../base/error.ts"
 import { parseCode } from "../capabilities/share/code/code.ts"
 import { deriveKeys } from "../capabilities/share/code/derive-keys.ts"
+import { machineSeconds } from "../capabilities/share/trial/machine-time.ts"
 import type { ByteWays } from "../capabilities/share/protocol/control.ts"
 import { get } from "../start-get.ts"
 import type { Get } from "../start-get.ts"
@@ -31,11 +32,6 @@ export type FromReceivers =
   /** What part of everything each client has, 0-1. */
   | { readonly is: "parts"; readonly parts: readonly number[] }
   | { readonly is: "over"; readonly via: ByteWays; readonly sentBytes: number }
-
-/** Seconds since an unknown time that all processes of this machine share. */
-export function machineSeconds(): number {
-  return Number(process.hrtime.bigint()) / 1e9
-}
 
 const sampleMs = 100
 

@@ -14,12 +14,12 @@ import { createInterface } from "node:readline"
 import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
+import { machineSeconds } from "../capabilities/share/trial/machine-time.ts"
 import { processFigures } from "../capabilities/share/trial/process-figures.ts"
 import { TrialNetwork } from "../capabilities/share/trial/trial-network.ts"
 import type { HostNetwork, TrialHost } from "../capabilities/share/trial/trial-network.ts"
 import { leastTime, spread } from "../capabilities/share/trial/trial-summary.ts"
 import type { Cost, TrialSummary } from "../capabilities/share/trial/trial-summary.ts"
-import { machineSeconds } from "./swarm-receivers.ts"
 import type { FromReceivers, ReceiversTask, ToReceivers } from "./swarm-receivers.ts"
 
 export interface TrialOptions {
