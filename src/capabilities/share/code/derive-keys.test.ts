@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { hkdfSync, scryptSync } from "node:crypto"
 import { test } from "node:test"
+import { nodeKeys } from "../node/node-keys.ts"
 import type { Code } from "./code.ts"
 import { deriveKeys } from "./derive-keys.ts"
 import { accessHash, checkAccess, checkTableMac, tableMac } from "./proofs.ts"
@@ -17,6 +18,7 @@ test("keys are scrypt of secret and password, then HKDF with a label for each us
     const root = scryptSync(secret, "rdv/share/1 482713", 32, { N: 2 ** 15, r: 8, p: 1, maxmem: 2 ** 26 })
     const expected = uses.map((use) => hex(Buffer.from(hkdfSync("sha256", root, "", `rdv/share/1 ${use}`, 32))))
     assert.deepEqual(shown(await deriveKeys(code, password)), expected)
+    assert.deepEqual(shown(await nodeKeys(code, password)), expected)
   }
 })
 

@@ -8,13 +8,25 @@ import { utf8Encode } from "../../../base/text.ts"
 import type { Code } from "./code.ts"
 import type { SwarmKeys } from "./swarm-keys.ts"
 
-/** 32 MiB and about 0.1 s a guess. */
-const cost = { N: 2 ** 15, r: 8, p: 1, dkLen: 32 } as const
+/** RFC 7914. 32 bytes. */
+export type Scrypt = (secret: Uint8Array, salt: Uint8Array, cost: ScryptCost) => Promise<Uint8Array>
 
-/** Gives other work its turn every few milliseconds, so that a page stays alive. The same password however it was typed (NFKC). */
-export async function deriveKeys(code: Code, password = ""): Promise<SwarmKeys> {
+export interface ScryptCost {
+  readonly N: number
+  readonly r: number
+  readonly p: number
+}
+
+/** 32 MiB and about 0.1 s a guess. */
+const cost: ScryptCost = { N: 2 ** 15, r: 8, p: 1 }
+
+/**
+ * The same password however it was typed (NFKC). Without a `scrypt` of the platform, one in JavaScript, which gives other work its
+ * turn every few milliseconds, so that a page stays alive.
+ */
+export async function deriveKeys(code: Code, password = "", scrypt: Scrypt = portableScrypt): Promise<SwarmKeys> {
   const secret = concat([code.secret, utf8Encode(password.normalize("NFKC"))])
-  const root = await scryptAsync(secret, utf8Encode(`rdv/share/1 ${code.swarm}`), cost)
+  const root = await scrypt(secret, utf8Encode(`rdv/share/1 ${code.swarm}`), cost)
   const key = (use: string): Uint8Array => hkdf(sha256, root, undefined, utf8Encode(`rdv/share/1 ${use}`), 32)
   return {
     access: key("access"),
@@ -23,4 +35,8 @@ export async function deriveKeys(code: Code, password = ""): Promise<SwarmKeys> 
     table: key("table"),
     peer: key("peer"),
   }
+}
+
+function portableScrypt(secret: Uint8Array, salt: Uint8Array, { N, r, p }: ScryptCost): Promise<Uint8Array> {
+  return scryptAsync(secret, salt, { N, r, p, dkLen: 32 })
 }
