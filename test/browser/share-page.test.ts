@@ -65,7 +65,40 @@ describe("the page of shares", { skip, timeout: 120_000 }, () => {
       const secret = link.split("#")[1] as string
       assert.ok(page.requests.slice(1).every((url) => !url.includes(secret)))
       await page.until("the picture", `document.querySelector("#swarm tbody tr")`)
+      const kept = `(async () => {
+        const names = []
+        const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("rdv-share")
+        for await (const name of folder.keys()) names.push(name)
+        return names.length
+      })()`
+      assert.equal(await page.evaluate(kept), 2)
+      await page.click("#forget")
+      await page.until("it is forgotten", `document.querySelector("#notice").textContent.startsWith("It was removed")`)
+      assert.equal(await page.evaluate(kept), 0)
     })
+  })
+
+  test("light, dark and on a phone: nothing runs out of the page, text differs from its background", async (t) => {
+    const place = await sharePlace(t)
+    const { link } = await send(t, place, `${"long-name-".repeat(12)}.bin`, [file("", randomBytes(100_000))])
+    const seen: string[] = []
+    for (const screen of [{ width: 1000 }, { width: 1000, dark: true }, { width: 360 }]) {
+      await visit(
+        link,
+        async (page) => {
+          await page.until("the offer", `document.querySelector("#download")`)
+          await page.until("the picture", `document.querySelector("#swarm tbody tr")`)
+          assert.equal(await page.evaluate("document.documentElement.scrollWidth"), screen.width)
+          seen.push(
+            await page.evaluate<string>(
+              "getComputedStyle(document.body).color + getComputedStyle(document.body).backgroundColor",
+            ),
+          )
+        },
+        screen,
+      )
+    }
+    assert.deepEqual(seen.slice(0, 2), ["rgb(26, 34, 48)rgb(244, 246, 249)", "rgb(232, 236, 242)rgb(16, 20, 27)"])
   })
 
   test("a folder is saved as one archive, or file by file", async (t) => {

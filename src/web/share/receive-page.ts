@@ -77,6 +77,7 @@ export class ReceivePage {
     else if (news.do === "packed") saveAs(news.archive, `${news.name}.zip`)
     else if (news.do === "saved") this.#say(`Saved into the folder ${news.folder}.`)
     else if (news.do === "unsaved") this.#trouble.show(news.problem)
+    else this.#say("It was removed from this browser's storage. You may close this page.")
   }
 
   #draw(state: ReceivingState): void {
@@ -158,34 +159,31 @@ export class ReceivePage {
     if (isFile && only !== undefined) {
       const link = linkTo(only.content, name, `Save ${name}`)
       link.classList.add("button", "main")
-      this.#save.replaceChildren(el("p", { class: "row" }, link))
+      this.#save.replaceChildren(el("p", { class: "row" }, link, this.#forgetButton()))
       link.click()
       return
     }
-    const rows = files
-      .slice(0, listed)
-      .map(({ path, content }) =>
-        el(
-          "li",
-          {},
-          linkTo(content, path.slice(path.lastIndexOf("/") + 1), path),
-          el("span", {}, amount(content.size)),
-        ),
-      )
-    this.#save.replaceChildren(
-      el(
-        "p",
-        { class: "row" },
-        el(
-          "button",
-          { class: "main", id: "pack", onclick: () => this.#work.order({ do: "pack" }) },
-          "Save all as one archive",
-        ),
-        pickers.showDirectoryPicker !== undefined &&
-          el("button", { id: "save-into", onclick: () => void this.#saveInto() }, "Save into a folder …"),
-      ),
-      el("ul", { class: "list" }, ...rows),
-    )
+    const pack = { class: "main", id: "pack", onclick: () => this.#work.order({ do: "pack" }) }
+    const buttons = el("p", { class: "row" }, el("button", pack, "Save all as one archive"))
+    if (pickers.showDirectoryPicker !== undefined) {
+      const saveInto = { id: "save-into", onclick: () => void this.#saveInto() }
+      buttons.append(el("button", saveInto, "Save into a folder …"))
+    }
+    buttons.append(this.#forgetButton())
+    const rows = files.slice(0, listed).map(({ path, content }) => {
+      const link = linkTo(content, path.slice(path.lastIndexOf("/") + 1), path)
+      return el("li", {}, link, el("span", {}, amount(content.size)))
+    })
+    this.#save.replaceChildren(buttons, el("ul", { class: "list" }, ...rows))
+  }
+
+  /** What was saved is a copy; the browser keeps its own for a week, for others and for another visit. */
+  #forgetButton(): HTMLElement {
+    const forget = () => {
+      this.#save.replaceChildren()
+      this.#work.order({ do: "leave", discard: true })
+    }
+    return el("button", { id: "forget", onclick: forget }, "Leave and forget it here")
   }
 
   async #saveInto(): Promise<void> {

@@ -70,9 +70,14 @@ export class Receiving {
   }
 
   async pack(): Promise<void> {
-    const { name } = this.#state.offer as Offer
-    const entries = this.#files.map(({ path, content, mtimeMs }) => ({ path: `${name}/${path}`, content, mtimeMs }))
-    this.#tell({ do: "packed", name, archive: await zip(entries) })
+    const { holdings } = this.#target
+    if (holdings === undefined) return
+    const { name, entries } = holdings.manifest
+    const folders = entries
+      .filter((entry) => entry.type === "folder")
+      .map(({ path, mtimeMs }) => ({ path: `${name}/${path}/`, content: new Blob([]), mtimeMs }))
+    const files = this.#files.map(({ path, content, mtimeMs }) => ({ path: `${name}/${path}`, content, mtimeMs }))
+    this.#tell({ do: "packed", name, archive: await zip([...folders, ...files]) })
   }
 
   async save(into: FileSystemDirectoryHandle): Promise<void> {
