@@ -121,7 +121,8 @@ export class Carriage {
     const mayFetch = this.#mayFetch(member)
     const chunk = this.#options.ledger.rarity.find((each) => {
       if (!member.wants(each) || member.avoids(each, "relay")) return false
-      for (const other of member.paths) if (other.have.has(each) || other.attempts.has(each)) return false
+      for (const other of member.paths)
+        if ((other.have.has(each) && !member.avoids(each, other.name)) || other.attempts.has(each)) return false
       return this.#canCarry(each, mayFetch)
     }, fewLooks)
     return chunk !== undefined && this.one(member, chunk)
