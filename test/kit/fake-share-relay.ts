@@ -3,6 +3,7 @@
  * told to. No limits, no persistence, no admission: those are tried with the real one.
  */
 
+import type { ErrorCode } from "../../src/base/error.ts"
 import { fromBase64url } from "../../src/base/bytes.ts"
 import type { Clock } from "../../src/base/clock.ts"
 import { RdvError } from "../../src/base/error.ts"
@@ -59,6 +60,8 @@ export class FakeShareRelay {
   takesConnections = true
   /** No session is to be had. */
   isDown = false
+  /** How it refuses whoever comes. */
+  refusal: ErrorCode | undefined
   /** Waits of those who open meanwhile. */
   #waiting: (() => void)[] = []
 
@@ -181,6 +184,10 @@ export class FakeShareRelay {
   }
 
   #join(stream: Stream, header: ShareHeader): void {
+    if (this.refusal !== undefined) {
+      stream.reset(this.refusal)
+      return
+    }
     if (header.do === "watch") throw new RdvError("usage", "Nobody watches in these tests")
     for (const before of this.#members.values())
       if (before.header.member === header.member) before.stream.reset("replaced")

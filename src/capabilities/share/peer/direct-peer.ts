@@ -1,7 +1,7 @@
 /**
  * Another member that is reached directly, as the one who is asked: which chunks are awaited from it, and when it is too
- * late for one. The deadline follows from what was measured, the round trip and the rate, so that a slow one is not taken
- * for a dead one, and a dead one is noticed in about a second.
+ * late for them. Patience follows from what was measured, the round trip and the time between two chunks, so that a slow
+ * one is not taken for a dead one, and a dead one is noticed in about a second.
  */
 
 import type { Clock, Timer } from "../../../base/clock.ts"
@@ -13,30 +13,29 @@ export interface DirectPeerOptions {
   readonly path: ChunkPath
   /** It is late; it was told that nobody waits for it. */
   readonly late: (name: ChunkName) => void
-  /** Several in a row were late and nothing came. */
+  /** Nothing came, twice in a row. */
   readonly silent: () => void
 }
 
 interface Ask {
   readonly name: ChunkName
-  readonly bytes: number
   readonly since: number
-  timer: Timer
-  /** What had come over the path when the deadline was set. */
-  receivedBytes: number
 }
 
 export class DirectPeer {
   readonly member: string
   readonly path: ChunkPath
   readonly #options: DirectPeerOptions
+  /** In their order, in which they are answered as well. */
   readonly #asks = new Map<number, Ask>()
-  #askedBytes = 0
-  /** bytes/ms while something was awaited. */
-  #rate: number | undefined
-  #busySince = 0
-  #busyBytes = 0
-  #lateInRow = 0
+  #timer: Timer | undefined
+  /** Bytes moved, or the first one was asked for, ms. */
+  #movedAt = 0
+  #receivedBytes = 0
+  #arrivedAt = 0
+  /** Between two chunks while some were awaited, smoothed, ms. */
+  #gapMs: number | undefined
+  #silences = 0
 
   constructor(options: DirectPeerOptions) {
     this.#options = options
@@ -48,51 +47,33 @@ export class DirectPeer {
     return this.#asks.size
   }
 
-  isAsked(chunk: number): boolean {
-    return this.#asks.has(chunk)
-  }
-
-  ask(name: ChunkName, bytes: number): void {
+  ask(name: ChunkName): void {
     if (this.#asks.has(name.chunk)) return
-    const { clock } = this.#options
-    if (this.#asks.size === 0) {
-      this.#busySince = clock.now()
-      this.#busyBytes = 0
-    }
-    this.#askedBytes += bytes
-    const ask: Ask = {
-      name,
-      bytes,
-      since: clock.now(),
-      timer: clock.after(this.#patienceMs(), () => this.#due(ask)),
-      receivedBytes: this.path.receivedBytes,
-    }
-    this.#asks.set(name.chunk, ask)
+    const now = this.#options.clock.now()
+    if (this.#asks.size === 0) this.#movedAt = this.#arrivedAt = now
+    this.#asks.set(name.chunk, { name, since: now })
     this.path.ask(name)
+    this.#watch()
   }
 
   /** It came. How long it took, ms; undefined when it was not asked for. */
   arrived(chunk: number): number | undefined {
     const ask = this.#take(chunk)
     if (ask === undefined) return undefined
-    this.#lateInRow = 0
     const now = this.#options.clock.now()
-    this.#busyBytes += ask.bytes
-    const elapsed = now - this.#busySince
-    if (elapsed >= measureMs || (this.#asks.size === 0 && elapsed > 0)) {
-      const rate = this.#busyBytes / elapsed
-      this.#rate = this.#rate === undefined ? rate : (this.#rate + rate) / 2
-      this.#busySince = now
-      this.#busyBytes = 0
-    }
+    const gap = now - this.#arrivedAt
+    this.#gapMs = this.#gapMs === undefined ? gap : this.#gapMs + (gap - this.#gapMs) * gapWeight
+    this.#arrivedAt = this.#movedAt = now
+    this.#silences = 0
     return now - ask.since
   }
 
   /** It does not give this one. True when it was awaited. */
   refused(chunk: number): boolean {
-    const ask = this.#take(chunk)
-    if (ask !== undefined) this.#lateInRow = 0
-    return ask !== undefined
+    if (this.#take(chunk) === undefined) return false
+    this.#movedAt = this.#options.clock.now()
+    this.#silences = 0
+    return true
   }
 
   /** Nobody needs it any more. */
@@ -103,54 +84,67 @@ export class DirectPeer {
 
   /** Waits for nothing more: the path is gone, or another version is worked on. What was awaited. */
   forget(): ChunkName[] {
-    const names: ChunkName[] = []
-    for (const ask of this.#asks.values()) {
-      ask.timer.cancel()
-      names.push(ask.name)
-    }
+    const names = [...this.#asks.values()].map(({ name }) => name)
     this.#asks.clear()
-    this.#askedBytes = 0
+    this.#rest()
     return names
   }
 
   #take(chunk: number): Ask | undefined {
     const ask = this.#asks.get(chunk)
-    if (ask === undefined) return undefined
-    ask.timer.cancel()
     this.#asks.delete(chunk)
-    this.#askedBytes -= ask.bytes
+    this.#rest()
     return ask
   }
 
-  #patienceMs(): number {
-    const rate = this.#rate ?? unknownRate
-    const queueMs = (2 * this.#askedBytes) / Math.max(rate, leastRate)
-    return Math.max(leastPatienceMs, 4 * (this.path.rttMs ?? 0) + queueMs)
+  #rest(): void {
+    if (this.#asks.size > 0) return
+    this.#timer?.cancel()
+    this.#timer = undefined
   }
 
-  #due(ask: Ask): void {
-    const { clock, late, silent } = this.#options
+  #watch(): void {
+    this.#timer ??= this.#options.clock.after(lookMs, () => {
+      this.#timer = undefined
+      this.#look()
+      if (this.#asks.size > 0) this.#watch()
+    })
+  }
+
+  #look(): void {
+    const now = this.#options.clock.now()
     const received = this.path.receivedBytes
-    // Bytes come: it is slower than thought, and asking elsewhere would fetch twice what is on its way.
-    if (received > ask.receivedBytes && clock.now() - ask.since < mostPatienceMs) {
-      const elapsed = clock.now() - this.#busySince
-      if (elapsed > measureMs && this.#rate !== undefined) this.#rate = Math.max(leastRate, this.#rate / 2)
-      ask.receivedBytes = received
-      ask.timer = clock.after(this.#patienceMs(), () => this.#due(ask))
+    if (received !== this.#receivedBytes) {
+      this.#receivedBytes = received
+      this.#movedAt = now
+    }
+    if (now - this.#movedAt < this.#patienceMs) {
+      for (const ask of this.#asks.values()) if (now - ask.since > mostPatienceMs) this.#giveUp(ask)
       return
     }
-    this.#take(ask.name.chunk)
-    this.path.cancel(ask.name)
-    late(ask.name)
-    if (++this.#lateInRow >= mostLate) silent()
+    // Nothing moves: what stands behind the first one is no better.
+    for (const ask of [...this.#asks.values()]) this.#giveUp(ask)
+    this.#movedAt = now
+    if (++this.#silences >= mostSilences) this.#options.silent()
+  }
+
+  get #patienceMs(): number {
+    const gapMs = this.#gapMs ?? unknownGapMs
+    return Math.max(leastPatienceMs, 4 * (this.path.rttMs ?? 0), 4 * gapMs)
+  }
+
+  #giveUp({ name }: Ask): void {
+    this.#take(name.chunk)
+    this.path.cancel(name)
+    this.#options.late(name)
   }
 }
 
+const lookMs = 200
 const leastPatienceMs = 1_000
-/** However slowly bytes come: somebody else is asked then. */
+/** Before a chunk has come: a limited uplink has others to serve as well. */
+const unknownGapMs = 500
+/** However well others come: an ask may have been lost. */
 const mostPatienceMs = 20_000
-const measureMs = 50
-/** Before anything is known, bytes/ms: 0.5 MB/s. */
-const unknownRate = 500
-const leastRate = 16
-const mostLate = 4
+const gapWeight = 0.2
+const mostSilences = 2

@@ -349,7 +349,7 @@ export class Member {
     if (version.holdings.have.has(chunk) || this.#intake.isStoring(chunk)) return
     const peer = this.#direct?.peer(member)
     if (peer === undefined) this.#sayFailed(chunk, member, "lost")
-    else peer.ask({ version: number, chunk }, version.table.lengthOf(chunk))
+    else peer.ask({ version: number, chunk })
   }
 
   #stored(chunk: number, bytes: number, { way }: ChunkSource): void {

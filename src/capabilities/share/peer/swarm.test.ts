@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { base64url } from "../../../base/bytes.ts"
 import { SeededRandom } from "../../../base/random.ts"
 import { silentLog } from "../../../base/log.ts"
 import { FakeClock, settle } from "../../../../test/kit/fake-clock.ts"
@@ -9,6 +10,10 @@ import { memoryContent, MemoryTarget } from "../../../../test/kit/share-content.
 import type { MemoryContent } from "../../../../test/kit/share-content.ts"
 import { someKeys } from "../../../../test/kit/swarm-keys.ts"
 import { nodeCrypto } from "../node/node-crypto.ts"
+import type { ChunkTable } from "../content/chunk-table.ts"
+import type { DirectNet } from "../paths/direct-net.ts"
+import type { Holdings } from "./holdings.ts"
+import { Member } from "./member.ts"
 import { startReceiver } from "./receiver.ts"
 import type { Receiver, ReceiverOptions } from "./receiver.ts"
 import { startSender } from "./sender.ts"
@@ -64,6 +69,31 @@ class Rig {
     })
     this.#running.push(receiver)
     return receiver
+  }
+
+  /** A member that receives nothing and gives what it likes. */
+  liar(content: Holdings & { readonly table: ChunkTable }, direct: DirectNet): Member {
+    const member = new Member({
+      access: this.relay.access(),
+      swarm: "123456",
+      keys,
+      direct,
+      clock: this.clock,
+      log: silentLog,
+      opening: () => ({ header: { do: "join", swarm: "123456", member: "liar", access: base64url(keys.access) } }),
+      events: {
+        message: () => undefined,
+        table: () => member.work({ number: 1, table: content.table, holdings: content, accepts: () => false }),
+        stored: () => undefined,
+        corrupt: () => undefined,
+        unstored: () => undefined,
+        lost: () => undefined,
+        down: () => undefined,
+        ended: () => undefined,
+      },
+    })
+    member.start()
+    return member
   }
 
   /** Moves time until it holds. */
@@ -245,4 +275,226 @@ test("two receivers complete each other when the sender has left", async () => {
   for (const target of targets) assert.deepEqual(target.result, bytes)
   assert.ok(receivers.every((receiver) => receiver.traffic.received.direct > 0))
   await rig.close()
+})
+
+test("a member that gives a false chunk is not asked again, and nothing false is kept", async () => {
+  const rig = new Rig(1_000_000)
+  const bytes = someBytes(400_000)
+  rig.relay.carrier = "direct"
+  const content = await rig.content(bytes)
+  const honest = rig.sender(content)
+  await settle()
+  // It has the code and everything, and lies about one chunk.
+  const false9 = {
+    ...content,
+    read: (chunk: number) => (chunk === 9 ? new Uint8Array(content.table.lengthOf(9)) : content.read(chunk)),
+  }
+  const liar = rig.liar(false9, rig.net.join())
+  await rig.clock.pass(100)
+  const target = new MemoryTarget()
+  const corrupt: number[] = []
+  const receiver = rig.receiver("one", target, {
+    direct: rig.net.join(),
+    events: { corrupt: (chunk) => corrupt.push(chunk) },
+  })
+  await rig.until(() => target.finishes === 1, "everything")
+  assert.deepEqual(target.result, bytes)
+  assert.ok(corrupt.length <= 1, `${corrupt.join()}`)
+  if (corrupt.length === 1) {
+    assert.equal(receiver.traffic.peers, 0)
+    assert.equal(rig.relay.messages("path", "one").filter((each) => "state" in each && each.state === "down").length, 1)
+  }
+  assert.ok(honest.traffic.sent.relay > 0)
+  let isOver = false
+  void liar.stop().then(() => (isOver = true))
+  await rig.until(() => isOver, "the liar's end")
+  await rig.close()
+})
+
+test("a member that falls silent costs a second, not the transfer", async () => {
+  const rig = new Rig(1_000_000)
+  const bytes = someBytes(400_000)
+  rig.relay.carrier = "direct"
+  rig.sender(await rig.content(bytes), { direct: rig.net.join() })
+  await settle()
+  const target = new MemoryTarget()
+  rig.receiver("one", target, { direct: rig.net.join() })
+  await rig.until(() => target.stores > 20, "20 chunks")
+  for (const pair of rig.net.pairs) pair.block()
+  const at = rig.clock.now()
+  await rig.until(() => target.finishes === 1, "everything")
+  assert.deepEqual(target.result, bytes)
+  assert.ok(rig.clock.now() - at < 6_000, `${rig.clock.now() - at} ms`)
+  assert.ok(rig.relay.messages("failed", "one").some((each) => "why" in each && each.why === "late"))
+  await rig.close()
+})
+
+test("direct paths that are cut are made again", async () => {
+  const rig = new Rig(500_000)
+  const bytes = someBytes(800_000)
+  rig.relay.carrier = "direct"
+  rig.sender(await rig.content(bytes), { direct: rig.net.join() })
+  await settle()
+  const target = new MemoryTarget()
+  const receiver = rig.receiver("one", target, { direct: rig.net.join() })
+  await rig.until(() => receiver.traffic.received.direct > 100_000, "some")
+  rig.net.cut()
+  assert.equal(target.finishes, 0)
+  await rig.until(
+    () => rig.relay.messages("path", "one").filter((each) => "state" in each && each.state === "up").length === 2,
+    "another path",
+  )
+  await rig.until(() => target.finishes === 1, "everything")
+  assert.deepEqual(target.result, bytes)
+  await rig.close()
+})
+
+test("a new version fetches what has changed, whether the old one was finished or not", async () => {
+  const rig = new Rig(1_000_000)
+  const bytes = someBytes(400_000)
+  const sender = rig.sender(await rig.content(bytes))
+  await settle()
+  const [done, midway] = [new MemoryTarget(), new MemoryTarget()]
+  const versions: number[] = []
+  rig.receiver("done", done, { follow: true, events: { done: (_finished, version) => versions.push(version) } })
+  await rig.until(() => done.finishes === 1, "the first version")
+  rig.receiver("midway", midway)
+  await rig.until(() => midway.stores > 30 && midway.stores < 90, "a part of it")
+  const changed = bytes.slice()
+  changed.set(someBytes(10_000, 9), 200_000)
+  const before = done.stores
+  await sender.update(await rig.content(changed, 2))
+  await rig.until(() => done.finishes === 2 && midway.finishes === 1, "the second version")
+  assert.deepEqual(done.result, changed)
+  assert.deepEqual(midway.result, changed)
+  assert.deepEqual(versions, [1, 2])
+  assert.ok(done.stores - before <= 4, `${done.stores - before} chunks for 10 kB`)
+  assert.ok(midway.stores <= 98 + 4)
+  await rig.close()
+})
+
+test("who does not follow has the version that it finished, and leaves for a new one", async () => {
+  const rig = new Rig()
+  const bytes = someBytes(20_000)
+  const sender = rig.sender(await rig.content(bytes))
+  await settle()
+  const target = new MemoryTarget()
+  const receiver = rig.receiver("one", target, { stayMs: Infinity })
+  await rig.until(() => target.finishes === 1, "everything")
+  await sender.update(await rig.content(someBytes(20_000, 5), 2))
+  let isOver = false
+  void receiver.ended.then(() => (isOver = true))
+  await rig.until(() => isOver, "its end")
+  assert.deepEqual(target.result, bytes)
+  await rig.close()
+})
+
+test("a table that nobody with the code has made is refused before anything is fetched", async () => {
+  const rig = new Rig()
+  rig.sender(await rig.content(someBytes(20_000)), { keys: someKeys(4) })
+  await settle()
+  const target = new MemoryTarget()
+  const receiver = rig.receiver("one", target)
+  await assert.rejects(
+    (async () => {
+      let error: unknown
+      void receiver.done.catch((thrown: unknown) => (error = thrown))
+      await rig.until(() => error !== undefined, "an error")
+      throw error
+    })(),
+    { code: "corrupt" },
+  )
+  assert.equal(rig.relay.pushed.length, 0)
+  await rig.close()
+})
+
+test("it says what it waits for, and that it goes on", async () => {
+  const rig = new Rig(1_000_000)
+  const bytes = someBytes(400_000)
+  const sender = rig.sender(await rig.content(bytes))
+  await settle()
+  const target = new MemoryTarget()
+  const said: (string | undefined)[] = []
+  rig.receiver("one", target, { events: { waiting: (what) => said.push(what) } })
+  await rig.until(() => target.stores > 20, "20 chunks")
+  let isGone = false
+  void sender.stop("leave").then(() => (isGone = true))
+  await rig.until(() => isGone, "the sender's end")
+  rig.relay.forgetCache()
+  rig.relay.say({ do: "nowhere", version: 1, ranges: [[90, 97]], more: 0 }, "one")
+  await rig.until(() => said.length > 0, "a word")
+  assert.match(String(said[0]), /whoever has chunks 90-97/)
+  rig.relay.isDown = true
+  rig.relay.restart({ forgets: false })
+  await rig.clock.pass(4_000)
+  assert.match(String(said.at(-1)), /the relay, which is tried again/)
+  rig.relay.up()
+  rig.sender(await rig.content(bytes), { member: "again" })
+  await rig.until(() => target.finishes === 1, "everything").catch(() => undefined)
+  await rig.close()
+})
+
+test("nobody who shares, a code that is wrong, a share that is over: each ends it at once", async () => {
+  for (const code of ["not_found", "unauthorized", "removed", "expired"] as const) {
+    const rig = new Rig()
+    rig.relay.refusal = code
+    const receiver = rig.receiver("one", new MemoryTarget())
+    let error: unknown
+    void receiver.done.catch((thrown: unknown) => (error = thrown))
+    await rig.until(() => error !== undefined, "an error", 3_000)
+    assert.equal((error as { code: string }).code, code)
+    await rig.close()
+  }
+})
+
+test("who is through leaves when nobody needs it, and after its time in any case", async () => {
+  const rig = new Rig()
+  rig.sender(await rig.content(someBytes(20_000)))
+  await settle()
+  const targets = [new MemoryTarget(), new MemoryTarget(), new MemoryTarget()]
+  const ended: number[] = []
+  for (const [at, target] of targets.entries()) {
+    const stayMs = [10_000, 10_000, 0][at] as number
+    rig.receiver(`r${at}`, target, { stayMs, events: { ended: () => ended.push(at) } })
+  }
+  await rig.until(() => targets.every(({ finishes }) => finishes === 1), "everything")
+  await rig.until(() => ended.length === 1, "the one that does not stay")
+  rig.relay.say({ do: "needed", needed: false }, "r0")
+  await rig.clock.pass(100)
+  assert.deepEqual(ended, [2, 0])
+  await rig.clock.pass(9_000)
+  assert.deepEqual(ended, [2, 0])
+  await rig.clock.pass(1_500)
+  assert.deepEqual(ended, [2, 0, 1])
+  await rig.close()
+})
+
+test("a chunk whose file has changed is told, and the rest arrives", async () => {
+  const rig = new Rig()
+  const content = await rig.content(someBytes(100_000))
+  content.spoil(5)
+  const changed: number[] = []
+  rig.sender(content, { events: { changed: (chunk) => changed.push(chunk) } })
+  await settle()
+  const target = new MemoryTarget()
+  const receiver = rig.receiver("one", target)
+  await rig.until(() => receiver.progress.haveChunks === 25, "all but one")
+  assert.deepEqual(changed, [5])
+  assert.deepEqual(rig.relay.messages("lost", "sender"), [{ do: "lost", version: 1, chunks: [5] }])
+  await rig.close()
+})
+
+test("a stop leaves nothing that runs", async () => {
+  const rig = new Rig(100_000)
+  rig.sender(await rig.content(someBytes(400_000)), { direct: rig.net.join() })
+  await settle()
+  const target = new MemoryTarget()
+  const receiver = rig.receiver("one", target, { direct: rig.net.join() })
+  await rig.until(() => target.stores > 5, "some chunks")
+  let isOver = false
+  void receiver.stop().then(() => (isOver = true))
+  await rig.until(() => isOver, "an end", 5_000)
+  await rig.close()
+  await rig.clock.pass(40_000)
+  assert.equal(rig.clock.pending, 0)
 })
