@@ -53,7 +53,15 @@ export interface ShareAccess {
 }
 
 /** What the relay says of a code. */
-const refusals: ReadonlySet<string> = new Set(["not_found", "expired", "removed", "closed", "rate_limited", "claimed"])
+const refusals: ReadonlySet<string> = new Set([
+  "not_found",
+  "expired",
+  "removed",
+  "closed",
+  "rate_limited",
+  "claimed",
+  "no_service",
+])
 
 /** True when the relay answered and the code is what is wrong: `open` tells that, so nobody else need. */
 export function isRefusal(event: UplinkEvent): boolean {

@@ -52,8 +52,6 @@ export interface ShareOptions extends RelayOptions {
   /** Connections to receivers past the relay. Default true. */
   readonly direct?: boolean
   readonly multicast?: "auto" | "on" | "off"
-  /** How receivers reach the relay, in place of what it says of itself: `http://192.0.2.7:8080`. */
-  readonly linkBase?: string | undefined
   readonly log?: Log
   readonly onEvent?: (event: ShareEvent) => void
 }
@@ -222,9 +220,7 @@ class RunningShare implements Share {
   }
 
   #link(url: string | undefined): string {
-    const { linkBase, relay } = this.#options
-    if (linkBase !== undefined) return printLink(linkBase, this.#code)
-    if (url === undefined) return printLink(webAddress(relay), this.#code)
+    if (url === undefined) return printLink(webAddress(this.#options.relay), this.#code)
     return `${url}#${this.code.slice(this.#code.swarm.length + 1)}`
   }
 

@@ -23,6 +23,7 @@ import { assertOneLine, RunningCommand, runCommand, startRelayCommand, temporary
 import { until } from "../kit/processes.ts"
 
 const home = temporaryFolder()
+let folders = 0
 let relay: RunningCommand
 let address: string
 
@@ -36,8 +37,6 @@ after(async () => {
   await relay[Symbol.asyncDispose]()
   home[Symbol.dispose]()
 })
-
-let folders = 0
 
 /** A new one, for an installation or for what it receives. */
 function folder(name: string): string {
@@ -60,7 +59,7 @@ async function sharing(...args: readonly string[]): Promise<{ sender: RunningCom
 }
 
 function getting(code: string, into: string, ...args: readonly string[]): RunningCommand {
-  return new RunningCommand(["get", code, "-o", `${into}/`, "--relay", address, ...args], { data: folder("receiver") })
+  return new RunningCommand(["get", code, "-o", `${into}/`, "--relay", address, "--no-serve", ...args], { data: folder("receiver") })
 }
 
 /** What lies there, by name. */
@@ -127,6 +126,7 @@ test("standard input has the name that was given, and --once ends both sides", a
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, RDV_DATA: folder("sender") },
   })
+  sender.stdin.on("error", () => undefined)
   sender.stdin.end(input)
   let said = ""
   sender.stdout.setEncoding("utf8").on("data", (text: string) => (said += text))

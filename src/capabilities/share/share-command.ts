@@ -101,7 +101,7 @@ interface Plan {
   readonly waitFor: number
 }
 
-type ShareWish = Exclude<keyof ShareOptions, "relay" | "onEvent" | "onLink" | "signal" | "log" | "password" | "code">
+type ShareWish = Exclude<keyof ShareOptions, "relay" | "onEvent" | "onLink" | "log" | "password" | "code">
 
 function planOf(call: CommandCall): Plan {
   const { flags, words } = call
