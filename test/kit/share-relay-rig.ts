@@ -13,6 +13,7 @@ import { Bitmap } from "../../src/capabilities/share/content/bitmap.ts"
 import { ChunkTable } from "../../src/capabilities/share/content/chunk-table.ts"
 import { nodeHash } from "../../src/capabilities/share/node/node-crypto.ts"
 import type { ChunkPath, ChunkPathSink } from "../../src/capabilities/share/paths/chunk-path.ts"
+import type { Pipe } from "../../src/capabilities/share/paths/pipe.ts"
 import { greetRelay, relayGreetingByte } from "../../src/capabilities/share/paths/relay-greeting.ts"
 import { streamPath } from "../../src/capabilities/share/paths/stream-path.ts"
 import { streamPipe } from "../../src/capabilities/share/paths/stream-pipe.ts"
@@ -119,6 +120,8 @@ export class RawMember {
   corrupt = 0
   /** Answers what the relay asks for; undefined: it does not answer. */
   answer: ((chunk: number) => Uint8Array | undefined) | undefined
+  /** Its next path does not read. */
+  stall = false
   /** Tells the relay what has come, at once. */
   reports = true
   readonly #connect: () => Promise<Link>
@@ -216,7 +219,8 @@ export class RawMember {
       over === "connection"
         ? await greetRelay(await this.#connect(), ticket)
         : streamPipe(this.agent.agent.dial(piecesService, { header: { ticket } }))
-    const path = streamPath(pipe)
+    if (this.stall) pipe.pause()
+    const path = streamPath(this.stall ? stalled(pipe) : pipe)
     this.path = path
     this.pathEnd = undefined
     path.attach(this.#sink(path))
@@ -300,5 +304,24 @@ export class RawMember {
       if (each.isIt()) each.resolve()
       else this.#waiting.push(each)
     }
+  }
+}
+
+/** Nothing is read of it any more. */
+function stalled(pipe: Pipe): Pipe {
+  pipe.pause()
+  return {
+    kind: pipe.kind,
+    peer: pipe.peer,
+    attach: (sink) => {
+      pipe.attach(sink)
+      pipe.pause()
+    },
+    send: (parts) => pipe.send(parts),
+    queuedBytes: 0,
+    pause: () => undefined,
+    resume: () => undefined,
+    close: () => pipe.close(),
+    abort: (error) => pipe.abort(error),
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../../../base/clock.ts"
-import { RdvError } from "../../../base/error.ts"
+import type { RdvError } from "../../../base/error.ts"
 import type { ChunkName, ChunkPath, ChunkPathSink, Refusal } from "../paths/chunk-path.ts"
 import type { CachedChunk, ChunkCache, Pin } from "./chunk-cache.ts"
 import type { Egress } from "./egress.ts"

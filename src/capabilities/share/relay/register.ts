@@ -53,6 +53,8 @@ export class Register {
   /** Swarms that are over, and why; the newest last. */
   readonly #past: Map<string, RdvError> = new Map()
   readonly #rates: Map<string, Bucket> = new Map()
+  /** Those that the store could not keep: what is known of them is here alone. */
+  readonly #unsaved: Set<string> = new Set()
   /** Memory for tables that are on their way. */
   #tableBytes = 0
 
@@ -170,7 +172,7 @@ export class Register {
   #makeTableRoom(cost: number, most: number): void {
     const used = () => [...this.#swarms.values()].reduce((sum, swarm) => sum + swarm.tableBytes, this.#tableBytes)
     if (used() + cost <= most) return
-    for (const swarm of this.#swarms.values()) if (swarm.here === 0 && !swarm.hasWatchers) swarm.rest()
+    for (const swarm of this.#swarms.values()) if (swarm.here === 0 && !swarm.hasWatchers) this.#rest(swarm)
     if (used() === 0 || used() + cost <= most) return
     throw new RdvError("limit", "The relay has as many large shares in use as it can hold: try again later")
   }
@@ -268,13 +270,16 @@ export class Register {
   save(publication: Publication, table?: Uint8Array): void {
     try {
       this.#store.save(publication, table)
+      if (table !== undefined) this.#unsaved.delete(publication.swarm)
     } catch (error) {
+      if (table !== undefined) this.#unsaved.add(publication.swarm)
       this.#log.warn("share.save_failed", { swarm: publication.swarm, reason: asRdvError(error).message })
     }
   }
 
   ended(swarm: Swarm, why: string): void {
     this.#swarms.delete(swarm.name)
+    this.#unsaved.delete(swarm.name)
     this.#past.set(swarm.name, new RdvError("removed", `The share ${swarm.name} is over: ${why}`))
     const [oldest] = this.#past.keys()
     if (this.#past.size > rememberedPast && oldest !== undefined) this.#past.delete(oldest)
@@ -295,6 +300,11 @@ export class Register {
     this.#past.set(swarm.name, expired(swarm.name))
   }
 
+  #rest(swarm: Swarm): void {
+    if (!this.#unsaved.has(swarm.name)) swarm.rest()
+  }
+
+  /** Ends what has expired and what nobody is in, and unloads what nobody needs now. */
   sweep(): void {
     const now = this.#clock.now()
     for (const swarm of [...this.#swarms.values()]) {
@@ -302,7 +312,7 @@ export class Register {
       else if (swarm.here > 0 || swarm.hasWatchers) continue
       else if (now - swarm.lonelySince > this.#limits.lonelyMs) {
         swarm.end(new RdvError("removed", "Nobody was there for days"))
-      } else if (now - swarm.lonelySince > this.#limits.restMs && swarm.edition !== undefined) swarm.rest()
+      } else if (now - swarm.lonelySince > this.#limits.restMs && swarm.edition !== undefined) this.#rest(swarm)
     }
   }
 }
