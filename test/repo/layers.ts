@@ -41,6 +41,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "index.ts": ["*"],
   "node.ts": ["*"],
   "start-agent.ts": ["*"],
+  "start-share-relay.ts": ["*"],
   "channels.ts": ["*"],
   "share.ts": ["*"],
   "start-share.ts": ["*"],
@@ -60,7 +61,6 @@ export const packages: { readonly [name: string]: readonly string[] } = {
   "@noble/hashes": ["capabilities/share"],
   "@napi-rs/blake-hash": ["capabilities/share/node"],
   uqr: ["capabilities/share", "web"],
-  esbuild: ["scripts"],
   "fast-check": ["test"],
 }
 
