@@ -102,6 +102,8 @@ export function openShareAccess(options: ShareAccessOptions): ShareAccess {
   }
   const first = setTimeout(() => fail(unreached(relay, firstMs, lastError)), firstMs)
   const hear = (event: UplinkEvent) => {
+    // That a session ends which was ended is no news.
+    if (failure?.code === "closed") return
     if (event.kind === "up") {
       clearTimeout(first)
       refusal = undefined
