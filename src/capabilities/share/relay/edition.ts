@@ -96,7 +96,7 @@ export class Edition implements CacheUser, LaneVersion {
   close(): void {
     this.#isOver = true
     this.scheduler.close()
-    for (const fetches of this.#fetches.values()) for (const fetch of [...fetches]) this.#drop(fetch, true)
+    for (const fetches of this.#fetches.values()) for (const fetch of fetches) this.#drop(fetch, true)
     const here = [...this.#here.values()]
     this.#here.clear()
     for (const cached of here) this.#swarm.cache.leave(cached, this)
@@ -104,8 +104,8 @@ export class Edition implements CacheUser, LaneVersion {
 
   /** Its path is gone, or it is: nothing comes from it. */
   lose(member: string): void {
-    for (const fetches of [...this.#fetches.values()])
-      for (const fetch of [...fetches]) if (fetch.holder === member && fetch.state !== "coming") this.#refuse(fetch)
+    for (const fetches of this.#fetches.values())
+      for (const fetch of fetches) if (fetch.holder === member && fetch.state !== "coming") this.#refuse(fetch)
   }
 
   /** It has a new path: what it was asked over the old one and did not begin to send is asked again. */
@@ -220,7 +220,7 @@ export class Edition implements CacheUser, LaneVersion {
       return
     }
     this.#forget(fetch)
-    for (const other of [...(this.#fetches.get(chunk) ?? [])]) if (other.state !== "coming") this.#drop(other, true)
+    for (const other of this.#fetches.get(chunk) ?? []) if (other.state !== "coming") this.#drop(other, true)
     const cached = cache.add(this.table.hashOf(chunk), memory)
     this.#keep(chunk, cached)
     this.scheduler.arrived(chunk, member)

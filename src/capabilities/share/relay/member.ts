@@ -50,6 +50,8 @@ export class Member implements LaneMember {
   awayAt: number | undefined
   /** The version that it has in its place. */
   doneVersion = 0
+  /** Whether others need what it has, as it was told; undefined before. */
+  needed: boolean | undefined
   failure: string | undefined
   lies = 0
   /** What is nowhere was told so. */

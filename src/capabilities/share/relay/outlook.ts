@@ -4,6 +4,7 @@ import type { Edition } from "./edition.ts"
 import type { Member } from "./member.ts"
 import { missingRanges } from "./missing-ranges.ts"
 import type { Outbox } from "./outbox.ts"
+import { tellNeeds } from "./needs.ts"
 import { pictureOf } from "./picture.ts"
 
 export interface OutlookOptions {
@@ -36,6 +37,7 @@ export class Outlook {
 
   tick(edition: Edition): void {
     this.#tellNowhere(edition)
+    tellNeeds(this.#options.members.values(), edition)
     if (!this.#hasChanged && this.#isStill()) return
     this.#hasChanged = false
     const readers = [...this.watchers]

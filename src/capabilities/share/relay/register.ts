@@ -307,7 +307,7 @@ export class Register {
   /** Ends what has expired and what nobody is in, and unloads what nobody needs now. */
   sweep(): void {
     const now = this.#clock.now()
-    for (const swarm of [...this.#swarms.values()]) {
+    for (const swarm of this.#swarms.values()) {
       if (this.#isExpired(swarm)) this.#expire(swarm)
       else if (swarm.here > 0 || swarm.hasWatchers) continue
       else if (now - swarm.lonelySince > this.#limits.lonelyMs) {

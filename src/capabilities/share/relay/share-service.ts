@@ -166,7 +166,7 @@ class ShareService implements ShareRelay {
     this.#isClosed = true
     this.#timer?.cancel()
     for (const pipe of this.#greetings) pipe.abort(new RdvError("draining", "The relay has stopped"))
-    for (const { swarm, member } of [...this.#tickets.values()]) {
+    for (const { swarm, member } of this.#tickets.values()) {
       swarm.leave(member, member.outbox, new RdvError("draining", "The relay has stopped"))
       member.lane?.path.abort(new RdvError("draining", "The relay has stopped"))
     }

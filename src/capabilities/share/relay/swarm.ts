@@ -20,6 +20,7 @@ import { Introductions } from "./introductions.ts"
 import { Lane } from "./lane.ts"
 import { Member } from "./member.ts"
 import { Orders } from "./orders.ts"
+import { tellNeeds } from "./needs.ts"
 import type { Outbox } from "./outbox.ts"
 import { Outlook } from "./outlook.ts"
 import type { Publication } from "./publications.ts"
@@ -158,6 +159,7 @@ export class Swarm implements EditionSwarm {
     member.address = address
     member.outbox = outbox
     member.awayAt = undefined
+    member.needed = undefined
     member.askedAt = now
     member.failure = undefined
     this.#members.set(id, member)
@@ -230,7 +232,7 @@ export class Swarm implements EditionSwarm {
     if (this.#isOver) return
     this.#isOver = true
     this.#desk.ended(this, error.message)
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#members.values()) {
       // Who is through goes in good order, and so does the sender: what was said to it before arrives.
       const isThrough = member.role === "sender" || member.doneVersion === this.publication.table.version
       this.leave(member, member.outbox, isThrough && error.code === "removed" ? "end" : error)
@@ -323,7 +325,7 @@ export class Swarm implements EditionSwarm {
     const { edition } = this
     const now = this.clock.now()
     const { limits } = this.#desk
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#members.values()) {
       member.measure(now)
       if (member.isHere && member.have === undefined && now - member.askedAt > limits.holdsMs) {
         this.leave(member, member.outbox, new RdvError("timeout", "It did not say what it has of this version"))
@@ -426,6 +428,7 @@ export class Swarm implements EditionSwarm {
     if (member.role !== "receiver" || member.doneVersion === edition.version) return
     const isFirst = member.doneVersion === 0
     member.doneVersion = edition.version
+    member.needed = undefined
     member.failure = undefined
     if (isFirst) this.finished++
     const ms = Math.round(this.clock.now() - member.joinedAt)
@@ -433,6 +436,7 @@ export class Swarm implements EditionSwarm {
     this.#log.info("share.finished", { member: member.label, ms, version: edition.version })
     if (this.publication.once) this.end(new RdvError("removed", "The share was for one receiver, who has it"))
     else this.#endIfDone()
+    if (!this.#isOver) tellNeeds(this.#members.values(), edition)
   }
 
   #close(isNow: boolean): void {
