@@ -11,7 +11,16 @@ import { existsSync } from "node:fs"
 const flag = "--max-semi-space-size=4"
 
 /** The commands that serve until they are stopped; for the others a second start of Node would cost more than it gains. */
-const serving: ReadonlySet<string> = new Set(["relay", "http", "tcp", "balance", "chan serve", "chan proxy"])
+const serving: ReadonlySet<string> = new Set([
+  "relay",
+  "http",
+  "tcp",
+  "balance",
+  "chan serve",
+  "chan proxy",
+  "share",
+  "get",
+])
 
 /**
  * Replaces this process by the same one with the flag, where that is possible (execve(2), so not on Windows) and needed:
