@@ -7,7 +7,7 @@ import { systemClock } from "../../../base/clock.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import { castGroup } from "../paths/cast-place.ts"
-import { CastEar } from "../paths/cast-receiver.ts"
+import { CastReceiver } from "../paths/cast-receiver.ts"
 import { CastSender } from "../paths/cast-sender.ts"
 import type { CastEvents, CastListener, CastPlace, CastSink, CastSpeaker, ChunkCast } from "../paths/chunk-cast.ts"
 import { enlarge, UdpSocket } from "./udp-socket.ts"
@@ -37,7 +37,7 @@ export function udpCast(options: UdpCastOptions = {}): ChunkCast {
       const socket = open(port, (bound) => {
         for (const member of members) attempt(() => bound.addMembership(address, member))
       })
-      return new CastEar({ socket, place, sink, clock, macFor: udpMac })
+      return new CastReceiver({ socket, place, sink, clock, macFor: udpMac })
     },
     speak(place: CastPlace, events: CastEvents): CastSpeaker {
       const sockets = interfaces().map((from) =>

@@ -7,17 +7,18 @@
 export interface ReceiverState {
   /** Since the newest packet that it had seen was sent, ms; of the last report. */
   lagMs: number
-  /** Of the packets between its last two reports. */
+  /** Of the packets between its last reports, averaged. */
   loss: number
 }
 
 const startRate = 2_000
 const leastRate = 100
 const mostRate = 250_000
-const calmLagMs = 25
-const mostLagMs = 60
+/** A process that shares its machine is behind by some ms without any queue. */
+const calmLagMs = 40
+const mostLagMs = 100
 /** So much is lost on radio without any queue. */
-const calmLoss = 0.03
+const calmLoss = 0.04
 const mostLoss = 0.08
 
 export class CastRate {
@@ -32,8 +33,8 @@ export class CastRate {
     this.rate = Math.min(startRate, this.#most)
   }
 
-  /** Once per round of reports. `full`: the rate was what held the sender back. */
-  adapt(receivers: readonly ReceiverState[], full: boolean): void {
+  /** Once per round of reports. `actual`: what went out, bytes/ms; `full`: the rate was what held the sender back. */
+  adapt(receivers: readonly ReceiverState[], actual: number, full: boolean): void {
     if (receivers.length === 0) return
     const count = receivers.length
     const last = count < 4 ? count - 1 : Math.ceil(count * 0.75) - 1
@@ -42,8 +43,11 @@ export class CastRate {
     const loss = at(receivers.map((each) => each.loss))
     if (lag > mostLagMs || loss > mostLoss) {
       this.#isStarting = false
-      this.rate = Math.max(leastRate, this.rate * 0.75)
+      this.rate = Math.max(leastRate, Math.min(this.rate, actual * 1.25) * 0.75)
     } else if (lag > calmLagMs || loss > calmLoss) this.#isStarting = false
-    else if (full) this.rate = Math.min(this.#most, this.rate * (this.#isStarting ? 1.6 : 1.08))
+    // No further ahead of what goes out than the next round can tell.
+    else if (full && this.rate < actual * 2) {
+      this.rate = Math.min(this.#most, this.rate * (this.#isStarting ? 1.6 : 1.12))
+    }
   }
 }

@@ -72,7 +72,7 @@ interface Session {
   receivers: number
 }
 
-export class CastEar implements CastListener {
+export class CastReceiver implements CastListener {
   readonly place: string
   readonly #options: CastReceiverOptions
   readonly #clock: Clock

@@ -11,7 +11,7 @@ const namedTimes = 3
 const leastSample = 20
 const hopelessLoss = 0.25
 
-export interface CastReceiver extends ReceiverState {
+export interface Listening extends ReceiverState {
   /** Which interface hears it. */
   readonly road: number
   heardAt: number
@@ -20,30 +20,24 @@ export interface CastReceiver extends ReceiverState {
   complete: boolean
   /** It loses so much that it is left to the normal way. */
   hopeless: boolean
-  averageLoss: number
   named: number
   sampleHighest: number
   sampleReceived: number
 }
 
 export class CastReceivers {
-  readonly #all = new Map<number, CastReceiver>()
+  readonly #all = new Map<number, Listening>()
 
   get count(): number {
     return this.#all.size
   }
 
-  all(): CastReceiver[] {
+  all(): Listening[] {
     return [...this.#all.values()]
   }
 
   /** `lagMs`: since the first packet that it had not seen was sent. Undefined: there are too many. */
-  heard(
-    { receiver, highest, flags, received }: Here,
-    road: number,
-    lagMs: number,
-    now: number,
-  ): CastReceiver | undefined {
+  heard({ receiver, highest, flags, received }: Here, road: number, lagMs: number, now: number): Listening | undefined {
     let known = this.#all.get(receiver)
     if (known === undefined) {
       if (this.#all.size >= mostReceivers) return undefined
@@ -53,7 +47,6 @@ export class CastReceivers {
         highest,
         complete: false,
         hopeless: false,
-        averageLoss: 0,
         named: namedTimes,
         sampleHighest: highest,
         sampleReceived: received,
@@ -69,16 +62,16 @@ export class CastReceivers {
     if ((flags & hereConfirmed) === 0) known.named = namedTimes
     const sent = highest - known.sampleHighest
     if (sent >= leastSample) {
-      known.loss = Math.max(0, 1 - (received - known.sampleReceived) / sent)
-      known.averageLoss += (known.loss - known.averageLoss) * 0.3
-      known.hopeless = known.averageLoss > hopelessLoss
+      const share = Math.max(0, 1 - (received - known.sampleReceived) / sent)
+      known.loss += (share - known.loss) * 0.4
+      known.hopeless = known.loss > hopelessLoss
       known.sampleHighest = highest
       known.sampleReceived = received
     }
     return known
   }
 
-  get(receiver: number): CastReceiver | undefined {
+  get(receiver: number): Listening | undefined {
     return this.#all.get(receiver)
   }
 

@@ -69,6 +69,7 @@ export class CastRun {
   #level = 0
   #at: number
   #adaptAt: number
+  #adaptBytes = 0
   /** The rate was what held it back since it was looked at. */
   #full = false
   readonly #startedAt: number
@@ -163,8 +164,9 @@ export class CastRun {
     if (this.#over) return
     if (this.#level <= 0) this.#full = true
     if (now - this.#adaptAt >= adaptMs) {
+      this.#rate.adapt(receivers.all(), (this.#wireBytes - this.#adaptBytes) / (now - this.#adaptAt), this.#full)
       this.#adaptAt = now
-      this.#rate.adapt(receivers.all(), this.#full)
+      this.#adaptBytes = this.#wireBytes
       this.#full = false
     }
     if (this.#isDone(now)) {

@@ -6,7 +6,7 @@ import type { MemorySocket, RoadFacts } from "../../../../test/kit/datagram-net.
 import { SeededRandom } from "../../../base/random.ts"
 import { udpMac } from "../node/udp-mac.ts"
 import { castGroup } from "./cast-place.ts"
-import { CastEar } from "./cast-receiver.ts"
+import { CastReceiver } from "./cast-receiver.ts"
 import { CastSender } from "./cast-sender.ts"
 import type { CastPlace, CastReport } from "./chunk-cast.ts"
 import type { DatagramAddress } from "./datagram-socket.ts"
@@ -85,10 +85,10 @@ class Ear {
   readonly lost: number[] = []
   isDeaf = true
   wants: (chunk: number) => boolean = () => true
-  readonly ear: CastEar
+  readonly ear: CastReceiver
 
   constructor(lan: Lan, address: string) {
-    this.ear = new CastEar({
+    this.ear = new CastReceiver({
       socket: lan.net.socket(address, 1).join(castGroup(place)),
       place,
       clock: lan.clock,
