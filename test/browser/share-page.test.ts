@@ -296,6 +296,26 @@ describe("the page of shares", { skip, timeout: 120_000 }, () => {
     })
   })
 
+  test("a relay that starts anew in the middle is found again", async (t) => {
+    const place = await sharePlace(t)
+    const bytes = randomBytes(4_000_000)
+    const { link } = await send(t, place, "anew.bin", [file("", bytes)], { bytesPerSecond: 2_000_000 })
+    const page = await browser.open(link, { width: 1000 })
+    const saved = browser.saved()
+    await download(page)
+    await page.until("20 %", hasPercent(20))
+    await place.relay.stop()
+    await page.until("it looks for the relay", `document.querySelector("#state").textContent.startsWith("connecting")`)
+    await sharePlace(t, { listen: [`127.0.0.1:${place.port}`] })
+    await page.until("everything is there", isWhole)
+    assert.equal(hash(readFileSync(join(saves, await saved))), hash(bytes))
+    await page.close()
+    assert.deepEqual(
+      page.complaints.filter((text) => !text.includes("WebSocket connection to")),
+      [],
+    )
+  })
+
   test("cuts of the WebSocket on the way cost nothing but time", async (t) => {
     const place = await sharePlace(t)
     const proxy = await chaosProxy({ target: { port: place.port }, bytesPerSecond: 2_000_000 })
