@@ -22,7 +22,7 @@ export interface CutOptions {
   readonly pieces: PieceList
   readonly known?: KnownPieces
   readonly signal?: AbortSignal
-  onProgress?(bytes: number, total: number): void
+  readonly onProgress?: (bytes: number, total: number) => void
 }
 
 /** Fewer zeros are not worth a piece of their own where the content says where pieces end. */

@@ -36,7 +36,7 @@ export interface CutSettings {
   /** Memory for sealed chunks, bytes. Default 16 MiB. */
   readonly cacheBytes?: number
   readonly signal?: AbortSignal
-  onProgress?(bytes: number, total: number): void
+  readonly onProgress?: (bytes: number, total: number) => void
 }
 
 export interface FileContentOptions extends CutSettings {

@@ -231,7 +231,7 @@ function boundsOf(pieces: readonly Piece[]): ChunkBounds | undefined {
   const lengths = pieces
     .filter(({ chunk }, index) => chunk !== "zeros" && typeof pieces[index + 1]?.chunk === "number")
     .map(({ length }) => length)
-  if (lengths.length === 0 || lengths.every((length) => length === lengths[0])) return undefined
+  if (lengths.every((length) => length === lengths[0])) return undefined
   let sum = 0
   let least = Infinity
   let most = 0

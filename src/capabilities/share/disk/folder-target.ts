@@ -3,13 +3,13 @@
  * interrupted run is gone on with; what an older version has of the new one is taken from there.
  */
 
-import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { systemClock } from "../../../base/clock.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
+import type { Bitmap } from "../content/bitmap.ts"
 import type { Target, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { amount } from "../terminal/amounts.ts"
 import { diskError } from "./disk-error.ts"
@@ -26,6 +26,7 @@ import { PieceMap } from "./piece-map.ts"
 import { exists, findPlace, recoverPlace } from "./place.ts"
 import type { Place } from "./place.ts"
 import { recallChunks } from "./recall-chunks.ts"
+import { lookOf } from "./tree-scan.ts"
 import type { Scan } from "./tree-scan.ts"
 
 export interface FolderTargetOptions {
@@ -77,6 +78,8 @@ class FolderTarget implements Target {
     }
     if (!this.#mayReplace(scan) && exists(place.target)) throw taken(place)
     last?.setAside()
+    // What never fits shall leave nothing behind; of a part, some is there already.
+    if (!exists(place.part)) checkRoom(place, map, undefined)
     const lock = PartLock.take(place.lock)
     const holdings = this.#holdings(version, place, lock)
     try {
@@ -135,7 +138,7 @@ class FolderTarget implements Target {
       const checked = await recallChunks({ places, crypto, files, journal, part, have })
       this.#log.debug("share.resumed", { chunks: have.count - version.table.manifestChunks, checked })
     } else removeAll(place.journal)
-    checkRoom(place, holdings)
+    checkRoom(place, holdings.map, holdings.have)
     makePart(place, holdings)
     holdings.keepJournal(part?.mtimeMs ?? 0)
   }
@@ -171,16 +174,6 @@ interface Sources {
   readonly last: FolderHoldings | undefined
   /** What has the name, if it is something else. */
   readonly scan: Scan | undefined
-}
-
-/** The same as long as nobody changes a file. */
-function lookOf({ entries, files }: Scan): string {
-  const hash = createHash("sha256")
-  hash.update(
-    JSON.stringify(entries.map((entry) => [entry.path, entry.type === "symlink" ? entry.target : entry.type])),
-  )
-  for (const { size, mtimeMs, inode } of files) hash.update(`${size} ${mtimeMs} ${inode}\n`)
-  return hash.digest("base64url")
 }
 
 function foundBytes({ map, have }: FolderHoldings): number {
@@ -231,9 +224,9 @@ function foldsCase({ folder, part }: Place): boolean {
 }
 
 /** Throws `limit` when what is missing does not fit on the disk. */
-function checkRoom({ folder }: Place, { map, have }: FolderHoldings): void {
+function checkRoom({ folder }: Place, { manifest }: PieceMap, have: Bitmap | undefined): void {
   let needed = 0
-  for (const { chunk, length } of map.manifest.pieces) if (chunk !== "zeros" && !have.has(chunk)) needed += length
+  for (const { chunk, length } of manifest.pieces) if (chunk !== "zeros" && have?.has(chunk) !== true) needed += length
   const { bavail, bsize, blocks } = fs.statfsSync(folder)
   const free = bavail * bsize
   // Some file systems over a network tell nothing.

@@ -2,7 +2,7 @@
  * Remembers beside a part which of its chunks are written, for the next run. The file has two slots, written in turns, and never
  * grows: a crash while one is written leaves the other, and a full disk has room for it. A slot is written behind the chunks that it names.
  *
- * Slot: magic 8 | sequence u32 | CRC-32 of what follows u32 | mtime f64 | chunks u32 | root 32 | name of the boot 40 | bitmap.
+ * Slot: magic 8 | CRC-32 of what follows u32 | sequence u32 | mtime f64 | chunks u32 | root 32 | name of the boot 40 | bitmap.
  */
 
 import * as fs from "node:fs"
@@ -77,14 +77,14 @@ export class Journal {
     const slot = this.#slot
     const sequence = ++this.#sequence
     slot.set(magic)
-    slot.writeUInt32BE(sequence, 8)
+    slot.writeUInt32BE(sequence, 12)
     slot.writeDoubleBE(mtimeMs, 16)
     slot.writeUInt32BE(have.length, 24)
     slot.set(this.#root, 28)
     slot.fill(0, 60, headBytes)
     slot.write(this.#boot, 60, 40, "latin1")
     slot.set(have.bytes(), headBytes)
-    slot.writeUInt32BE(crc32(slot.subarray(16)), 12)
+    slot.writeUInt32BE(crc32(slot.subarray(12)), 8)
     try {
       fs.writeSync(this.#fd, slot, 0, slot.length, (sequence & 1) * slot.length)
     } catch (error) {
@@ -102,13 +102,13 @@ interface Slot extends JournalFacts {
 }
 
 function readSlot(slot: Buffer, chunks: number): Slot | undefined {
-  if (!slot.subarray(0, 8).equals(magic) || slot.readUInt32BE(12) !== crc32(slot.subarray(16))) return undefined
+  if (!slot.subarray(0, 8).equals(magic) || slot.readUInt32BE(8) !== crc32(slot.subarray(12))) return undefined
   if (slot.readUInt32BE(24) !== chunks) return undefined
   try {
     return {
-      sequence: slot.readUInt32BE(8),
+      sequence: slot.readUInt32BE(12),
       mtimeMs: slot.readDoubleBE(16),
-      root: Uint8Array.prototype.slice.call(slot, 28, 60),
+      root: new Uint8Array(slot.subarray(28, 60)),
       have: Bitmap.from(slot.subarray(headBytes, headBytes + ((chunks + 7) >> 3)), chunks),
       isSameBoot: slot.subarray(60, headBytes).toString("latin1").replaceAll("\0", "") === bootName(),
     }

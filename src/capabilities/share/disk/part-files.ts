@@ -13,7 +13,7 @@ import { diskPath, shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
 import { FileSet } from "./file-set.ts"
 
-const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
+const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants
 
 /** The contents of a part, which are made when they are missing, or of a target. */
 export class PartFiles {

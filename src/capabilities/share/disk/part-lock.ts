@@ -22,7 +22,11 @@ export class PartLock {
         fs.writeFileSync(path, own, { flag: "wx", mode: 0o644 })
         return new PartLock(path)
       } catch (error) {
-        if (errnoOf(error) !== "EEXIST") throw diskError(error, path)
+        if (errnoOf(error) !== "EEXIST") {
+          // A full disk has room for a name and none for what is in it.
+          if (errnoOf(error) === "ENOSPC") fs.rmSync(path, { force: true })
+          throw diskError(error, path)
+        }
       }
       const pid = holderOf(path)
       if (pid !== undefined || attempt > 2) {

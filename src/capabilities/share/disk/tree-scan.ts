@@ -3,6 +3,7 @@
  * (sockets, devices, links that lead out of the tree) is left out and said.
  */
 
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { counted } from "../../../base/counted.ts"
@@ -72,6 +73,15 @@ export async function scanAt(root: DiskPath): Promise<Scan> {
   return scanner.end("")
 }
 
+/** The same as long as nobody changes a file, or what is in a folder. */
+export function lookOf({ entries, files }: Scan): string {
+  const hash = createHash("sha256")
+  for (const entry of entries)
+    hash.update(JSON.stringify([entry.path, entry.type === "symlink" ? entry.target : entry.type]))
+  for (const { size, mtimeMs, inode } of files) hash.update(`${size} ${mtimeMs} ${inode}\n`)
+  return hash.digest("base64url")
+}
+
 /** The contents of what was scanned, for reading. */
 export function scannedFiles(scanned: readonly ScannedFile[]): FileSet {
   return new FileSet({
@@ -83,7 +93,7 @@ export function scannedFiles(scanned: readonly ScannedFile[]): FileSet {
 
 /** What has become something else meanwhile is not followed and not waited for. */
 export function openScanned(file: ScannedFile): number {
-  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
   return fs.openSync(file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }
 

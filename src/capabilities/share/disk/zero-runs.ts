@@ -71,16 +71,15 @@ export class ZeroRuns {
 
   /** In whole blocks, but for the end of the file. */
   #leadingZeros(count: number): number {
-    const { compare } = Buffer
     const window = this.#window as Uint8Array
     const zeros = (this.#zeros ??= new Uint8Array(windowBytes))
-    if (compare(window.subarray(0, count), zeros.subarray(0, count)) === 0) return count
+    if (Buffer.compare(window.subarray(0, count), zeros.subarray(0, count)) === 0) return count
     let low = 0
     let length = count
     // The first block that is not empty is in the half whose front is not.
     while (length > blockBytes) {
       const half = Math.ceil(length / 2 / blockBytes) * blockBytes
-      if (compare(window.subarray(low, low + half), zeros.subarray(0, half)) === 0) {
+      if (Buffer.compare(window.subarray(low, low + half), zeros.subarray(0, half)) === 0) {
         low += half
         length -= half
       } else length = half
