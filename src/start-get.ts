@@ -12,7 +12,7 @@ import type { Log } from "./base/log.ts"
 import { parseCode } from "./capabilities/share/code/code.ts"
 import type { Code } from "./capabilities/share/code/code.ts"
 import type { SwarmKeys } from "./capabilities/share/code/swarm-keys.ts"
-import { deriveKeys } from "./capabilities/share/code/derive-keys.ts"
+import { nodeKeys } from "./capabilities/share/node/node-keys.ts"
 import type { Manifest } from "./capabilities/share/content/manifest.ts"
 import { folderTarget } from "./capabilities/share/disk/folder-target.ts"
 import { nodeCrypto } from "./capabilities/share/node/node-crypto.ts"
@@ -113,7 +113,7 @@ export interface Get {
 export async function get(options: GetOptions): Promise<Get> {
   const { code } = options
   const read = typeof code === "string" ? parseCode(code) : code
-  return new RunningGet(options, read, options.keys ?? (await deriveKeys(read, options.password)))
+  return new RunningGet(options, read, options.keys ?? (await nodeKeys(read, options.password)))
 }
 
 /** A share that is not there yet is looked for so often, ms. */
@@ -145,7 +145,15 @@ class RunningGet implements Get {
     this.#code = code
     this.#keys = keys
     this.#log = log
-    this.#access = openShareAccess({ ...options, token: options.token ?? guestToken(code.swarm, keys), log })
+    this.#access = openShareAccess({
+      ...options,
+      token: options.token ?? guestToken(code.swarm, keys),
+      log,
+      onLink: (event) => {
+        // When we leave, the end of the session is no news.
+        if (this.#stopped === undefined && this.#receiver?.progress.phase !== "over") options.onLink?.(event)
+      },
+    })
     this.agent = this.#access.agent
     this.agent.agent.report("share", () => this.#status())
     this.#running = this.#run()

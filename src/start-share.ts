@@ -9,7 +9,7 @@ import { silentLog } from "./base/log.ts"
 import type { Log } from "./base/log.ts"
 import { newCode, parseCode, printCode, printLink } from "./capabilities/share/code/code.ts"
 import type { Code } from "./capabilities/share/code/code.ts"
-import { deriveKeys } from "./capabilities/share/code/derive-keys.ts"
+import { nodeKeys } from "./capabilities/share/node/node-keys.ts"
 import type { SwarmKeys } from "./capabilities/share/code/swarm-keys.ts"
 import type { HashName } from "./capabilities/share/content/chunk-crypto.ts"
 import { fileContent } from "./capabilities/share/disk/file-content.ts"
@@ -96,7 +96,7 @@ export async function share(options: ShareOptions): Promise<Share> {
   if (input !== undefined && name === undefined) {
     throw new RdvError("usage", "An input has no name of its own", { mend: "give one" })
   }
-  return new RunningShare(options, read, await deriveKeys(read, options.password))
+  return new RunningShare(options, read, await nodeKeys(read, options.password))
 }
 
 const stopGraceMs = 1_000

@@ -3,7 +3,7 @@
 import { join } from "node:path"
 import { asRdvError } from "../base/error.ts"
 import { parseCode } from "../capabilities/share/code/code.ts"
-import { deriveKeys } from "../capabilities/share/code/derive-keys.ts"
+import { nodeKeys } from "../capabilities/share/node/node-keys.ts"
 import { machineSeconds } from "../capabilities/share/trial/machine-seconds.ts"
 import type { ByteWays } from "../capabilities/share/protocol/control.ts"
 import { get } from "../start-get.ts"
@@ -38,7 +38,7 @@ const sampleMs = 100
 async function main(task: ReceiversTask): Promise<void> {
   const code = parseCode(task.code)
   // Once for all: it is made to cost a tenth of a second.
-  const keys = await deriveKeys(code)
+  const keys = await nodeKeys(code)
   const all: Get[] = []
   const say = (message: FromReceivers) => void process.send?.(message)
   const sample = () => {

@@ -12,7 +12,7 @@ import { codeOf, guestWishes, relayOf, shareExitCode } from "../../cli/share-cod
 import { watchSwarm } from "../../cli/share-watch.ts"
 import { Screen } from "../../cli/top-screen.ts"
 import { readStatuses } from "../../observe/status-socket.ts"
-import { deriveKeys } from "./code/derive-keys.ts"
+import { nodeKeys } from "./node/node-keys.ts"
 import type { SwarmPicture } from "./protocol/control.ts"
 import { swarmLines } from "./terminal/swarm-lines.ts"
 
@@ -64,7 +64,7 @@ async function ofSwarm(call: CommandCall, word: string): Promise<number> {
   const place = codeOf(word)
   const { swarm } = place.code
   const password = await passwordOf(call, { twice: false })
-  const keys = await deriveKeys(place.code, password)
+  const keys = await nodeKeys(place.code, password)
   const wishes = guestWishes(call, relayOf(call, place), swarm, keys)
   const log = logOf(call, "error")
   const way = openShareAccess({ ...wishes, log })
