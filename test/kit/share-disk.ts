@@ -6,6 +6,7 @@ import { join } from "node:path"
 import type { TestContext } from "node:test"
 import type { ChunkCrypto } from "../../src/capabilities/share/content/chunk-crypto.ts"
 import type { Content } from "../../src/capabilities/share/content/content.ts"
+import { removeTree } from "../../src/capabilities/share/disk/remove-tree.ts"
 import { nodeCrypto } from "../../src/capabilities/share/node/node-crypto.ts"
 import type { TargetHoldings, TargetVersion } from "../../src/capabilities/share/peer/target.ts"
 
@@ -22,7 +23,7 @@ export const trialCrypto: ChunkCrypto = nodeCrypto({
 /** Removed behind the test. */
 export function trialFolder(t: TestContext): string {
   const folder = fs.mkdtempSync(join(tmpdir(), "rdv-disk-"))
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
+  t.after(() => removeTree(folder))
   return folder
 }
 
@@ -74,7 +75,8 @@ export function plant(root: string, things: readonly Planted[]): void {
     const path = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(below, "latin1")])
     const dress = () => {
       fs.utimesSync(path, 1, timeMs / 1000)
-      fs.chmodSync(path, mode)
+      // Only root reads what nobody may read.
+      fs.chmodSync(path, process.getuid?.() === 0 ? mode : mode | (kind === "folder" ? 0o500 : 0o400))
     }
     // No way out, by `..` or through a link.
     if (/(^|\/)\.{0,2}(\/|$)/.test(below)) continue

@@ -87,7 +87,7 @@ test("what is no file is left out and said; links out of the folder are", async 
       ["in/back", "../in"],
     ],
   )
-  assert.deepEqual(content.remarks.map((remark) => remark.split(":")[0]).toSorted(), ["absolute", "out", "pipe"])
+  assert.deepEqual(new Set(content.remarks.map((remark) => remark.split(":")[0])), new Set(["absolute", "out", "pipe"]))
   await assert.rejects(fileContent({ paths: [join(folder, "pipe")], crypto }), { code: "usage" })
   await assert.rejects(fileContent({ paths: [join(folder, "gone")], crypto }), { code: "not_found", message: /gone/ })
 })

@@ -10,16 +10,17 @@ import type { Log } from "../../../base/log.ts"
 import type { Soon } from "../content/chunk-crypto.ts"
 import type { Finished, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { ByteCache } from "./byte-cache.ts"
-import { diskError } from "./disk-error.ts"
 import { shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
 import { Journal } from "./journal.ts"
-import { PartFiles } from "./part-files.ts"
+import type { JournalFacts } from "./journal.ts"
+import { inspectPart, PartFiles } from "./part-files.ts"
 import type { FileSet } from "./file-set.ts"
 import type { PartLock } from "./part-lock.ts"
 import type { PieceMap } from "./piece-map.ts"
 import type { Place } from "./place.ts"
 import { finishEntries, putInPlace, syncFiles, syncFolder } from "./put-in-place.ts"
+import { removeTree } from "./remove-tree.ts"
 import { ReadHoldings } from "./read-holdings.ts"
 
 export interface FolderHoldingsOptions {
@@ -54,6 +55,7 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
   /** The file that was written last. */
   #lastWritten = -1
   #finished: Promise<Finished> | undefined
+  #hasTried = false
 
   constructor(options: FolderHoldingsOptions) {
     const { version, place, cacheBytes } = options
@@ -80,10 +82,10 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     return this.#isPlaced
   }
 
-  /** From now on what is there is remembered. `mtimeMs`: of the part as it was found. */
-  keepJournal(mtimeMs: number): void {
+  /** From now on what is there is remembered. `mtimeMs`: of the part as it was found, and the journal that was with it. */
+  keepJournal(mtimeMs: number, before?: JournalFacts): void {
     this.#foundMtimeMs = mtimeMs
-    this.#journal = Journal.create(this.#options.place.journal, this.table.root, this.have)
+    this.#journal = Journal.open(this.#options.place.journal, this.table.root, this.have, before)
     this.#note()
   }
 
@@ -142,8 +144,8 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     const isPart = this.#state === "part" || this.#state === "finishing"
     await this.close()
     if (!isPart || this.#isPlaced) return
-    removeAll(place.journal)
-    removeAll(place.part)
+    removeTree(place.journal)
+    removeTree(place.part)
   }
 
   /** Another version takes over: nothing can be stored any more. */
@@ -227,19 +229,22 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     if (!this.have.isFull) throw new RdvError("internal", "It was to be put in its place before all of it was there")
     if (this.#isPlaced) return this.#report(["it was there already"])
     this.#state = "finishing"
+    // What an attempt that failed left takes no second one: links, and folders that allow no writing.
+    if (this.#hasTried) await inspectPart(place.part, manifest.entries)
+    this.#hasTried = true
     const remarks = await finishEntries(place.part, manifest, this.#files.set)
     const { length } = this.places.files
     if (sync && length <= mostSyncedFiles) await syncFiles(this.#files.set, length)
     // Windows moves nothing that is open.
     this.#files.set.close()
     const isTree = !(manifest.entries.length === 1 && manifest.entries[0]?.path === "")
-    putInPlace(place, await this.#options.mayReplace(), isTree)
+    remarks.push(...putInPlace(place, await this.#options.mayReplace(), isTree))
     this.#isPlaced = true
     this.#state = "placed"
     this.#files.moved(place.target)
     this.#endJournal(false)
-    removeAll(place.journal)
-    removeAll(place.earlier)
+    removeTree(place.journal)
+    removeTree(place.earlier)
     this.#options.lock?.release()
     if (sync) syncFolder(place.folder)
     await this.#options.onPlaced()
@@ -250,15 +255,6 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
   #report(remarks: readonly string[]): Finished {
     const place = shownPath(this.#options.place.target)
     return { place, files: this.places.files.length, bytes: this.places.totalBytes, remarks }
-  }
-}
-
-/** Whatever it is, if it is there. */
-export function removeAll(path: DiskPath): void {
-  try {
-    fs.rmSync(path, { recursive: true, force: true })
-  } catch (error) {
-    throw diskError(error, path)
   }
 }
 

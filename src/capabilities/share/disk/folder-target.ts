@@ -9,14 +9,14 @@ import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
-import type { Bitmap } from "../content/bitmap.ts"
+import { Bitmap } from "../content/bitmap.ts"
 import type { Target, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { amount } from "../terminal/amounts.ts"
 import { diskError } from "./disk-error.ts"
 import { diskPath, shownPath } from "./disk-path.ts"
 import { findByContent, findByManifest, findByPlace, hasSameBytes, hasSameShape, lookAt } from "./find-chunks.ts"
 import type { Search } from "./find-chunks.ts"
-import { FolderHoldings, removeAll } from "./folder-holdings.ts"
+import { FolderHoldings } from "./folder-holdings.ts"
 import { Journal } from "./journal.ts"
 import { checkNames, doubtfulNames } from "./name-check.ts"
 import type { NameRules } from "./name-check.ts"
@@ -25,6 +25,7 @@ import { PartLock } from "./part-lock.ts"
 import { PieceMap } from "./piece-map.ts"
 import { exists, findPlace, recoverPlace } from "./place.ts"
 import type { Place } from "./place.ts"
+import { removeTree } from "./remove-tree.ts"
 import { recallChunks } from "./recall-chunks.ts"
 import { lookOf } from "./tree-scan.ts"
 import type { Scan } from "./tree-scan.ts"
@@ -80,7 +81,7 @@ class FolderTarget implements Target {
     last?.setAside()
     // What never fits shall leave nothing behind; of a part, some is there already.
     if (!exists(place.part)) checkRoom(place, map, undefined)
-    const lock = PartLock.take(place.lock)
+    const lock = PartLock.take(place.lock, place.folder)
     const holdings = this.#holdings(version, place, lock)
     try {
       await this.#begin(version, holdings, place, last)
@@ -124,23 +125,33 @@ class FolderTarget implements Target {
 
   /** Goes on with the part of an interrupted run, or starts one. */
   async #begin(version: TargetVersion, holdings: FolderHoldings, place: Place, last?: FolderHoldings): Promise<void> {
-    const { manifest, crypto } = version
-    const facts = Journal.read(place.journal, version.table.count)
-    const journal = facts !== undefined && Buffer.compare(facts.root, version.table.root) === 0 ? facts : undefined
-    if (journal === undefined && exists(place.part)) {
-      removeAll(place.earlier)
+    const { manifest, table, crypto } = version
+    const facts = Journal.read(place.journal, table.count)
+    const isOther = facts === undefined ? exists(place.journal) : Buffer.compare(facts.root, table.root) !== 0
+    if (isOther && exists(place.part)) {
+      removeTree(place.earlier)
       fs.renameSync(place.part, place.earlier)
       if (last?.isPlaced === false) last.movedTo(place.earlier)
     }
-    const part = journal === undefined ? undefined : await inspectPart(place.part, manifest.entries)
-    if (journal !== undefined && part !== undefined) {
+    const part = isOther ? undefined : await inspectPart(place.part, manifest.entries)
+    if (part !== undefined) {
       const { files, have, map: places } = holdings
+      // A part whose journal is lost may be anything: all of it is looked at.
+      const journal = facts ?? {
+        sequence: 0,
+        root: table.root,
+        have: fullBitmap(table.count),
+        mtimeMs: 0,
+        isSameBoot: false,
+      }
       const checked = await recallChunks({ places, crypto, files, journal, part, have })
-      this.#log.debug("share.resumed", { chunks: have.count - version.table.manifestChunks, checked })
-    } else removeAll(place.journal)
+      this.#log.debug("share.resumed", { chunks: have.count - table.manifestChunks, checked })
+    }
+    // A part that is made new shall not meet an old journal, whenever this is cut short.
+    if (part === undefined) removeTree(place.journal)
     checkRoom(place, holdings.map, holdings.have)
     makePart(place, holdings)
-    holdings.keepJournal(part?.mtimeMs ?? 0)
+    holdings.keepJournal(part?.mtimeMs ?? 0, part === undefined ? undefined : facts)
   }
 
   /** Takes over what other versions have of this one. */
@@ -164,7 +175,7 @@ class FolderTarget implements Target {
       await findByContent(scan, search)
     }
     if (last?.isPlaced === false) last.files.close()
-    removeAll(place.earlier)
+    removeTree(place.earlier)
   }
 }
 
@@ -174,6 +185,12 @@ interface Sources {
   readonly last: FolderHoldings | undefined
   /** What has the name, if it is something else. */
   readonly scan: Scan | undefined
+}
+
+function fullBitmap(length: number): Bitmap {
+  const bitmap = new Bitmap(length)
+  bitmap.fill()
+  return bitmap
 }
 
 function foundBytes({ map, have }: FolderHoldings): number {

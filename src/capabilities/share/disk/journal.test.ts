@@ -10,7 +10,7 @@ test("a journal gives back what was written last, and the one before when the la
   const path = join(trialFolder(t), "journal")
   const root = new Uint8Array(32).fill(7)
   const have = new Bitmap(100)
-  const journal = Journal.create(path, root, have)
+  const journal = Journal.open(path, root, have)
   for (let chunk = 0; chunk < 60; chunk++) {
     have.add(chunk)
     journal.write(have, 1_000 + chunk)

@@ -13,6 +13,8 @@ import { diskError, isMissing } from "./disk-error.ts"
 import type { DiskPath } from "./disk-path.ts"
 
 export interface JournalFacts {
+  /** Counts what was written. */
+  readonly sequence: number
   readonly root: Uint8Array
   readonly have: Bitmap
   /** Of the file that was written last, ms. */
@@ -39,9 +41,19 @@ export class Journal {
     this.#slot = Buffer.alloc(slotBytes(chunks))
   }
 
-  /** Starts one; what was there is forgotten. */
-  static create(path: DiskPath, root: Uint8Array, have: Bitmap): Journal {
+  /** Goes on with the one that was read, or starts one; then what was there is forgotten. */
+  static open(path: DiskPath, root: Uint8Array, have: Bitmap, before?: JournalFacts): Journal {
     try {
+      if (before !== undefined) {
+        const journal = new Journal(
+          path,
+          fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW),
+          root,
+          have.length,
+        )
+        journal.#sequence = before.sequence
+        return journal
+      }
       fs.rmSync(path, { force: true })
       const fd = fs.openSync(path, "wx+", 0o600)
       const journal = new Journal(path, fd, root, have.length)
@@ -97,11 +109,7 @@ export class Journal {
   }
 }
 
-interface Slot extends JournalFacts {
-  readonly sequence: number
-}
-
-function readSlot(slot: Buffer, chunks: number): Slot | undefined {
+function readSlot(slot: Buffer, chunks: number): JournalFacts | undefined {
   if (!slot.subarray(0, 8).equals(magic) || slot.readUInt32BE(8) !== crc32(slot.subarray(12))) return undefined
   if (slot.readUInt32BE(24) !== chunks) return undefined
   try {

@@ -12,6 +12,7 @@ import { diskError, errnoOf, isMissing } from "./disk-error.ts"
 import { diskPath, shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
 import { FileSet } from "./file-set.ts"
+import { removeTree } from "./remove-tree.ts"
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants
 
@@ -57,7 +58,7 @@ export async function inspectPart(root: DiskPath, entries: readonly Entry[]): Pr
     const stat = fs.lstatSync(root)
     const isFile = entries.length === 1 && entries[0]?.path === ""
     if (!isOurs(stat) || (isFile ? !stat.isFile() : !stat.isDirectory())) {
-      fs.rmSync(root, { recursive: true, force: true })
+      removeTree(root)
       return undefined
     }
     const inspection = new Inspection(entries)
@@ -123,7 +124,7 @@ class Inspection {
       if (innerStat.isFile()) this.file(inner, place, innerStat)
       else if (innerStat.isDirectory() && this.#entries.get(place)?.type === "folder" && isOurs(innerStat)) {
         await this.folder(inner, place, innerStat)
-      } else fs.rmSync(inner, { recursive: true, force: true })
+      } else removeTree(inner)
     }
   }
 }

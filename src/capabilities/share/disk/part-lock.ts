@@ -14,8 +14,8 @@ export class PartLock {
     this.#path = path
   }
 
-  /** Throws `in_use` when a process that runs has it. */
-  static take(path: DiskPath): PartLock {
+  /** Throws `in_use` when a process that runs has it, and what the folder that it lies in does not allow. */
+  static take(path: DiskPath, folder: string): PartLock {
     const own = `${process.pid} ${startOf(process.pid)}\n`
     for (let attempt = 0; ; attempt++) {
       try {
@@ -25,7 +25,7 @@ export class PartLock {
         if (errnoOf(error) !== "EEXIST") {
           // A full disk has room for a name and none for what is in it.
           if (errnoOf(error) === "ENOSPC") fs.rmSync(path, { force: true })
-          throw diskError(error, path)
+          throw diskError(error, folder)
         }
       }
       const pid = holderOf(path)

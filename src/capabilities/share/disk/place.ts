@@ -8,6 +8,7 @@ import { pathBytes } from "../content/path-text.ts"
 import { diskError, isMissing } from "./disk-error.ts"
 import { diskPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
+import { removeTree } from "./remove-tree.ts"
 
 export interface Place {
   /** Exists. */
@@ -49,7 +50,7 @@ export function findPlace(path: string, ownName: string): Place {
 export function recoverPlace(place: Place): void {
   try {
     if (!exists(place.old)) return
-    if (exists(place.target)) fs.rmSync(place.old, { recursive: true, force: true })
+    if (exists(place.target)) removeTree(place.old)
     else fs.renameSync(place.old, place.target)
   } catch (error) {
     throw diskError(error, place.old)

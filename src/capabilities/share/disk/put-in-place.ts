@@ -11,6 +11,7 @@ import type { FileSet } from "./file-set.ts"
 import { makeFolder } from "./part-files.ts"
 import { exists } from "./place.ts"
 import type { Place } from "./place.ts"
+import { removeTree } from "./remove-tree.ts"
 
 /** Gives all entries below `root` their form. Returns what could not be kept. */
 export async function finishEntries(root: DiskPath, manifest: Manifest, files: FileSet): Promise<string[]> {
@@ -47,8 +48,9 @@ export async function syncFiles(files: FileSet, count: number): Promise<void> {
 /**
  * The part gets the name. `mayReplace` false: throws `exists` when something has it. The old one is whole until the new one is in its
  * place; a tree is away for an instant between two renames, which the next run completes when this one dies there.
+ * Returns what is left to be removed.
  */
-export function putInPlace(place: Place, mayReplace: boolean, isTree: boolean): void {
+export function putInPlace(place: Place, mayReplace: boolean, isTree: boolean): string[] {
   try {
     if (!mayReplace) putNew(place, isTree)
     else if (isTree || isFolder(place.target)) {
@@ -59,10 +61,15 @@ export function putInPlace(place: Place, mayReplace: boolean, isTree: boolean): 
         if (exists(place.old)) fs.renameSync(place.old, place.target)
         throw error
       }
-      fs.rmSync(place.old, { recursive: true, force: true })
     } else fs.renameSync(place.part, place.target)
   } catch (error) {
     throw diskError(error, place.target)
+  }
+  try {
+    removeTree(place.old)
+    return []
+  } catch (error) {
+    return [`what had the name before could not be removed: ${(error as Error).message}`]
   }
 }
 

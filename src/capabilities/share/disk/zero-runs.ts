@@ -16,6 +16,8 @@ export class ZeroRuns {
   #zeros: Uint8Array | undefined
   #file = -1
   #fd = -1
+  #misses = 0
+  #quietUntil = 0
   /** What is known: zeros from `#from` to `#to`. */
   #from = 0
   #to = 0
@@ -27,7 +29,7 @@ export class ZeroRuns {
   async zerosFrom(file: number, path: DiskPath, offset: number, size: number): Promise<number> {
     if (file !== this.#file) this.#use(file, path)
     if (offset >= this.#from && offset < this.#to) return Math.min(this.#to, size) - offset
-    if (this.#fd < 0) return 0
+    if (this.#fd < 0 || offset < this.#quietUntil) return 0
     let at = offset - (offset % blockBytes)
     this.#from = at
     this.#to = at
@@ -39,7 +41,11 @@ export class ZeroRuns {
       this.#to = at
       if (zeros < count || count < windowBytes) break
     }
-    return Math.max(0, Math.min(this.#to, size) - offset)
+    const zeros = Math.max(0, Math.min(this.#to, size) - offset)
+    // Where a compressing disk says fewer blocks there may be no holes at all: then it asks less and less often.
+    this.#misses = zeros > 0 ? 0 : Math.min(this.#misses + 1, 8)
+    if (zeros === 0) this.#quietUntil = offset + windowBytes * 2 ** this.#misses
+    return zeros
   }
 
   close(): void {
@@ -51,7 +57,7 @@ export class ZeroRuns {
   #use(file: number, path: DiskPath): void {
     this.close()
     this.#file = file
-    this.#from = this.#to = 0
+    this.#from = this.#to = this.#misses = this.#quietUntil = 0
     const direct = fs.constants.O_DIRECT
     if (direct === undefined) return
     try {
