@@ -11,6 +11,7 @@ interface Manifest {
   readonly version: string
   readonly scripts: { readonly [name: string]: string }
   readonly dependencies: { readonly [name: string]: string }
+  readonly optionalDependencies: { readonly [name: string]: string }
   readonly devDependencies: { readonly [name: string]: string }
 }
 
@@ -20,7 +21,7 @@ interface Lock {
 
 const manifest = JSON.parse(readSource("package.json")) as Manifest
 const lock = JSON.parse(readSource("package-lock.json")) as Lock
-const dependencies = { ...manifest.dependencies, ...manifest.devDependencies }
+const dependencies = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies }
 const textFiles = repositoryFiles().filter((file) => !/\.(?:png|gif|ico|woff2?|bin|gz)$/.test(file))
 
 // Written in pieces, so that this file does not contain what it looks for.
