@@ -45,6 +45,18 @@ const programs = {
     { command: "nats-server", apt: "nats-server", for: "the channels' comparison with NATS" },
     { command: "redis-server", apt: "redis-server", for: "the channels' comparison with Redis" },
     { command: "rabbitmq-server", apt: "rabbitmq-server", for: "the channels' comparison with RabbitMQ" },
+    { command: "curl", apt: "curl", for: "sharing's comparison with nginx and curl" },
+    { command: "b3sum", apt: "b3sum", for: "sharing's comparison with nginx and curl" },
+    { command: "openssl", apt: "openssl", for: "sharing's comparison with nginx and curl" },
+    { command: "aria2c", apt: "aria2", for: "sharing's comparison with aria2" },
+    { command: "opentracker", apt: "opentracker", for: "sharing's comparison with aria2 and libtorrent" },
+    { command: "mktorrent", apt: "mktorrent", for: "sharing's comparison with aria2 and libtorrent" },
+    {
+      file: "/usr/lib/python3/dist-packages/libtorrent.egg-info",
+      apt: "python3-libtorrent",
+      for: "sharing's comparison with libtorrent",
+    },
+    { command: "ip", apt: "iproute2", for: "sharing with hosts of a network" },
   ],
 }
 
