@@ -98,16 +98,20 @@ class RunningTrial {
     const hash = await hashOf(file)
     const relayHost = this.#network?.add({})
     const relay = await this.#relay(relayHost)
-    const sender = await this.#sender(relay.address, file, this.#network?.add(this.#options.network ?? {}))
+    const senderHost = this.#network?.add(this.#options.network ?? {})
+    const sender = await this.#sender(relay.address, file, senderHost)
+    const forked = machineSeconds()
     for (let from = 0; from < clients; from += perProcess) {
       this.#receivers(relay.address, sender.code, from, Math.min(clients, from + perProcess))
     }
     say(`${clients} receivers in ${this.#groups.length} processes are ready`)
     await this.#all("ready")
+    const startSeconds = machineSeconds() - forked
     this.#watch = setInterval(() => this.#look(), lookMs)
     this.#look()
     const costs = () => this.#costs(relay.pid, sender.pid)
     const before = costs()
+    const linkBefore = this.#sentBytes(senderHost)
     const started = machineSeconds()
     this.#start(started)
     await this.#through()
@@ -115,6 +119,7 @@ class RunningTrial {
     clearInterval(this.#watch)
     this.#look()
     const after = costs()
+    const linkBytes = this.#sentBytes(senderHost) - linkBefore
     const status = await relay.share()
     const via = await this.#over()
     await this.#check(hash, basename(file))
@@ -128,6 +133,7 @@ class RunningTrial {
       processes: this.#groups.length,
       bytes,
       seconds: times.at(-1) ?? 0,
+      startSeconds,
       times: spread(times),
       bound: leastTime(bytes, clients, {
         senderUp: uplink ?? network?.up,
@@ -146,6 +152,7 @@ class RunningTrial {
         cacheMisses: numberOf(cache["misses"]),
       },
       sender: minus(after.sender, before.sender),
+      ...(senderHost !== undefined && { senderLinkCopies: linkBytes / bytes }),
       receivers: minus(after.receivers, before.receivers),
       via,
       failed: [...this.#failed].map(([client, reason]) => ({ client: `client ${client}`, reason })),
@@ -353,6 +360,10 @@ class RunningTrial {
       if ((await hashOf(join(this.#folder, String(client), name))) === hash) continue
       throw new RdvError("corrupt", `What client ${client} has stored is not what was shared`)
     }
+  }
+
+  #sentBytes(host: TrialHost | undefined): number {
+    return host === undefined ? 0 : (this.#network?.sentBytes(host) ?? 0)
   }
 
   /** Memory at its highest; kept, because a process that has ended tells nothing. */

@@ -4,12 +4,13 @@ import type { TrialSummary } from "./trial-summary.ts"
 
 export function trialLines(summary: TrialSummary): string[] {
   const { clients, processes, bytes, seconds, times, bound, relay, sender, receivers, via, failed } = summary
+  const { startSeconds, senderLinkCopies } = summary
   const lines = [
     `${mb(bytes)} to ${clients} receivers in ${processes} processes: ${s(seconds)}${bound === undefined ? "" : `, ${(seconds / bound).toFixed(2)} times the least possible ${s(bound)}`}`,
     `  each      min ${s(times.min)}  median ${s(times.median)}  p95 ${s(times.p95)}  max ${s(times.max)}`,
     `  relay     ${cost(relay)}  in ${relay.inCopies.toFixed(2)} copies  out ${relay.outCopies.toFixed(2)}${relay.cpuSecondsPerGb === undefined ? "" : `  ${relay.cpuSecondsPerGb.toFixed(3)} CPU-s/GB`}`,
-    `  sender    ${cost(sender)}`,
-    `  receivers ${cost(receivers)}`,
+    `  sender    ${cost(sender)}${senderLinkCopies === undefined ? "" : `  its card sent ${senderLinkCopies.toFixed(2)} copies`}`,
+    `  receivers ${cost(receivers)}  processes ready after ${s(startSeconds)}`,
     `  bytes     by the relay ${mb(via.relay)}  directly ${mb(via.direct)}  by multicast ${mb(via.cast)}`,
   ]
   for (const { client, reason } of failed) lines.push(`  failed    ${client}: ${reason}`)

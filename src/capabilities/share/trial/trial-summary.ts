@@ -13,6 +13,8 @@ export interface TrialSummary {
   readonly bytes: number
   /** From the word to go until the last one had verified and stored everything, s. */
   readonly seconds: number
+  /** From starting the receivers' processes until all of them were ready, before the word to go, s. */
+  readonly startSeconds: number
   readonly times: { readonly min: number; readonly median: number; readonly p95: number; readonly max: number }
   /** What the links would allow, s; undefined without limits. */
   readonly bound: number | undefined
@@ -28,6 +30,8 @@ export interface TrialSummary {
     readonly cacheMisses: number
   }
   readonly sender: Cost
+  /** With hosts of a network: what the sender's card sent, all protocols, as multiples of the content. */
+  readonly senderLinkCopies?: number
   /** All processes together. */
   readonly receivers: Cost
   readonly via: ByteWays
