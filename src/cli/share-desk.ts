@@ -182,7 +182,10 @@ export class ShareDesk {
 
   #allDone(receivers: number): void {
     this.#options.output.record({ event: "share.all-done", receivers })
-    this.#say("green", receivers === 1 ? "the receiver has everything" : `all ${receivers} receivers have everything`)
+    this.#say(
+      "green",
+      receivers === 1 ? "the only receiver has everything" : `all ${receivers} receivers have everything`,
+    )
     this.#tell("all-done", {})
   }
 

@@ -5,7 +5,7 @@ import { fewestCopies } from "./swarm-lines.ts"
 
 /** When the sender leaves by itself. */
 export type SeedUntil =
-  /** Each part is elsewhere, and `waitFor` receivers have everything. */
+  /** Each part is elsewhere, or everybody who came has all of them. */
   | { readonly kind: "complete" }
   /** Each part is so many times elsewhere. */
   | { readonly kind: "copies"; readonly copies: number }
@@ -22,7 +22,7 @@ export interface SwarmStoryEvents {
   safe(copies: number): void
   /** It is not so any more: somebody left with the only copy. */
   unsafe(): void
-  /** Everybody who is here has everything. Again when somebody new came and is through. */
+  /** Everybody who came has everything, or is gone. Again when somebody new came and is through. */
   allDone(receivers: number): void
   /** What `seedUntil` says has come true. Once. */
   enough(): void
@@ -32,10 +32,12 @@ export class SwarmStory {
   readonly #options: SwarmStoryOptions
   readonly #events: SwarmStoryEvents
   #version = 0
-  #finished = 0
+  /** Of the present version: those of whom it was said, and most that a picture showed. */
+  #said = 0
+  #shown = 0
   #isSafe = false
-  /** Receivers that were told as all. */
-  #allOf = 0
+  /** Somebody is through since all were told to be. */
+  #isNews = false
   #isEnough = false
 
   constructor(options: SwarmStoryOptions, events: SwarmStoryEvents) {
@@ -45,20 +47,19 @@ export class SwarmStory {
 
   /** Receivers that have everything of the present version. */
   get finished(): number {
-    return this.#finished
+    return Math.max(this.#said, this.#shown)
   }
 
   /** Somebody is through; a picture follows. */
   done(): void {
-    this.#finished++
+    this.#said++
+    this.#isNews = true
   }
 
   look(picture: SwarmPicture): void {
     if (picture.version !== this.#version) {
+      if (this.#version !== 0) this.#forget()
       this.#version = picture.version
-      this.#isSafe = false
-      this.#allOf = 0
-      this.#finished = 0
     }
     const { seedUntil } = this.#options
     const copies = this.#copiesElsewhere(picture)
@@ -68,13 +69,23 @@ export class SwarmStory {
       if (isSafe) this.#events.safe(copies)
       else this.#events.unsafe()
     }
-    const all = this.#everybody(picture)
-    if (all > this.#allOf) this.#events.allDone(all)
-    this.#allOf = all
+    const isEverybody = this.#isEverybody(picture)
+    if (isEverybody && this.#isNews) {
+      this.#isNews = false
+      this.#events.allDone(this.finished)
+    }
     if (this.#isEnough) return
-    const least = seedUntil.kind === "complete" ? 1 : seedUntil.kind === "copies" ? seedUntil.copies : Infinity
-    this.#isEnough = copies >= least && this.#finished >= this.#options.waitFor
+    const isDone =
+      seedUntil.kind === "complete" ? isSafe || isEverybody : seedUntil.kind === "copies" && copies >= seedUntil.copies
+    this.#isEnough = isDone && this.finished >= this.#options.waitFor
     if (this.#isEnough) this.#events.enough()
+  }
+
+  #forget(): void {
+    this.#isSafe = false
+    this.#said = 0
+    this.#shown = 0
+    this.#isNews = false
   }
 
   #copiesElsewhere(picture: SwarmPicture): number {
@@ -84,15 +95,17 @@ export class SwarmStory {
     return Math.max(0, fewestCopies(picture) - (own ? 1 : 0))
   }
 
-  /** How many receivers there are when all of them are through; else 0. */
-  #everybody({ members, more }: SwarmPicture): number {
+  /** Who is through may have left, and is in no picture any more. */
+  #isEverybody({ members, more }: SwarmPicture): boolean {
     const receivers = members.filter(({ role }) => role === "receiver")
     const done = receivers.filter(({ state }) => state === "done").length
-    this.#finished = Math.max(this.#finished, done)
-    if (receivers.some(({ state }) => state === "working" || state === "waiting")) return 0
+    if (done > this.#shown) {
+      this.#shown = done
+      this.#isNews ||= done > this.#said
+    }
+    if (receivers.some(({ state }) => state === "working" || state === "waiting")) return false
     // A picture shows 200; of the others only their ends are known.
-    if (more > 0 && this.#finished < done + more) return 0
-    const all = done + more
-    return all >= Math.max(1, this.#options.waitFor) ? all : 0
+    if (more > 0 && this.finished < done + more) return false
+    return this.finished >= Math.max(1, this.#options.waitFor)
   }
 }
