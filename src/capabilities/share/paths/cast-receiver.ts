@@ -252,7 +252,7 @@ export class CastReceiver implements CastListener {
     const session = this.#session
     if (session === undefined) return
     const left = session.heardAt + deafMs - this.#clock.now()
-    if (left <= 0) this.#deaf()
+    if (left <= 0.001) this.#deaf()
     else this.#deafTimer = this.#clock.after(left, () => this.#listenOn())
   }
 

@@ -119,7 +119,7 @@ export class Flight {
     const patience = Math.max(timerMs, (Math.max(this.rttMs ?? firstRttMs, this.#latestRttMs) * 9) / 8)
     for (const packet of this.#sent.values()) {
       if (packet.number > this.highest) break
-      if (this.highest - packet.number >= this.#disorder || now - packet.at >= patience) {
+      if (this.highest - packet.number >= this.#disorder || packet.at + patience <= now) {
         this.#sent.delete(packet.number)
         this.bytes -= packet.bytes
         if (this.#lost.size >= mostRemembered) this.#lost.delete(this.#lost.keys().next().value as number)

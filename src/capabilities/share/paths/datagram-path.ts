@@ -12,7 +12,7 @@ import type { Clock, Timer } from "../../../base/clock.ts"
 import { codeFromNumber, codeNumber, RdvError } from "../../../base/error.ts"
 import type { ChunkName, ChunkPath, ChunkPathSink, Refusal } from "./chunk-path.ts"
 import { Congestion } from "./datagram-congestion.ts"
-import { Flight, mostAckDelayMs } from "./datagram-flight.ts"
+import { Flight } from "./datagram-flight.ts"
 import type { FlightEvents, SentPacket } from "./datagram-flight.ts"
 import { Inbox } from "./datagram-inbox.ts"
 import { isSealed, seal, tagBytes } from "./datagram-mac.ts"
@@ -21,7 +21,7 @@ import { Outbox, Outgoing } from "./datagram-outbox.ts"
 import { controlBytes, flagAckNow, PacketWriter, pieceHeadBytes, readFrames, readHead } from "./datagram-packet.ts"
 import type { Control, PacketReader } from "./datagram-packet.ts"
 import { Pacer } from "./datagram-pacer.ts"
-import { Ranges } from "./datagram-ranges.ts"
+import { Receipts } from "./datagram-receipts.ts"
 import { largestSealed, refusalFrom, refusalNumber } from "./piece-frames.ts"
 
 export interface DatagramPathOptions {
@@ -49,10 +49,6 @@ export interface DatagramPathOptions {
   readonly windowBytes?: number
 }
 
-/** Acknowledged after so many, if not sooner. */
-const ackEvery = 16
-/** Packets from before these ranges count as known: they are refused. */
-const mostReceivedRanges = 128
 /** Packets that are kept until a sink is attached. */
 const mostEarly = 64
 const mostProbes = 3
@@ -84,13 +80,7 @@ export class DatagramPath implements ChunkPath {
   #bytes: number
   #mtuTries = 0
   #mtuAt = 0
-  /** What came, for acknowledgements and against replays. */
-  readonly #received = new Ranges()
-  #floor = 0
-  #unacked = 0
-  #ackNow = false
-  #ackAt = Infinity
-  #newestAt = 0
+  readonly #receipts = new Receipts()
   #heardAt: number
   #saidAt: number
   #pingDue = false
@@ -217,27 +207,14 @@ export class DatagramPath implements ChunkPath {
       if (this.#early.length < mostEarly) this.#early.push(datagram.slice())
       return true
     }
-    const { number, flags } = head
-    if (number < this.#floor || this.#received.has(number)) return false
     const now = this.#clock.now()
+    if (!this.#receipts.take(head.number, now)) return false
     this.#heardAt = now
-    const highest = this.#received.count === 0 ? -1 : this.#received.to(this.#received.count - 1) - 1
-    this.#received.add(number, number + 1)
-    while (this.#received.count > mostReceivedRanges) {
-      this.#floor = this.#received.to(0)
-      this.#received.dropFirst()
-    }
-    if (number > highest) this.#newestAt = now
     const wasFlushing = this.#flushing
     this.#flushing = true
     try {
-      if (readFrames(datagram, this.#reader)) {
-        this.#unacked++
-        // RFC 9000 section 13.2.1: a gap is told at once.
-        const isGap = number !== highest + 1
-        if (isGap || (flags & flagAckNow) !== 0 || this.#unacked >= ackEvery) this.#ackNow = true
-        else if (this.#ackAt === Infinity) this.#ackAt = now + mostAckDelayMs
-      }
+      const eliciting = readFrames(datagram, this.#reader)
+      if (eliciting) this.#receipts.owe(head.number, (head.flags & flagAckNow) !== 0, now)
     } catch (error) {
       if (!(error instanceof RdvError)) throw error
       this.abort(error)
@@ -355,7 +332,7 @@ export class DatagramPath implements ChunkPath {
         break
       }
     }
-    if (!this.#over && (this.#ackNow || this.#ackAt <= now)) this.#packet(now, false)
+    if (!this.#over && this.#receipts.dueAt <= now) this.#packet(now, false)
     this.#flushing = false
     if (this.#over) return
     this.#proceed(now)
@@ -386,12 +363,7 @@ export class DatagramPath implements ChunkPath {
     const writer = this.#writer
     const number = this.#number++
     writer.begin(this.#options.path, number, this.#bytes)
-    if (this.#received.count > 0 && this.#unacked > 0) {
-      writer.ack(this.#received, now - this.#newestAt)
-      this.#unacked = 0
-      this.#ackNow = false
-      this.#ackAt = Infinity
-    }
+    this.#receipts.write(writer, now)
     let eliciting = this.#pingDue
     if (this.#pingDue) writer.ping()
     this.#pingDue = false
@@ -465,14 +437,14 @@ export class DatagramPath implements ChunkPath {
     this.#timerAt = Infinity
     if (this.#over) return
     const now = this.#clock.now()
-    if (now - this.#heardAt >= this.#silentMs) {
+    if (this.#heardAt + this.#silentMs <= now) {
       const seconds = Math.round(this.#silentMs / 1000)
       this.#end(new RdvError("timeout", `Nothing came from ${this.peer} for ${seconds} s`))
       return
     }
     if (this.#flight.lossAt <= now) this.#flight.detect(now, this.#events)
     if (this.#flight.probeAt <= now) this.#probe(now)
-    else if (now - this.#saidAt >= this.#silentMs / 3) this.#pingDue = true
+    else if (this.#saidAt + this.#silentMs / 3 <= now) this.#pingDue = true
     this.#flush()
   }
 
@@ -498,7 +470,7 @@ export class DatagramPath implements ChunkPath {
 
   #arm(now: number, pausedUntil: number = Infinity): void {
     const idleAt = Math.min(this.#heardAt + this.#silentMs, this.#saidAt + this.#silentMs / 3)
-    const at = Math.min(pausedUntil, this.#ackAt, this.#flight.lossAt, this.#flight.probeAt, idleAt)
+    const at = Math.min(pausedUntil, this.#receipts.dueAt, this.#flight.lossAt, this.#flight.probeAt, idleAt)
     // A timer that fires too soon looks again; most deadlines move on before they are reached.
     if (at >= this.#timerAt) return
     this.#timer?.cancel()
