@@ -26,7 +26,7 @@ import type { RunningAgent } from "./node.ts"
 import { guestToken, openShareAccess } from "./share-access.ts"
 import type { RelayOptions, ShareAccess } from "./share-access.ts"
 import { inWords } from "./share-refusals.ts"
-import { openNet } from "./start-share.ts"
+import { castOf, openNet } from "./start-share.ts"
 import { verified } from "./verified-target.ts"
 
 export interface GetOptions extends RelayOptions {
@@ -43,6 +43,8 @@ export interface GetOptions extends RelayOptions {
   readonly follow?: boolean
   /** Reads everything again from the disk at the end. */
   readonly verify?: boolean
+  /** False: it is in its place before the disk has it all, and a power cut may lose it. Default true. */
+  readonly sync?: boolean
   /** How long others are served at most when everything is here, ms. Default 10 000. */
   readonly serveMs?: number
   /** Gives up with `timeout` when nothing came for so long; waits as long for the share to be there. */
@@ -213,8 +215,22 @@ class RunningGet implements Get {
 
   /** Until it ends; the error that ended it. */
   async #receive(net: DirectNet | undefined): Promise<RdvError | undefined> {
-    const { output = ".", overwrite, follow, verify, serveMs, timeoutMs, limitBytesPerSecond, instance } = this.#options
-    const folder = folderTarget({ path: output, ...(overwrite !== undefined && { overwrite }) })
+    const {
+      output = ".",
+      overwrite,
+      sync,
+      follow,
+      verify,
+      serveMs,
+      timeoutMs,
+      limitBytesPerSecond,
+      instance,
+    } = this.#options
+    const folder = folderTarget({
+      path: output,
+      ...(overwrite !== undefined && { overwrite }),
+      ...(sync !== undefined && { sync }),
+    })
     let late: RdvError | undefined
     const quiet = new Quiet(timeoutMs, () => {
       late = new RdvError("timeout", `Nothing came for ${Math.round((timeoutMs as number) / 1_000)} s`, {
@@ -232,6 +248,7 @@ class RunningGet implements Get {
       ),
       crypto: (hash) => nodeCrypto(this.#keys, hash),
       direct: net,
+      cast: castOf(this.#options),
       label: this.#options.label ?? hostname().slice(0, 64),
       bytesPerSecond: limitBytesPerSecond,
       ...(follow !== undefined && { follow }),

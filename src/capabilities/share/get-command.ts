@@ -53,6 +53,10 @@ export const getCommand: Command = {
     },
     "no-serve": { kind: "switch", summary: "Leaves at once when everything is here, whatever others still fetch" },
     verify: { kind: "switch", summary: "Reads everything again at the end, from the disk" },
+    "no-sync": {
+      kind: "switch",
+      summary: "Does not wait for the disk at the end: faster, and a power cut may lose what was received",
+    },
     label: { kind: "text", value: "NAME", summary: "What others see it as; without it the name of this machine" },
     ...getHookFlags,
     ...connectFlags,
@@ -106,6 +110,7 @@ function wishesOf(call: CommandCall): Pick<GetOptions, GetWish> {
     ...(flags.on("overwrite") && { overwrite: true }),
     ...((flags.on("follow") || flags.on("watch")) && { follow: true }),
     ...(flags.on("verify") && { verify: true }),
+    ...(flags.on("no-sync") && { sync: false }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     serveMs: serveMs(call),
   }
