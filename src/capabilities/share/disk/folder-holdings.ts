@@ -13,6 +13,7 @@ import { ByteCache } from "./byte-cache.ts"
 import { shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
 import { Journal } from "./journal.ts"
+import { letGo } from "./let-go.ts"
 import type { JournalFacts } from "./journal.ts"
 import { inspectPart, PartFiles } from "./part-files.ts"
 import type { FileSet } from "./file-set.ts"
@@ -103,7 +104,7 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     }
   }
 
-  /** Keeps a chunk that is open. Throws or rejects as `store` does. The bytes may be kept for a while. */
+  /** Keeps a chunk that is open. Throws or rejects as `store` does. `isOurs`: the bytes may be kept, and are not to be used again. */
   put(chunk: number, plain: Uint8Array, isOurs = true): Soon<void> {
     if (plain.length !== this.places.lengthOf(chunk)) {
       return Promise.reject(new RdvError("corrupt", `Chunk ${chunk} is not as long as its manifest says`))
@@ -187,7 +188,9 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
 
   #has(chunk: number, plain: Uint8Array, isOurs: boolean): void {
     this.have.add(chunk)
-    if (isOurs) this.#plain.put(chunk - this.table.manifestChunks, plain)
+    // Kept for others only where others ask.
+    if (isOurs && this.wasRead) this.#plain.put(chunk - this.table.manifestChunks, plain)
+    else if (isOurs) letGo(plain)
     this.#note()
   }
 

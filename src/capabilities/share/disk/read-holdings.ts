@@ -27,6 +27,8 @@ export class ReadHoldings {
   readonly table: ChunkTable
   readonly manifest: Manifest
   readonly have: Bitmap
+  /** Somebody has asked for a chunk. */
+  protected wasRead: boolean = false
   protected readonly places: PieceMap
   readonly #parts: ReadHoldingsParts
   /** For bytes on their way to be sealed. */
@@ -45,6 +47,7 @@ export class ReadHoldings {
   read(chunk: number): Soon<Uint8Array> {
     const { cache, table } = this.#parts
     if (!this.have.has(chunk)) return Promise.reject(new RdvError("not_found", `Chunk ${chunk} is not here`))
+    this.wasRead = true
     if (chunk < table.manifestChunks) return this.#readManifest(chunk)
     const kept = cache.get(chunk - table.manifestChunks)
     if (kept !== undefined) return kept
