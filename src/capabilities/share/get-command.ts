@@ -72,8 +72,8 @@ export const getCommand: Command = {
     "130 interrupted: the same command goes on.",
   ],
   examples: [
-    ["rdv get 482713-lusab-babad-gutih-tugad-mudof", "into this folder"],
-    ["rdv get 'https://relay.example.com/share/482713#lusab-babad-gutih-tugad-mudof' -o /srv/images", "by its link"],
+    ["rdv get 482713-lusab-babad-gutih-tugad-bivuj", "into this folder"],
+    ["rdv get 'https://relay.example.com/share/482713#lusab-babad-gutih-tugad-bivuj' -o /srv/images", "by its link"],
     ["rdv get CODE --follow --on-done ./restart.sh", "each new version, and what to do with it"],
   ],
   run,

@@ -35,7 +35,7 @@ export const shareStatusCommand: Command = {
   ],
   examples: [
     ["rdv share status", "what this machine sends and receives"],
-    ["rdv share status 482713-lusab-babad-gutih-tugad-mudof --watch", "a swarm, as it grows"],
+    ["rdv share status 482713-lusab-babad-gutih-tugad-bivuj --watch", "a swarm, as it grows"],
   ],
   run: (call) => (call.words[0] === undefined ? ofThisMachine(call) : ofSwarm(call, call.words[0])),
 }

@@ -58,7 +58,7 @@ export function codeForm(): HTMLFormElement {
     autocomplete: "off",
     autocapitalize: "none",
     spellcheck: "false",
-    placeholder: "482713-lusab-babad-gutih-tugad-mudof",
+    placeholder: "482713-lusab-babad-gutih-tugad-bivuj",
   })
   const form = el(
     "form",

@@ -1,7 +1,7 @@
 /**
  * The code of a swarm, which people read out and type: six digits that name it and are no secret, and five words that are
  * (proquints: arXiv 0901.4016). The words hold 72 random bits and 8 that check digits and words, so that a typo is told before
- * anybody is asked. `482713-lusab-babad-gutih-tugad-mudof`, or in a link behind `#`, which browsers keep to themselves.
+ * anybody is asked. `482713-lusab-babad-gutih-tugad-bivuj`, or in a link behind `#`, which browsers keep to themselves.
  */
 
 import { randomBytes } from "../../../base/bytes.ts"
@@ -143,7 +143,7 @@ function splitWords(text: string): string[] {
   return groups.map((group) => group.replaceAll("0", "o").replaceAll("1", "l"))
 }
 
-const example = "it looks like 482713-lusab-babad-gutih-tugad-mudof"
+const example = "it looks like 482713-lusab-babad-gutih-tugad-bivuj"
 const ordinals = ["first", "second", "third", "fourth", "fifth"]
 
 function wrongLength(groups: readonly string[], letters: number): RdvError {
