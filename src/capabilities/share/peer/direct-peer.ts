@@ -123,7 +123,7 @@ export class DirectPeer {
       return
     }
     // Nothing moves: what stands behind the first one is no better.
-    for (const ask of [...this.#asks.values()]) this.#giveUp(ask)
+    for (const ask of this.#asks.values()) this.#giveUp(ask)
     this.#movedAt = now
     if (++this.#silences >= mostSilences) this.#options.silent()
   }

@@ -1,16 +1,18 @@
 /**
  * Direct paths to other members: whom the relay names is dialled, who comes is let in when it proves that it has the code.
+ * A connection is tried first; where none comes through soon, datagrams are tried beside it, by both sides, because two
+ * address translators let in only what comes from where something was sent to.
  * They come and go without harm: what was awaited over one is said to be lost, and the relay assigns it again.
  */
 
 import { Backoff } from "../../../base/backoff.ts"
+import { delay } from "../../../base/clock.ts"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
-import type { ChunkName, ChunkPathSink } from "../paths/chunk-path.ts"
+import type { ChunkName, ChunkPath, ChunkPathSink } from "../paths/chunk-path.ts"
 import { dialHandshake, DirectDoor } from "../paths/direct-handshake.ts"
-import type { DirectPath } from "../paths/direct-handshake.ts"
-import type { DirectNet } from "../paths/direct-net.ts"
+import type { DatagramDesk, DirectNet } from "../paths/direct-net.ts"
 import { streamPath } from "../paths/stream-path.ts"
 import type { PeerAddress } from "../protocol/control.ts"
 import { DirectPeer } from "./direct-peer.ts"
@@ -52,6 +54,9 @@ export class Direct {
   /** They gave something false. Not with their next name: whoever has the code can take another one. */
   readonly #banned = new Set<string>()
   #self: string | undefined
+  #desk: DatagramDesk | undefined
+  /** Whose connection is waited for, and to whom datagrams go meanwhile. */
+  readonly #calls = new Map<string, AbortController>()
   readonly #tasks = new Set<Promise<void>>()
 
   constructor(options: DirectOptions) {
@@ -60,7 +65,7 @@ export class Direct {
     this.#door = new DirectDoor({
       clock,
       find: (asked) => (asked === swarm && this.#self !== undefined ? { member: this.#self, key } : undefined),
-      onPath: (path) => this.#take(path),
+      onPath: ({ member, pipe }) => this.#take(member, streamPath(pipe, { clock })),
       onRefused: (error) => log.debug("share.direct.refused", { reason: error.message }),
     })
     net.onPipe = (pipe) => this.#door.take(pipe)
@@ -93,12 +98,17 @@ export class Direct {
     }
     this.#forget()
     this.#self = self
+    this.#sit(self)
   }
 
   /** Others that the relay has named. */
   meet(peers: readonly PeerAddress[]): void {
     for (const { member, addresses, dial } of peers) {
-      if (!dial || member === this.#self || this.#banned.has(member) || this.#peers.has(member)) continue
+      if (member === this.#self || this.#banned.has(member) || this.#peers.has(member)) continue
+      if (!dial) {
+        this.#call(member, addresses)
+        continue
+      }
       if (this.#wanted.has(member) || this.#wanted.size >= mostWanted) continue
       const { random } = this.#options
       const backoff = new Backoff({ firstMs: 1_000, maxMs: 30_000, ...(random !== undefined && { random }) })
@@ -118,13 +128,52 @@ export class Direct {
   /** Ends everything; what is queued to others is dropped. */
   async close(): Promise<void> {
     this.#options.net.onPipe = undefined
+    this.#desk?.close()
+    this.#desk = undefined
     this.#self = undefined
     this.#door.close()
     this.#forget()
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
 
+  #sit(self: string): void {
+    const { net, key, log } = this.#options
+    this.#desk?.close()
+    this.#desk = undefined
+    try {
+      this.#desk = net.datagrams?.sit({ key, member: self, onPath: (path, member) => this.#take(member, path) })
+    } catch (error) {
+      log.debug("share.direct.datagrams", { reason: asRdvError(error).message })
+    }
+  }
+
+  /** The other one dials. If it cannot connect it says hello: so does this side, and each opens the way for the other. */
+  #call(member: string, addresses: readonly string[]): void {
+    if (this.#desk === undefined || this.#calls.has(member) || this.#calls.size >= mostWanted) return
+    const call = new AbortController()
+    this.#calls.set(member, call)
+    const timer = this.#options.clock.after(callMs, () => call.abort(new RdvError("timeout", "Nobody answered")))
+    const task = this.#datagrams(member, addresses, call.signal)
+      .then((path) => this.#take(member, path))
+      .catch(() => undefined)
+      .finally(() => {
+        timer.cancel()
+        if (this.#calls.get(member) === call) this.#calls.delete(member)
+        this.#tasks.delete(task)
+      })
+    this.#tasks.add(task)
+  }
+
+  /** In a moment, so that a connection has its chance. */
+  async #datagrams(member: string, addresses: readonly string[], signal: AbortSignal): Promise<ChunkPath> {
+    const desk = this.#desk
+    if (desk === undefined) throw new RdvError("unreachable", "No datagrams here")
+    await delay(this.#options.clock, headStartMs, signal)
+    return desk.dial(addresses, member, signal)
+  }
+
   #forget(): void {
+    for (const call of this.#calls.values()) call.abort(new RdvError("cancelled"))
     for (const member of this.#wanted.keys()) this.#giveUp(member)
     for (const peer of this.#peers.values()) peer.path.abort(new RdvError("cancelled"))
     this.#banned.clear()
@@ -148,24 +197,20 @@ export class Direct {
   }
 
   async #reach(member: string, wanted: Wanted): Promise<void> {
-    const { net, swarm, key, clock, log } = this.#options
+    const { clock, log } = this.#options
     const dialling = new AbortController()
     const timer = clock.after(dialMs, () => dialling.abort(new RdvError("timeout", "Nobody answered")))
     wanted.dialling = dialling
+    const self = this.#self
     try {
-      const pipe = await net.dial(wanted.addresses, dialling.signal)
-      const self = this.#self
-      if (self === undefined || dialling.signal.aborted) {
-        pipe.abort(new RdvError("cancelled"))
-        return
-      }
       const { signal } = dialling
-      const path = await dialHandshake(pipe, { swarm, key, member: self, expected: member, clock, signal })
+      const ways = [this.#connect(member, wanted, signal), this.#datagrams(member, wanted.addresses, signal)]
+      const path = await firstPath(ways, () => dialling.abort(new RdvError("cancelled")))
       if (this.#self !== self || this.#wanted.get(member) !== wanted) {
-        path.pipe.abort(new RdvError("cancelled"))
+        path.abort(new RdvError("cancelled"))
         return
       }
-      this.#take(path)
+      this.#take(member, path)
     } catch (error) {
       if (this.#wanted.get(member) !== wanted) return
       log.debug("share.direct.unreachable", { member, reason: asRdvError(error).message })
@@ -174,6 +219,18 @@ export class Direct {
       timer.cancel()
       wanted.dialling = undefined
     }
+  }
+
+  async #connect(member: string, { addresses }: Wanted, signal: AbortSignal): Promise<ChunkPath> {
+    const { net, swarm, key, clock } = this.#options
+    const pipe = await net.dial(addresses, signal)
+    const self = this.#self
+    if (self === undefined || signal.aborted) {
+      pipe.abort(new RdvError("cancelled"))
+      throw new RdvError("cancelled")
+    }
+    const proven = await dialHandshake(pipe, { swarm, key, member: self, expected: member, clock, signal })
+    return streamPath(proven.pipe, { clock })
   }
 
   #again(member: string, wanted: Wanted): void {
@@ -187,20 +244,21 @@ export class Direct {
     })
   }
 
-  #take({ member, pipe }: DirectPath): void {
+  #take(member: string, path: ChunkPath): void {
     const { clock, log, events } = this.#options
     if (this.#self === undefined || this.#banned.has(member)) {
-      pipe.abort(new RdvError("forbidden"))
+      path.abort(new RdvError("forbidden"))
       return
     }
     const before = this.#peers.get(member)
     if (before === undefined && this.#peers.size >= mostPaths) {
-      pipe.abort(new RdvError("limit"))
+      path.abort(new RdvError("limit"))
       return
     }
     // It has proven who it is: what it had before is dead, though nobody has noticed.
     before?.path.abort(new RdvError("replaced"))
-    const path = streamPath(pipe, { clock })
+    // The way is found; whatever else is tried is not needed.
+    this.#calls.get(member)?.abort(new RdvError("cancelled"))
     const peer: DirectPeer = new DirectPeer({
       clock,
       member,
@@ -245,5 +303,28 @@ const mostPaths = 16
 /** Named and not reached; the relay names few at a time. */
 const mostWanted = 64
 const dialMs = 5_000
+/** Datagrams begin so much later than a connection. */
+const headStartMs = 700
+/** The other side's first tries fall within it. */
+const callMs = 12_000
 const mostAttempts = 6
 const steadyMs = 10_000
+
+/** The first that comes up; the others are stopped, and ended should they come up all the same. Rejects with the first's error. */
+async function firstPath(ways: readonly Promise<ChunkPath>[], stop: () => void): Promise<ChunkPath> {
+  const taken = Promise.any(ways)
+  for (const way of ways) {
+    way
+      .then(async (path) => {
+        if ((await taken) !== path) path.abort(new RdvError("replaced"))
+      })
+      .catch(() => undefined)
+  }
+  try {
+    return await taken
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error
+  } finally {
+    stop()
+  }
+}

@@ -45,6 +45,8 @@ export interface MemberOptions {
   /** In [0, 1), for the pauses between attempts. */
   readonly random?: () => number
   readonly opening: () => RelayOpening
+  /** As of `RelayLine`. */
+  readonly amend?: (error: RdvError) => boolean
   readonly events: MemberEvents
 }
 
@@ -110,6 +112,7 @@ export class Member {
       log,
       ...chance,
       opening: options.opening,
+      amend: options.amend,
       events: {
         message: (message) => this.#message(message),
         table: (facts, bytes) => events.table(facts, bytes),

@@ -25,6 +25,8 @@ export interface RelayLineOptions {
   readonly random?: () => number
   /** What a new stream begins with: its header, and the table that a publisher has. */
   readonly opening: () => RelayOpening
+  /** It was refused for good: true when the next opening is another one, which is tried at once. */
+  readonly amend?: ((error: RdvError) => boolean) | undefined
   readonly events: RelayLineEvents
 }
 
@@ -109,6 +111,7 @@ export class RelayLine {
     while (!signal.aborted) {
       const { error, wasUp } = await this.#once(signal)
       if (signal.aborted) return
+      if (error !== undefined && !wasUp && this.#options.amend?.(error) === true) continue
       if (error === undefined || this.#isHopeless || !this.#passes(error, wasUp)) {
         events.ended(error)
         return
@@ -130,7 +133,9 @@ export class RelayLine {
       stream = await access.open(shareService, begun.header as unknown as JsonObject, signal)
     } catch (error) {
       const reason = asRdvError(error)
-      if (!passing.has(reason.code)) this.#isHopeless = true
+      // A relay that was started anew may not know yet whom it lets in: the sender has to be back first.
+      const mayPass = passing.has(reason.code) || (this.#wasIn && unlessKnown.has(reason.code))
+      if (!mayPass) this.#isHopeless = true
       return { error: reason, wasUp: false }
     }
     if (signal.aborted) {
@@ -157,10 +162,10 @@ export class RelayLine {
   }
 
   /** Whether another attempt makes sense. `wasUp`: this stream had been welcomed. */
-  #passes({ code }: RdvError, wasUp: boolean): boolean {
+  #passes({ code, origin }: RdvError, wasUp: boolean): boolean {
     if (final.has(code)) return false
-    // Of a session it passes, of a share it does not.
-    if (code === "expired") return wasUp
+    // Of a session, which ends here, it passes; of a share, which the relay says, it does not.
+    if (code === "expired") return wasUp || origin === "local"
     // A relay that was started anew knows the swarm when its sender is back; one that is full has room when others leave.
     return wasUp || this.#wasIn || !unlessKnown.has(code)
   }

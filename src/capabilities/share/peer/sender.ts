@@ -9,8 +9,9 @@ import { RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import { accessHash, tableMac } from "../code/proofs.ts"
 import type { SwarmKeys } from "../code/swarm-keys.ts"
-import type { ChunkTable } from "../content/chunk-table.ts"
+import { ChunkTable } from "../content/chunk-table.ts"
 import type { Content } from "../content/content.ts"
+import { portableHash } from "../content/portable-crypto.ts"
 import type { CastReport, ChunkCast } from "../paths/chunk-cast.ts"
 import type { DirectNet } from "../paths/direct-net.ts"
 import type { MemberPicture, RelayMessage, ShareRules, SwarmPicture, TableFacts } from "../protocol/control.ts"
@@ -80,7 +81,7 @@ export interface Sender {
   readonly ended: Promise<RdvError | undefined>
   readonly traffic: MemberTraffic
   readonly version: number
-  /** Another version takes the place of this one. Its table's version is higher. Throws `usage`. */
+  /** Another version takes the place of this one, with the next number if its own is not higher. Throws `closed`. */
   update(content: Content): Promise<void>
   /**
    * `leave`: the swarm goes on with what is there; `close`: and nobody new comes in; `end`: it is over for all. Default:
@@ -96,6 +97,8 @@ export function startSender(options: SenderOptions): Sender {
 
 /** A `holds` is one message, and a message has its bound (`wire/limits.ts`). */
 export const mostSharedChunks: number = 360_000
+
+const mostVersion = 2 ** 30
 
 class RunningSender implements Sender {
   readonly ended: Promise<RdvError | undefined>
@@ -131,6 +134,7 @@ class RunningSender implements Sender {
       bytesPerSecond,
       ...(random !== undefined && { random }),
       opening: () => this.#opening(),
+      amend: (error) => this.#renumber(error),
       events: {
         message: (message) => this.#message(message),
         // The relay sends no table to its publisher.
@@ -175,12 +179,9 @@ class RunningSender implements Sender {
 
   async update(content: Content): Promise<void> {
     const before = this.#content
-    if (content.table.version <= before.table.version) {
-      throw new RdvError("usage", `Version ${content.table.version} does not follow ${before.table.version}`)
-    }
     if (this.#ending !== undefined) throw new RdvError("closed")
-    this.#facts = this.#factsOf(content.table)
-    this.#content = content
+    this.#content = numbered(content, Math.max(content.table.version, before.table.version + 1))
+    this.#facts = this.#factsOf(this.#content.table)
     this.#publish()
     this.#work()
     await before.close()
@@ -231,6 +232,18 @@ class RunningSender implements Sender {
     }
     const bytes = table.encode()
     return { version: table.version, bytes: bytes.length, mac: base64url(tableMac(this.#options.keys, bytes)) }
+  }
+
+  /**
+   * The relay has other versions from an earlier run of this sender, and a manifest is never sealed the same twice: the next
+   * free number takes what is shared now. Receivers find again what they have.
+   */
+  #renumber({ code }: RdvError): boolean {
+    if (code !== "exists" || this.version >= mostVersion) return false
+    this.#content = numbered(this.#content, this.version * 2)
+    this.#facts = this.#factsOf(this.#content.table)
+    this.#work()
+    return true
   }
 
   #opening(): RelayOpening {
@@ -290,6 +303,24 @@ class RunningSender implements Sender {
     const isEnough =
       seedUntil === "complete" ? more === 0 && isEverybodyThrough(members) : areElsewhere(copies, seedUntil.copies)
     if (isEnough) void this.stop("leave")
+  }
+}
+
+/** The same content as a version of this number. */
+function numbered(content: Content, version: number): Content {
+  const { table } = content
+  if (table.version === version) return content
+  const chunks = Array.from({ length: table.count }, (_, chunk) => ({
+    length: table.lengthOf(chunk),
+    hash: table.hashOf(chunk),
+  }))
+  return {
+    table: ChunkTable.build({ version, hash: portableHash(table.hash), manifestChunks: table.manifestChunks, chunks }),
+    manifest: content.manifest,
+    have: content.have,
+    read: (chunk) => content.read(chunk),
+    store: (chunk, sealed) => content.store(chunk, sealed),
+    close: () => content.close(),
   }
 }
 
