@@ -9,7 +9,6 @@ export function inWords(error: RdvError, swarm: string): RdvError {
     case "not_found":
       return told(`The relay knows no share ${swarm} now`, "check the digits and the relay, or start the sender")
     case "unauthorized":
-    case "forbidden":
       // Of our own token the relay speaks in other words.
       if (error.origin === "local") return error
       return told(`The share ${swarm} is another one than this code's, or its password is`, "ask for the code again")

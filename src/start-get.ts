@@ -275,7 +275,7 @@ class RunningGet implements Get {
   }
 
   #begin(manifest: Manifest, version: number, foundBytes: number): void {
-    this.#began = { at: version === 1 ? this.#startedAt : systemClock.now(), via: this.#receiver?.progress.via ?? none }
+    if (this.#isDone) this.#began = { at: systemClock.now(), via: this.#receiver?.progress.via ?? none }
     const { entries, name } = manifest
     this.#tell({ kind: "manifest", version, name, bytes: bytesOf(manifest), files: filesOf(entries), foundBytes })
   }

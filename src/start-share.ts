@@ -15,8 +15,12 @@ import type { HashName } from "./capabilities/share/content/chunk-crypto.ts"
 import { fileContent } from "./capabilities/share/disk/file-content.ts"
 import type { CutSettings, FileContent } from "./capabilities/share/disk/file-content.ts"
 import { stdinContent } from "./capabilities/share/disk/stdin-content.ts"
+import { watchContent } from "./capabilities/share/disk/watch.ts"
+import type { ContentWatch } from "./capabilities/share/disk/watch.ts"
 import { nodeCrypto } from "./capabilities/share/node/node-crypto.ts"
+import { castInterfaces, udpCast } from "./capabilities/share/node/udp-cast.ts"
 import { openSocketNet } from "./capabilities/share/node/socket-net.ts"
+import type { CastReport, ChunkCast } from "./capabilities/share/paths/chunk-cast.ts"
 import type { DirectNet } from "./capabilities/share/paths/direct-net.ts"
 import { startSender } from "./capabilities/share/peer/sender.ts"
 import type { PublishedFacts, Sender } from "./capabilities/share/peer/sender.ts"
@@ -24,7 +28,9 @@ import type { SwarmPicture } from "./capabilities/share/protocol/control.ts"
 import type { RunningAgent } from "./node.ts"
 import { openShareAccess } from "./share-access.ts"
 import type { RelayOptions, ShareAccess } from "./share-access.ts"
+import { inWords } from "./share-refusals.ts"
 import { parseAddress, printHostPort } from "./transport/address.ts"
+import { isLoopback } from "./transport/loopback.ts"
 
 export interface ShareOptions extends RelayOptions {
   /** Files and folders; several become one folder. */
@@ -32,8 +38,10 @@ export interface ShareOptions extends RelayOptions {
   /** In their place; `name` says what it is. */
   readonly input?: AsyncIterable<Uint8Array>
   readonly name?: string
-  /** To go on with a share; without it a new one. */
+  /** Default: a new one. */
   readonly code?: Code | string
+  /** There was a share with this code already: what is shared now is a new version of it. */
+  readonly goesOn?: boolean
   /** Beside the code. */
   readonly password?: string
   /** It ends when one receiver has everything. */
@@ -73,6 +81,8 @@ export type ShareEvent =
   | { readonly kind: "picture"; readonly picture: SwarmPicture }
   | { readonly kind: "client-done"; readonly client: string; readonly ms: number }
   | { readonly kind: "client-failed"; readonly client: string; readonly reason: string }
+  /** Everything was sent once by multicast. */
+  | { readonly kind: "cast"; readonly report: CastReport }
   | { readonly kind: "remark"; readonly text: string }
 
 export interface Share {
@@ -117,6 +127,9 @@ class RunningShare implements Share {
   #content: FileContent | undefined
   #net: DirectNet | undefined
   #picture: SwarmPicture | undefined
+  #url: string | undefined
+  #watch: ContentWatch | undefined
+  #updating: Promise<void> = Promise.resolve()
   #published = 0
   #stopped: Promise<void> | undefined
 
@@ -148,11 +161,18 @@ class RunningShare implements Share {
   }
 
   async #begin(): Promise<void> {
-    const { hash, direct = true, limitBytesPerSecond } = this.#options
+    const { hash, chunkBytes, watch, paths, name, direct = true, limitBytesPerSecond } = this.#options
     const { once, expiresMs, maxPeers, cache, instance } = this.#options
     const keys = this.#keys
-    const content = await this.#read({
+    const cut: CutSettings = {
       crypto: nodeCrypto(keys, hash),
+      ...(chunkBytes !== undefined && { chunkBytes }),
+      ...(watch === true && { chunking: "content-defined" as const }),
+    }
+    const content = await this.#read({
+      ...cut,
+      // What the relay has of this code from an earlier run is older, whatever it is; equal parts of it stay good.
+      ...(this.#options.goesOn === true && { version: secondsNow() }),
       signal: this.#stopping.signal,
       onProgress: (bytes, ofBytes) => this.#tell({ kind: "reading", bytes, ofBytes }),
     })
@@ -171,6 +191,7 @@ class RunningShare implements Share {
       access: this.#access.access,
       content,
       direct: this.#net,
+      cast: castOf(this.#options),
       rules: {
         ...(once !== undefined && { once }),
         ...(expiresMs !== undefined && { expiresMs }),
@@ -188,28 +209,49 @@ class RunningShare implements Share {
         },
         finished: (client, ms) => this.#tell({ kind: "client-done", client, ms }),
         failed: (client, reason) => this.#tell({ kind: "client-failed", client, reason }),
+        cast: (state, report) => {
+          if (state === "over" && report !== undefined) this.#tell({ kind: "cast", report })
+        },
         changed: (_chunk, error) => this.#tell({ kind: "remark", text: error.message }),
         ended: (error) => {
           if (error === undefined) this.#over.resolve()
-          else this.#over.reject(error)
+          else this.#over.reject(error.code === "no_service" ? inWords(error, this.#code.swarm) : error)
         },
       },
     })
+    if (watch !== true || paths === undefined) return
+    this.#watch = watchContent({
+      ...cut,
+      paths,
+      ...(name !== undefined && { name }),
+      current: content,
+      clock: systemClock,
+      onVersion: (next) => (this.#updating = this.#updating.then(() => this.#update(next))),
+      onProblem: (error) => this.#tell({ kind: "remark", text: error.message }),
+    })
   }
 
-  #read(settings: CutSettings): Promise<FileContent> {
-    const { paths, input, name, chunkBytes, watch } = this.#options
-    const cut: CutSettings = {
-      ...settings,
-      ...(chunkBytes !== undefined && { chunkBytes }),
-      ...(watch === true && { chunking: "content-defined" as const }),
+  async #update(content: FileContent): Promise<void> {
+    const { version } = content.table
+    try {
+      await this.#sender?.update(content)
+      this.#content = content
+      this.#isPublished({ url: this.#url, version, expiresMs: undefined, once: false })
+    } catch (error) {
+      await content.close()
+      this.#tell({ kind: "remark", text: `version ${version} is not shared: ${asRdvError(error).message}` })
     }
+  }
+
+  #read(cut: CutSettings): Promise<FileContent> {
+    const { paths, input, name } = this.#options
     if (input === undefined) return fileContent({ ...cut, paths: paths ?? [], ...(name !== undefined && { name }) })
     const onSpooled = (bytes: number) => this.#tell({ kind: "reading", bytes, ofBytes: undefined })
     return stdinContent(input, { ...cut, name: name as string, onSpooled })
   }
 
   #isPublished({ url, version, expiresMs }: PublishedFacts): void {
+    this.#url = url
     // A new session publishes the same again.
     if (this.#published === version || this.#content === undefined) return
     this.#published = version
@@ -252,6 +294,8 @@ class RunningShare implements Share {
   async #stop(how?: "leave"): Promise<void> {
     this.#stopping.abort(new RdvError("cancelled", "The share was stopped"))
     await this.#begun
+    await this.#watch?.close()
+    await this.#updating
     await this.#sender?.stop(how)
     await this.#net?.close()
     await this.#access.stop(stopGraceMs)
@@ -269,11 +313,31 @@ export async function openNet(log: Log): Promise<DirectNet | undefined> {
   }
 }
 
+/** Where receivers share the machine with their relay, multicast is a detour. */
+export function castOf({
+  multicast = "auto",
+  relay,
+}: Pick<ShareOptions, "multicast" | "relay">): ChunkCast | undefined {
+  if (multicast === "off") return undefined
+  if (multicast === "on") {
+    if (castInterfaces().length > 0) return udpCast()
+    throw new RdvError("usage", "This machine has no network for multicast", { mend: "leave --multicast on out" })
+  }
+  const address = parseAddress(relay, "tcp")
+  const isNear = !("host" in address) || isLoopback(address.host)
+  return isNear || castInterfaces().length === 0 ? undefined : udpCast()
+}
+
 /** The same names for a sender that comes back to its code, and nobody else can make them: the relay takes new versions by them. */
 function ownNames(instance: string, { swarm, secret }: Code): { member: string; publisher: string } {
   const name = (use: string): Uint8Array =>
     createHash("sha256").update(`rdv/share/1 ${use} ${instance} ${swarm} `).update(secret).digest()
   return { member: base64url(name("member").subarray(0, 12)), publisher: base64url(name("publisher").subarray(0, 16)) }
+}
+
+/** A version that follows all earlier ones, and fits 32 bits. */
+function secondsNow(): number {
+  return Math.floor(Date.now() / 1_000)
 }
 
 /** A relay's address as the beginning of a link. */

@@ -28,6 +28,8 @@ export class GetDesk {
   readonly #block: LiveBlock
   readonly #timer: NodeJS.Timeout
   #told: string | undefined
+  /** A version came before. */
+  #isKnown = false
   #recorded: string | undefined
 
   constructor(options: GetDeskOptions) {
@@ -65,7 +67,8 @@ export class GetDesk {
       case "manifest": {
         const { version, name, bytes, files, foundBytes } = event
         output.record({ event: "share.manifest", version, name, bytes, files, foundBytes })
-        if (version > 1) this.#say("green", `version ${version} of ${printable(name)}: ${amount(bytes)}`)
+        if (this.#isKnown) this.#say("green", `version ${version} of ${printable(name)}: ${amount(bytes)}`)
+        this.#isKnown = true
         if (foundBytes > 0)
           this.#say("green", `${amount(foundBytes)} of it are here already (${percent(foundBytes, bytes)} %)`)
         return

@@ -42,7 +42,9 @@ export function guestWishes(call: CommandCall, relay: string, swarm: string, key
 
 /** Says what is wrong and answers with the code that a script tells it by; throws what is no matter of shares. */
 export function shareExitCode(thrown: unknown, output: Output): number {
-  const code = thrown instanceof RdvError ? codes[thrown.code] : undefined
+  // A disk that is full is no matter of shares.
+  const isOurs = thrown instanceof RdvError && (thrown.code !== "limit" || thrown.origin === "remote")
+  const code = isOurs ? codes[thrown.code] : undefined
   if (code === undefined) throw thrown
   const { message, mend } = thrown as RdvError
   output.fail(mend === undefined ? message : `${message}: ${mend}`)

@@ -102,6 +102,16 @@ export class ShareDesk {
         this.#say("yellow", `${printable(event.client)} gave up: ${printable(event.reason)}`)
         this.#tell("failed", { client: event.client, reason: event.reason })
         return
+      case "cast": {
+        const { receivers, bytes, wireBytes, ms } = event.report
+        output.record({ event: "share.cast", receivers, bytes, wireBytes, ms: Math.round(ms) })
+        const share = bytes > 0 ? (wireBytes / bytes).toFixed(2) : "0"
+        this.#say(
+          "green",
+          `multicast to ${counted(receivers, "receiver")}: ${amount(bytes)} in ${lasting(ms)}, ${share}× on the wire`,
+        )
+        return
+      }
       case "remark":
         output.record({ event: "share.remark", text: event.text })
         this.#say("yellow", printable(event.text))
@@ -131,6 +141,7 @@ export class ShareDesk {
     this.#reading = undefined
     this.#name = name
     this.#bytes = bytes
+    const isFirst = this.#version === 0
     this.#version = version
     const what = `${printable(name)}, ${amount(bytes)}${files === 1 ? "" : ` in ${counted(files, "file")}`}`
     output.record({
@@ -145,7 +156,7 @@ export class ShareDesk {
       pid: process.pid,
       ...(expiresMs !== undefined && { expiresAt: new Date(Date.now() + expiresMs).toISOString() }),
     })
-    if (version > 1) {
+    if (!isFirst) {
       this.#say("green", `version ${version} is shared: ${what}`)
       return
     }

@@ -46,9 +46,12 @@ export function swarmTable(swarms: readonly JsonObject[]): string[] {
   const rows = swarms.map((swarm) => [
     String(number(swarm, "relayPid")),
     text(swarm, "swarm"),
-    counted(number(swarm, "members"), "member"),
-    `${number(swarm, "chunks")} chunks`,
+    swarm["sender"] === true ? "here" : "away",
+    counted(number(swarm, "receivers"), "receiver"),
+    String(number(swarm, "finished")),
     amount(number(swarm, "bytes")),
+    amount(number(swarm, "inBytes")),
+    amount(number(swarm, "outBytes")),
   ])
-  return table([["RELAY", "SWARM", "MEMBERS", "CHUNKS", "OF"], ...rows])
+  return table([["RELAY", "SWARM", "SENDER", "HERE", "DONE", "OF", "IN", "OUT"], ...rows])
 }

@@ -280,6 +280,54 @@ test("hooks hear who is through, and that all are", async (t) => {
   assert.equal(readFileSync(note, "utf8"), "all-done big.bin 6\n")
 })
 
+test("--watch shares new versions, and --follow gets what is new of them", async () => {
+  const path = file(2_000_000)
+  const { sender, code } = await sharing(path, "--watch")
+  await using _ = sender
+  const into = folder("followed")
+  await using receiver = getting(code, into, "--follow", "--json")
+  await receiver.event("share.done")
+  const bytes = readFileSync(path)
+  writeFileSync(path, Buffer.concat([bytes.subarray(0, 1_000_000), Buffer.from("new"), bytes.subarray(1_000_000)]))
+  const done = await receiver.event("share.done")
+  assert.deepEqual(readFileSync(join(into, "big.bin")), readFileSync(path))
+  const via = done["via"] as { relay: number; direct: number; cast: number }
+  assert.ok(via.relay + via.direct + via.cast < 1_000_000, JSON.stringify(done))
+})
+
+test("--timeout waits for a share that begins later, and no longer than it says", async () => {
+  const code = printCode(newCode())
+  const into = folder("early")
+  const early = getting(code, into, "--timeout", "40s")
+  const sender = new RunningCommand(["share", file("late"), "--code", code, "--relay", address, "--json"], {
+    data: folder("sender"),
+  })
+  await using _ = sender
+  const { code: status, stderr } = await ended(early)
+  assert.equal(status, 0, stderr)
+  assert.equal(readFileSync(join(into, "big.bin"), "utf8"), "late")
+  assertOneLine(await ended(getting(printCode(newCode()), folder("never"), "--timeout", "1s")), 4, /Nobody shares/)
+})
+
+test("a sender that was killed goes on with its code, and its receivers with it", async () => {
+  const path = file(5_000_000)
+  const data = folder("sender")
+  const code = printCode(newCode())
+  const share = () =>
+    new RunningCommand(["share", path, "--code", code, "--limit", "2MB/s", "--relay", address, "--json"], { data })
+  const first = share()
+  await first.event("share.published")
+  const into = folder("patient")
+  const receiver = getting(code, into, "--json")
+  await until(async () => /"haveBytes":[1-9]\d{5}/.test(receiver.stdout), "a part")
+  first.kill("SIGKILL")
+  await ended(first)
+  await using _ = share()
+  const { code: status, stderr } = await ended(receiver)
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(readFileSync(join(into, "big.bin")), readFileSync(path))
+})
+
 test("without a relay there is one in the process, and the sender leaves when it is not needed", async () => {
   const data = folder("sender")
   const sender = new RunningCommand(

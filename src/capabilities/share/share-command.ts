@@ -101,7 +101,7 @@ interface Plan {
   readonly waitFor: number
 }
 
-type ShareWish = Exclude<keyof ShareOptions, "relay" | "onEvent" | "onLink" | "log" | "password" | "code">
+type ShareWish = Exclude<keyof ShareOptions, "relay" | "onEvent" | "onLink" | "log" | "password" | "code" | "goesOn">
 
 function planOf(call: CommandCall): Plan {
   const { flags, words } = call
@@ -176,6 +176,7 @@ async function run(call: CommandCall): Promise<number> {
       ...plan.options,
       ...relay,
       code,
+      ...(given !== undefined && { goesOn: true }),
       log,
       ...(password !== undefined && { password }),
       onEvent: (event) => desk.hear(event),
