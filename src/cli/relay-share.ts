@@ -76,6 +76,7 @@ export function startRelayShares(
   startShareRelay(running, {
     url,
     log,
+    store: running.store.publications,
     limits: { cacheBytes, ...(diskBytes !== undefined && { diskBytes }) },
     carrier: share.carrier ?? (isNear ? "relay" : "direct"),
     ...(diskBytes !== undefined && { diskFolder: join(at.data, "share-chunks") }),
