@@ -19,7 +19,7 @@ import { watchContent } from "./capabilities/share/disk/watch.ts"
 import type { ContentWatch } from "./capabilities/share/disk/watch.ts"
 import { nodeCrypto } from "./capabilities/share/node/node-crypto.ts"
 import { castInterfaces, udpCast } from "./capabilities/share/node/udp-cast.ts"
-import { openSocketNet } from "./capabilities/share/node/socket-net.ts"
+import { openMemberNet } from "./capabilities/share/node/udp-net.ts"
 import type { CastReport, ChunkCast } from "./capabilities/share/paths/chunk-cast.ts"
 import type { DirectNet } from "./capabilities/share/paths/direct-net.ts"
 import { startSender } from "./capabilities/share/peer/sender.ts"
@@ -226,7 +226,9 @@ class RunningShare implements Share {
       ...(name !== undefined && { name }),
       current: content,
       clock: systemClock,
-      onVersion: (next) => (this.#updating = this.#updating.then(() => this.#update(next))),
+      onVersion: (version) => {
+        this.#updating = this.#updating.then(() => this.#update(version))
+      },
       onProblem: (error) => this.#tell({ kind: "remark", text: error.message }),
     })
   }
@@ -306,7 +308,7 @@ class RunningShare implements Share {
 /** Without it chunks still come and go by the relay. */
 export async function openNet(log: Log): Promise<DirectNet | undefined> {
   try {
-    return await openSocketNet()
+    return await openMemberNet()
   } catch (error) {
     log.warn("share.direct.unavailable", { reason: asRdvError(error).message })
     return undefined

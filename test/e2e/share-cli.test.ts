@@ -20,7 +20,14 @@ import { join, resolve } from "node:path"
 import { after, before, test } from "node:test"
 import { newCode, printCode } from "../../src/share.ts"
 import type { Ended } from "../kit/command.ts"
-import { assertOneLine, RunningCommand, runCommand, startRelayCommand, temporaryFolder } from "../kit/command.ts"
+import {
+  assertOneLine,
+  newToken,
+  RunningCommand,
+  runCommand,
+  startRelayCommand,
+  temporaryFolder,
+} from "../kit/command.ts"
 import { until } from "../kit/processes.ts"
 
 const home = temporaryFolder()
@@ -326,6 +333,31 @@ test("a sender that was killed goes on with its code, and its receivers with it"
   const { code: status, stderr } = await ended(receiver)
   assert.equal(status, 0, stderr)
   assert.deepEqual(readFileSync(join(into, "big.bin")), readFileSync(path))
+})
+
+test("at a relay that wants tokens the sender shows one, and receivers have the code", async () => {
+  const data = folder("guarded")
+  const token = await newToken("sender", data)
+  const { relay: guarded, address: place } = await startRelayCommand([], { data })
+  await using _ = guarded
+  const path = file("with a token")
+  const refused = await runCommand(["share", path, "--relay", place], { data: folder("stranger") })
+  assert.notEqual(refused.code, 0)
+  assert.match(refused.stderr.trimEnd().split("\n").at(-1) as string, /^rdv: .*token/)
+  await using sender = new RunningCommand(["share", path, "--relay", place, "--json"], {
+    data: folder("sender"),
+    env: { RDV_TOKEN: token },
+  })
+  const { code, link } = (await sender.event("share.published")) as { code?: string; link?: string }
+  const into = folder("guest")
+  const got = await runCommand(["get", link ?? "", "-o", `${into}/`, "--no-serve"], { data: folder("receiver") })
+  assert.equal(got.code, 0, got.stderr)
+  assert.equal(readFileSync(join(into, "big.bin"), "utf8"), "with a token")
+  const tunnel = ["tcp", "9", "--once", "--relay", place]
+  assert.notEqual(
+    (await runCommand(tunnel, { data: folder("guest"), env: { RDV_TOKEN: `guest:share/${code}` } })).code,
+    0,
+  )
 })
 
 test("without a relay there is one in the process, and the sender leaves when it is not needed", async () => {

@@ -70,7 +70,7 @@ const styles: Partial<Record<MemberPicture["state"], Style>> = { done: "green", 
 function rowOf(member: MemberPicture, chunks: number): string[] {
   const { label, role, state, have, line, inBytesPerSecond, outBytesPerSecond } = member
   return [
-    clip(`${printable(label)}${role === "sender" ? " (sender)" : ""}`, 24),
+    clip(`${printable(label)}${role === "sender" && label !== "sender" ? " (sender)" : ""}`, 24),
     state,
     `${percent(have, chunks)} %`,
     partsBar(line),
@@ -129,7 +129,7 @@ function waysLine(picture: SwarmPicture): string {
 
 function relayLine({ relay, cache, bytes }: SwarmPicture): string {
   const asked = cache.hits + cache.misses
-  const multiple = bytes > 0 ? ` (${(relay.outBytes / bytes).toFixed(1)}×)` : ""
+  const multiple = bytes > 0 && relay.outBytes > 0 ? ` (${(relay.outBytes / bytes).toFixed(1)}×)` : ""
   return [
     `relay    in ${amount(relay.inBytes)}, out ${amount(relay.outBytes)}${multiple}`,
     `cache ${amount(cache.bytes)} in ${counted(cache.chunks, "chunk")}`,
