@@ -60,6 +60,7 @@ export class FakeShareRelay {
   takesConnections = true
   /** No session is to be had. */
   isDown = false
+  #isCasting = false
   /** How it refuses whoever comes. */
   refusal: ErrorCode | undefined
   /** Waits of those who open meanwhile. */
@@ -299,6 +300,14 @@ export class FakeShareRelay {
       case "window":
         scheduler.window(name, message.bytes)
         break
+      case "cast":
+        member.isCast = message.state === "heard"
+        this.#cast(scheduler)
+        break
+      case "casting":
+        this.#isCasting = message.state === "begun"
+        this.#cast(scheduler)
+        break
       case "uplink":
         scheduler.uplink(name, message.bytesPerSecond)
         break
@@ -320,6 +329,11 @@ export class FakeShareRelay {
         break
       default:
     }
+  }
+
+  #cast(scheduler: Scheduler): void {
+    const heard = [...this.#members.values()].filter(({ isCast }) => isCast)
+    scheduler.casting(this.#isCasting ? heard.map(({ name }) => name) : [])
   }
 
   async #greet(pipe: Pipe): Promise<void> {
@@ -380,6 +394,8 @@ export class FakeMember {
   /** The version of which it has said what it has. */
   holds = 0
   addresses: readonly string[] = []
+  /** It hears the multicast. */
+  isCast = false
   /** Members that it reaches directly. */
   readonly paths: Set<string> = new Set()
   #table: { readonly facts: TableFacts; readonly bytes: Uint8Array; at: number } | undefined

@@ -15,12 +15,18 @@ export interface CastEarOptions {
 
 export class CastEar {
   readonly #options: CastEarOptions
-  readonly #listener: CastListener | undefined
+  #listener: CastListener | undefined
   #isHearing = false
+  #isUnreachable = false
 
   constructor(options: CastEarOptions) {
-    const { cast, place, inflow, log } = options
     this.#options = options
+  }
+
+  /** From now on: whoever hears has a place for what comes, since nothing else is sent to it meanwhile. */
+  open(): void {
+    const { cast, place, inflow, log } = this.#options
+    if (this.#listener !== undefined || this.#isUnreachable) return
     try {
       this.#listener = cast.listen(place, {
         heard: () => this.#turn(true),
@@ -35,6 +41,7 @@ export class CastEar {
         over: () => undefined,
       })
     } catch (error) {
+      this.#isUnreachable = true
       log.info("share.cast.unreachable", { reason: asRdvError(error).message })
     }
   }
@@ -44,9 +51,12 @@ export class CastEar {
     if (this.#isHearing) this.#options.say("heard")
   }
 
+  /** Nothing is missing, or nothing has a place. */
   close(): void {
     this.#listener?.close()
+    this.#listener = undefined
     this.#options.inflow.close()
+    if (this.#isHearing) this.#turn(false)
   }
 
   #turn(isHearing: boolean): void {

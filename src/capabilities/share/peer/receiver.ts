@@ -257,6 +257,7 @@ class RunningReceiver implements Receiver {
     this.#stay?.cancel()
     this.#stay = undefined
     this.#phase = "manifest"
+    this.#ear?.close()
     this.#member.rest()
     this.#progress.begin(table)
     this.#own(async () => {
@@ -308,12 +309,14 @@ class RunningReceiver implements Receiver {
         accepts: () => true,
       })
       if (target.have.isFull) this.#finish(job, target)
+      else this.#ear?.open()
     })
   }
 
   #finish(job: Job, target: TargetHoldings): void {
     if (this.#phase !== "fetching") return
     this.#phase = "finishing"
+    this.#ear?.close()
     this.#member.flush()
     this.#own(async () => {
       await this.#member.stored()
@@ -327,6 +330,7 @@ class RunningReceiver implements Receiver {
         this.#options.log.warn("share.target.changed", { reason: asRdvError(error).message })
         this.#phase = "fetching"
         this.#progress.opened(target.have, target.foundBytes)
+        this.#ear?.open()
         this.#member.tell()
         return
       }

@@ -1,128 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { base64url } from "../../../base/bytes.ts"
-import { SeededRandom } from "../../../base/random.ts"
-import { silentLog } from "../../../base/log.ts"
-import { FakeClock, settle } from "../../../../test/kit/fake-clock.ts"
-import { FakeShareRelay } from "../../../../test/kit/fake-share-relay.ts"
-import { MemoryNet } from "../../../../test/kit/memory-net.ts"
-import { memoryContent, MemoryTarget } from "../../../../test/kit/share-content.ts"
-import type { MemoryContent } from "../../../../test/kit/share-content.ts"
+import { settle } from "../../../../test/kit/fake-clock.ts"
+import { MemoryTarget } from "../../../../test/kit/share-content.ts"
+import { ShareRig, someBytes } from "../../../../test/kit/share-rig.ts"
 import { someKeys } from "../../../../test/kit/swarm-keys.ts"
-import { nodeCrypto } from "../node/node-crypto.ts"
-import type { ChunkTable } from "../content/chunk-table.ts"
-import type { DirectNet } from "../paths/direct-net.ts"
-import type { Holdings } from "./holdings.ts"
-import { Member } from "./member.ts"
-import { startReceiver } from "./receiver.ts"
-import type { Receiver, ReceiverOptions } from "./receiver.ts"
-import { startSender } from "./sender.ts"
-import type { Sender, SenderOptions } from "./sender.ts"
-
-const keys = someKeys(3)
-const crypto = nodeCrypto(keys, "sha256")
-
-class Rig {
-  readonly clock = new FakeClock()
-  readonly relay: FakeShareRelay
-  readonly net: MemoryNet
-  readonly #running: (Sender | Receiver)[] = []
-
-  /** `bytesPerSecond` is that of each connection, each way. */
-  constructor(bytesPerSecond?: number) {
-    this.relay = new FakeShareRelay(this.clock, bytesPerSecond)
-    this.net = new MemoryNet(this.clock, bytesPerSecond === undefined ? {} : { bytesPerSecond })
-  }
-
-  async content(bytes: Uint8Array, version = 1): Promise<MemoryContent> {
-    return memoryContent({ bytes, crypto, version })
-  }
-
-  sender(content: MemoryContent, options: Partial<SenderOptions> = {}): Sender {
-    const sender = startSender({
-      swarm: "123456",
-      keys,
-      member: "sender",
-      access: this.relay.access(),
-      content,
-      clock: this.clock,
-      log: silentLog,
-      random: () => 0.5,
-      ...options,
-    })
-    this.#running.push(sender)
-    return sender
-  }
-
-  receiver(member: string, target: MemoryTarget, options: Partial<ReceiverOptions> = {}): Receiver {
-    const receiver = startReceiver({
-      swarm: "123456",
-      keys,
-      member,
-      access: this.relay.access(),
-      target,
-      crypto: () => crypto,
-      clock: this.clock,
-      log: silentLog,
-      random: () => 0.5,
-      ...options,
-    })
-    this.#running.push(receiver)
-    return receiver
-  }
-
-  /** A member that receives nothing and gives what it likes. */
-  liar(content: Holdings & { readonly table: ChunkTable }, direct: DirectNet): Member {
-    const member = new Member({
-      access: this.relay.access(),
-      swarm: "123456",
-      keys,
-      direct,
-      clock: this.clock,
-      log: silentLog,
-      opening: () => ({ header: { do: "join", swarm: "123456", member: "liar", access: base64url(keys.access) } }),
-      events: {
-        message: () => undefined,
-        table: () => member.work({ number: 1, table: content.table, holdings: content, accepts: () => false }),
-        stored: () => undefined,
-        corrupt: () => undefined,
-        unstored: () => undefined,
-        lost: () => undefined,
-        down: () => undefined,
-        ended: () => undefined,
-      },
-    })
-    member.start()
-    return member
-  }
-
-  /** Moves time until it holds. */
-  async until(holds: () => boolean, what: string, mostMs = 60_000): Promise<void> {
-    const end = this.clock.now() + mostMs
-    while (!holds()) {
-      assert.ok(this.clock.now() < end, `${what} within ${mostMs} ms`)
-      await this.clock.pass(5)
-    }
-  }
-
-  async close(): Promise<void> {
-    let isOver = false
-    const over = Promise.all(this.#running.map((each) => each.stop())).then(() => (isOver = true))
-    await this.until(() => isOver, "an end")
-    await over
-    this.relay.close()
-    await settle()
-  }
-}
-
-function someBytes(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length)
-  new SeededRandom(seed).fill(bytes)
-  return bytes
-}
 
 test("what is shared arrives through the relay, and each chunk is read once", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   const bytes = someBytes(100_000)
   const content = await rig.content(bytes)
   rig.sender(content)
@@ -138,7 +22,7 @@ test("what is shared arrives through the relay, and each chunk is read once", as
 })
 
 test("a stream of the session carries the chunks where the relay takes no connection", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   rig.relay.takesConnections = false
   const bytes = someBytes(50_000)
   rig.sender(await rig.content(bytes))
@@ -152,7 +36,7 @@ test("a stream of the session carries the chunks where the relay takes no connec
 })
 
 test("a lost path is made again, and nothing that is stored is fetched twice", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   rig.sender(await rig.content(bytes))
   await settle()
@@ -169,7 +53,7 @@ test("a lost path is made again, and nothing that is stored is fetched twice", a
 })
 
 test("a lost stream is opened again, and the receiver says what it has", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   rig.sender(await rig.content(bytes))
   await settle()
@@ -186,7 +70,7 @@ test("a lost stream is opened again, and the receiver says what it has", async (
 
 for (const forgets of [false, true]) {
   test(`a relay that starts anew ${forgets ? "and has forgotten the share" : "with the share"} loses nothing`, async () => {
-    const rig = new Rig(1_000_000)
+    const rig = new ShareRig(1_000_000)
     const bytes = someBytes(400_000)
     rig.sender(await rig.content(bytes))
     await settle()
@@ -205,7 +89,7 @@ for (const forgets of [false, true]) {
 }
 
 test("a chunk that the relay changed is thrown away, told, and comes again", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   const bytes = someBytes(100_000)
   rig.sender(await rig.content(bytes))
   await settle()
@@ -227,7 +111,7 @@ test("a chunk that the relay changed is thrown away, told, and comes again", asy
 })
 
 test("a full disk ends it with the reason, and the next run goes on where it was", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   rig.sender(await rig.content(bytes))
   await settle()
@@ -252,7 +136,7 @@ test("a full disk ends it with the reason, and the next run goes on where it was
 })
 
 test("two receivers complete each other when the sender has left", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   const content = await rig.content(bytes)
   rig.relay.carrier = "direct"
@@ -278,7 +162,7 @@ test("two receivers complete each other when the sender has left", async () => {
 })
 
 test("a member that gives a false chunk is not asked again, and nothing false is kept", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   rig.relay.carrier = "direct"
   const content = await rig.content(bytes)
@@ -312,7 +196,7 @@ test("a member that gives a false chunk is not asked again, and nothing false is
 })
 
 test("a member that falls silent costs a second, not the transfer", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   rig.relay.carrier = "direct"
   rig.sender(await rig.content(bytes), { direct: rig.net.join() })
@@ -330,7 +214,7 @@ test("a member that falls silent costs a second, not the transfer", async () => 
 })
 
 test("direct paths that are cut are made again", async () => {
-  const rig = new Rig(500_000)
+  const rig = new ShareRig(500_000)
   const bytes = someBytes(800_000)
   rig.relay.carrier = "direct"
   rig.sender(await rig.content(bytes), { direct: rig.net.join() })
@@ -350,7 +234,7 @@ test("direct paths that are cut are made again", async () => {
 })
 
 test("a new version fetches what has changed, whether the old one was finished or not", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   const sender = rig.sender(await rig.content(bytes))
   await settle()
@@ -374,7 +258,7 @@ test("a new version fetches what has changed, whether the old one was finished o
 })
 
 test("who does not follow has the version that it finished, and leaves for a new one", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   const bytes = someBytes(20_000)
   const sender = rig.sender(await rig.content(bytes))
   await settle()
@@ -390,7 +274,7 @@ test("who does not follow has the version that it finished, and leaves for a new
 })
 
 test("a table that nobody with the code has made is refused before anything is fetched", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   rig.sender(await rig.content(someBytes(20_000)), { keys: someKeys(4) })
   await settle()
   const target = new MemoryTarget()
@@ -409,7 +293,7 @@ test("a table that nobody with the code has made is refused before anything is f
 })
 
 test("it says what it waits for, and that it goes on", async () => {
-  const rig = new Rig(1_000_000)
+  const rig = new ShareRig(1_000_000)
   const bytes = someBytes(400_000)
   const sender = rig.sender(await rig.content(bytes))
   await settle()
@@ -436,7 +320,7 @@ test("it says what it waits for, and that it goes on", async () => {
 
 test("nobody who shares, a code that is wrong, a share that is over: each ends it at once", async () => {
   for (const code of ["not_found", "unauthorized", "removed", "expired"] as const) {
-    const rig = new Rig()
+    const rig = new ShareRig()
     rig.relay.refusal = code
     const receiver = rig.receiver("one", new MemoryTarget())
     let error: unknown
@@ -448,7 +332,7 @@ test("nobody who shares, a code that is wrong, a share that is over: each ends i
 })
 
 test("who is through leaves when nobody needs it, and after its time in any case", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   rig.sender(await rig.content(someBytes(20_000)))
   await settle()
   const targets = [new MemoryTarget(), new MemoryTarget(), new MemoryTarget()]
@@ -470,7 +354,7 @@ test("who is through leaves when nobody needs it, and after its time in any case
 })
 
 test("a chunk whose file has changed is told, and the rest arrives", async () => {
-  const rig = new Rig()
+  const rig = new ShareRig()
   const content = await rig.content(someBytes(100_000))
   content.spoil(5)
   const changed: number[] = []
@@ -485,7 +369,7 @@ test("a chunk whose file has changed is told, and the rest arrives", async () =>
 })
 
 test("a stop leaves nothing that runs", async () => {
-  const rig = new Rig(100_000)
+  const rig = new ShareRig(100_000)
   rig.sender(await rig.content(someBytes(400_000)), { direct: rig.net.join() })
   await settle()
   const target = new MemoryTarget()
