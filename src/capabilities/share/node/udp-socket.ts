@@ -73,6 +73,8 @@ export class UdpSocket implements DatagramSocket {
   /** The socket belongs to this one now. */
   constructor(socket: Socket) {
     this.#socket = socket
+    // Who shares or gets has a session that keeps the process.
+    socket.unref()
     socket.on("error", (error) => {
       // Of one datagram (no route, too large), and the socket goes on; otherwise `close` follows.
       this.#error = asRdvError(error, "unreachable")

@@ -1,5 +1,5 @@
 /**
- * Datagrams of a cast, to the byte (docs/reference/share-protocol.md); big-endian, each ends in a tag of 12 bytes.
+ * Datagrams of a cast, to the byte (docs/reference/share-paths.md); big-endian, each ends in a tag of 12 bytes.
  *
  *     down, to the group:  0xB4 | type u8 | session u32 | …
  *       1 beacon: number u32 | nonce 16 | piece bytes u16 | receivers u16 | pass u16 | version u16 | flags u8

@@ -1,5 +1,5 @@
 /**
- * Packets of a path over datagrams, to the byte (docs/reference/share-protocol.md). Big-endian:
+ * Packets of a path over datagrams, to the byte (docs/reference/share-paths.md). Big-endian:
  *
  *     kind u8 = 0xB2 | path u32 | number u32 | flags u8 | frames … | tag, 12 bytes
  *
