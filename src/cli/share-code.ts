@@ -34,10 +34,19 @@ export function relayOf({ flags }: Pick<CommandCall, "flags">, { relay }: ShareP
   return relay ?? flags.text("relay") ?? usualRelay
 }
 
-/** Who has no token comes with the code. */
+/** Who we are as one of those who have the code. */
 export function guestWishes(call: CommandCall, relay: string, swarm: string, keys: SwarmKeys): ConnectWishes {
-  const wishes = connectWishes(call, relay)
+  const wishes = codeWishes(call, relay)
   return wishes.token === undefined ? { ...wishes, token: guestToken(swarm, keys) } : wishes
+}
+
+/**
+ * The code is all that is needed. The user's token is for another relay, maybe: only who gives one for this command wants it
+ * to be shown to a relay that somebody else's link has named.
+ */
+export function codeWishes(call: CommandCall, relay: string): ConnectWishes {
+  const { flags } = call
+  return connectWishes(call, relay, flags.onCommandLine("token") || flags.onCommandLine("token-file"))
 }
 
 /** Says what is wrong and answers with the code that a script tells it by; throws what is no matter of shares. */

@@ -92,11 +92,11 @@ export interface ConnectWishes {
 }
 
 /** Throws `usage`. */
-export function connectWishes(call: CommandCall, address: string): ConnectWishes {
+export function connectWishes(call: CommandCall, address: string, withToken = true): ConnectWishes {
   const { flags } = call
   return {
     relay: printAddress(parseAddress(relayAddress(address), "tcp")),
-    token: tokenOf(call),
+    token: withToken ? tokenOf(call) : undefined,
     tokenInClear: flags.on("token-in-clear"),
     dial: dialOf(call),
     instance: agentIdentity(foldersOf(call).state),

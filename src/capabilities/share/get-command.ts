@@ -6,10 +6,9 @@ import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { tellStatus } from "../../cli/process-status.ts"
 import { GetDesk } from "../../cli/get-desk.ts"
-import { codeOf, relayOf, shareExitCode } from "../../cli/share-code.ts"
+import { codeOf, codeWishes, relayOf, shareExitCode } from "../../cli/share-code.ts"
 import {
   connectFlags,
-  connectWishes,
   getHookFlags,
   getHooksOf,
   memberFlags,
@@ -65,6 +64,7 @@ export const getCommand: Command = {
     ...commonFlags,
   },
   notes: [
+    "No token is needed: the code is enough, and one of the environment is not shown to the relay of a link.",
     "A link holds the relay's address; a code alone uses --relay, RDV_RELAY or 127.0.0.1:8080. Quote a link in a shell.",
     "Each part is checked before it is kept or passed on. What was there of an interrupted run is not fetched again, and",
     "files appear under their names when they are whole.",
@@ -126,7 +126,7 @@ async function run(call: CommandCall): Promise<number> {
   const place = codeOf(call.words[0] as string)
   const wishes = wishesOf(call)
   const log = logOf(call, "error")
-  const relay = connectWishes(call, relayOf(call, place))
+  const relay = codeWishes(call, relayOf(call, place))
   const password = await passwordOf(call, { twice: false })
   const lines = new UplinkLines(output, relay.relay)
   let running: Get | undefined
