@@ -118,6 +118,9 @@ export class RawMember {
   pathEnd: RdvError | "good order" | undefined
   duplicates = 0
   corrupt = 0
+  /** Chunks that came, where nobody looks into them (`sink`). */
+  count = 0
+  sink = false
   /** Answers what the relay asks for; undefined: it does not answer. */
   answer: ((chunk: number) => Uint8Array | undefined) | undefined
   /** Its next path does not read. */
@@ -126,6 +129,8 @@ export class RawMember {
   reports = true
   readonly #connect: () => Promise<Link>
   #incoming: { readonly bytes: number; readonly parts: Uint8Array[]; length: number } | undefined
+  #unsaid: { version: number; chunks: number[]; bytes: number } = { version: 0, chunks: [], bytes: 0 }
+  #saying: ReturnType<typeof setTimeout> | undefined
   #waiting: { readonly isIt: () => boolean; readonly resolve: () => void }[] = []
 
   constructor(agent: RunningAgent, connect: () => Promise<Link>) {
@@ -199,6 +204,7 @@ export class RawMember {
   }
 
   say(message: MemberMessage): void {
+    if (message.do !== "have") this.#sayReport()
     this.stream?.meta(message as unknown as JsonObject)
   }
 
@@ -270,15 +276,15 @@ export class RawMember {
 
   #sink(path: ChunkPath): ChunkPathSink {
     return {
-      room: (_name, length) => new Uint8Array(length),
+      room: (_name, length) => (this.sink ? sunk.subarray(0, length) : new Uint8Array(length)),
       chunk: ({ chunk, version }, sealed) => {
         const table = this.table as ChunkTable
         if (version !== table.version) return
-        if (!table.matches(chunk, sealed)) this.corrupt++
+        if (this.sink) this.count++
+        else if (!table.matches(chunk, sealed)) this.corrupt++
         else if (this.got.has(chunk)) this.duplicates++
         else this.got.set(chunk, sealed)
-        const via = { relay: sealed.length, direct: 0, cast: 0 }
-        if (this.reports) this.say({ do: "have", version, chunks: [chunk], via })
+        if (this.reports) this.#report(version, chunk, sealed.length)
         this.#look()
       },
       asked: (name) => {
@@ -297,6 +303,24 @@ export class RawMember {
     }
   }
 
+  /** Some at once, as members of the product do. */
+  #report(version: number, chunk: number, bytes: number): void {
+    if (this.#unsaid.version !== version) this.#sayReport()
+    this.#unsaid.version = version
+    this.#unsaid.chunks.push(chunk)
+    this.#unsaid.bytes += bytes
+    if (this.#unsaid.chunks.length === 16) this.#sayReport()
+    else this.#saying ??= setTimeout(() => this.#sayReport(), 5)
+  }
+
+  #sayReport(): void {
+    clearTimeout(this.#saying)
+    this.#saying = undefined
+    const { version, chunks, bytes } = this.#unsaid
+    this.#unsaid = { version, chunks: [], bytes: 0 }
+    if (chunks.length > 0) this.say({ do: "have", version, chunks, via: { relay: bytes, direct: 0, cast: 0 } })
+  }
+
   #look(): void {
     const waiting = this.#waiting
     this.#waiting = []
@@ -306,6 +330,9 @@ export class RawMember {
     }
   }
 }
+
+/** What is not looked into all goes here. */
+const sunk = new Uint8Array(1_048_592)
 
 /** Nothing is read of it any more. */
 function stalled(pipe: Pipe): Pipe {

@@ -64,6 +64,8 @@ export class Lane implements ChunkPathSink {
   #isPumping = false
   #isClosed = false
   #isTurn = false
+  /** The path takes nothing more. */
+  #isOver = false
 
   constructor(options: LaneOptions) {
     this.#options = options
@@ -174,7 +176,7 @@ export class Lane implements ChunkPathSink {
   }
 
   get #canSend(): boolean {
-    if (this.#isClosed || this.#waits || this.#queue.size === 0) return false
+    if (this.#isClosed || this.#isOver || this.#waits || this.#queue.size === 0) return false
     return this.#underWay === 0 || (this.#underWay === 1 && this.#isReady && !this.#options.member.isSlow)
   }
 
@@ -226,14 +228,18 @@ export class Lane implements ChunkPathSink {
     const { egress, sent } = this.#options
     this.#underWay++
     this.#isTurn = false
-    egress.spend(memory.length)
-    sent(memory.length)
     let isDone = false
     this.#isReady = this.path.send({ version: version & 0xffff, chunk }, memory, () => {
       if (isDone) return
       isDone = true
       this.#sent(pin)
     })
+    // Back at once and not to be followed: the path is over, and tells it in a moment.
+    if (isDone && !this.#isReady) this.#isOver = true
+    else {
+      egress.spend(memory.length)
+      sent(memory.length)
+    }
   }
 
   #sent(pin: Pin): void {

@@ -247,16 +247,51 @@ test("headers and messages that are nonsense end their stream, and nothing else"
   const { rig, sender, content } = await shared(t)
   const json = fc.jsonValue({ maxDepth: 2 })
   const verbs = fc.constantFrom(
-    ...["publish", "join", "watch", "version", "holds", "have", "lost", "window", "uplink", "failed", "reach", "path"],
-    ...["done", "failure", "cast", "casting", "end", "", 5, null],
+    "publish",
+    "join",
+    "watch",
+    "version",
+    "holds",
+    "have",
+    "lost",
+    "window",
+    "uplink",
+    "failed",
+    "reach",
+    "path",
+    "done",
+    "failure",
+    "cast",
+    "casting",
+    "end",
+    "",
+    5,
+    null,
   )
   const value = fc.oneof(
     json,
     fc.constantFrom("482713", "relay", 0, 1, -1, 2 ** 40, [0, 99_999], "AAAA", [], { version: 1, bytes: 5, mac: "x" }),
   )
   const keys = fc.constantFrom(
-    ...["swarm", "member", "access", "publisher", "table", "version", "bitmap", "chunks", "via", "bytes", "chunk"],
-    ...["from", "why", "addresses", "state", "over", "reason", "now", "label"],
+    "swarm",
+    "member",
+    "access",
+    "publisher",
+    "table",
+    "version",
+    "bitmap",
+    "chunks",
+    "via",
+    "bytes",
+    "chunk",
+    "from",
+    "why",
+    "addresses",
+    "state",
+    "over",
+    "reason",
+    "now",
+    "label",
   )
   const block = fc
     .tuple(verbs, fc.dictionary(keys, value))

@@ -1,5 +1,7 @@
 /** Every number of the share service at a relay, with its reason. */
 
+import { mostChunks } from "../content/chunk-table.ts"
+
 export interface ShareLimits {
   /** Sealed chunks in memory: those that are kept, those that are expected and those that wait to be sent. */
   readonly cacheBytes: number
@@ -13,7 +15,7 @@ export interface ShareLimits {
   readonly membersPerSwarm: number
   /**
    * Chunks of one version. A member says what it has in one metadata block of at most 64 KiB; at 1 MiB a chunk this is
-   * 350 GiB.
+   * 256 GiB.
    */
   readonly chunks: number
   /** Tables of all swarms that are in use, bytes: 36 for each chunk, and about as much again for choosing. */
@@ -54,7 +56,7 @@ export const defaultShareLimits: ShareLimits = {
   swarms: 10_000,
   swarmsPerOwner: 1_000,
   membersPerSwarm: 2_000,
-  chunks: 360_000,
+  chunks: mostChunks,
   tableBytes: 48 * 1024 * 1024,
   tableBytesPerOwner: 256 * 1024 * 1024,
   bitmapBytesPerSwarm: 16 * 1024 * 1024,
