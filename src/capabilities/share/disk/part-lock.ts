@@ -70,12 +70,13 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** When a process began, in ticks, where the system tells it (proc(5)). */
+/** When a process began, in ticks, where the system tells it (proc(5)). One that has ended and whose parent has not looked has none. */
 function startOf(pid: number): string {
   if (process.platform !== "linux") return "-"
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "-"
+    const [state = "", ...fields] = text.slice(text.lastIndexOf(")") + 2).split(" ")
+    return /^[ZX]$/.test(state) ? "ended" : (fields[18] ?? "-")
   } catch {
     return "-"
   }
