@@ -9,8 +9,8 @@
  *     ```sh fails            must end with another code than 0
  *     ```sh no-run: WHY      cannot run here; its syntax and its flags are checked all the same (scripts/docs.mjs)
  *
- * The ports below stand for free ones. A relay or tunnel that names no port gets the one that 8080 stands for, a channel
- * server and its clients the one of 5640.
+ * The ports below stand for free ones. A relay or tunnel that names no port gets the one that 8080 stands for, and so
+ * do shares and their receivers; a channel server and its clients get the one of 5640.
  */
 
 import { spawn, spawnSync } from "node:child_process"
@@ -132,7 +132,10 @@ async function openSession() {
       const speaks = /\b(rdv|npm start)\b/.test(code)
       const ready = async () => {
         if (waitsByItself.test(code)) return true
-        if (speaks) return /^\W*(public |private |listens |look +rdv top|\S+ waits )/m.test(launched.output())
+        if (speaks)
+          return /^\W*(public |private |listens |look +rdv top|\S+ waits |rdv get \d|rdv: done)/m.test(
+            launched.output(),
+          )
         for (const port of closed) if (await isOpen(port)) return true
         return false
       }
@@ -203,8 +206,9 @@ function wrapper(port, channelPort) {
   return `#!/bin/sh
 export RDV_CHANNELS="\${RDV_CHANNELS:-127.0.0.1:${channelPort}}" RDV_CHAN_LISTEN="\${RDV_CHAN_LISTEN:-127.0.0.1:${channelPort}}"
 case " \${1-} $* \${RDV_RELAY:+--relay} \${RDV_LISTEN:+--listen} " in
-  *" --relay "* | *" --listen "* | *" --help "*) ;;
-  " http http "* | " relay relay "*) set -- "$@" --listen 127.0.0.1:${port} ;;
+  *" --relay "* | *" --listen "* | *" --help "* | " get get "*://* | " share share swarm "*) ;;
+  " get get "* | " share share status "*) set -- "$@" --relay 127.0.0.1:${port} ;;
+  " http http "* | " relay relay "* | " share share "*) set -- "$@" --listen 127.0.0.1:${port} ;;
 esac
 exec ${quoted(join(root, "bin", "rdv"))} "$@"
 `

@@ -140,7 +140,9 @@ function rdvProblem(words, flagsOf) {
   if (first === undefined || first.startsWith("-")) return undefined
   const isPair =
     /^(token|chan|name)$/.test(first) ||
-    /^(balance (check|convert|reload|target)|load (compare|serve))$/.test(words.slice(0, 2).join(" "))
+    /^(balance (check|convert|reload|target)|load (compare|serve)|share (status|swarm))$/.test(
+      words.slice(0, 2).join(" "),
+    )
   const name = isPair && second !== undefined && !second.startsWith("-") ? `${first} ${second}` : first
   const known = flagsOf(name)
   if (known === undefined) return `there is no command "rdv ${name}"`
