@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from "../../../base/clock.ts"
+import type { Bitmap } from "../content/bitmap.ts"
 import { hashBytes } from "../content/chunk-crypto.ts"
 import type { ChunkTable } from "../content/chunk-table.ts"
 import type { Refusal } from "../paths/chunk-path.ts"
@@ -88,9 +89,11 @@ export class Edition implements CacheUser, LaneVersion {
     return bytes
   }
 
-  /** Nobody who is here has it, nor the cache. */
-  isNowhere(chunk: number): boolean {
-    return this.scheduler.copiesOf(chunk) === 0 && this.cached(chunk) === undefined
+  /** Nobody who is here has it, nor the cache; those who have `lost` are not counted. */
+  isNowhere(chunk: number, lost: readonly Bitmap[] = []): boolean {
+    let copies = this.scheduler.copiesOf(chunk)
+    for (const have of lost) if (copies > 0 && have.has(chunk)) copies--
+    return copies === 0 && this.cached(chunk) === undefined
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 /** What members and watchers of a swarm are told about it: once a second, and only when something has changed. */
 
+import type { Bitmap } from "../content/bitmap.ts"
 import type { Edition } from "./edition.ts"
 import type { Member } from "./member.ts"
 import { missingRanges } from "./missing-ranges.ts"
@@ -51,7 +52,8 @@ export class Outlook {
 
   /** Nobody has these chunks, so every receiver lacks them; each is told once. */
   #tellNowhere(edition: Edition): void {
-    const { ranges, more, count } = missingRanges(edition.table.count, (chunk) => edition.isNowhere(chunk))
+    const lost = this.#unreachable()
+    const { ranges, more, count } = missingRanges(edition.table.count, (chunk) => edition.isNowhere(chunk, lost))
     this.nowhere = count
     const key = count === 0 ? "" : JSON.stringify([ranges, more])
     for (const member of this.#options.members.values()) {
@@ -60,6 +62,15 @@ export class Outlook {
       this.#hasChanged = true
       member.outbox?.say({ do: "nowhere", version: edition.version, ranges, more })
     }
+  }
+
+  /** What those have who give nothing: a machine that was switched off has a session until its grace time is over. */
+  #unreachable(): Bitmap[] {
+    const lost: Bitmap[] = []
+    for (const { have, lane, paths } of this.#options.members.values()) {
+      if (have !== undefined && lane === undefined && paths.size === 0) lost.push(have)
+    }
+    return lost
   }
 
   /** The rates of those who are here have come to rest, too. */
