@@ -40,7 +40,7 @@ export class NetworkLab implements AsyncDisposable {
   static async create(machines: number, tag = "lab"): Promise<NetworkLab> {
     const lab = new NetworkLab(`rdv-${process.pid}-${tag}`)
     try {
-      const hub = lab.#hub
+      const hub = lab.hub
       await run("ip", ["netns", "add", hub])
       await ip(hub, ["link add br0 type bridge", "link set br0 up"])
       for (let at = 0; at < machines; at++) {
@@ -61,8 +61,21 @@ export class NetworkLab implements AsyncDisposable {
     return lab
   }
 
-  get #hub(): string {
+  /** The namespace of the switch, where `v0` leads to the first machine. */
+  get hub(): string {
     return `${this.#prefix}-hub`
+  }
+
+  /**
+   * Takes two machines from the switch: what one sends goes nowhere unless somebody carries it between `v0` and `v1`
+   * (`network-wire.py`). Their frames are those of a real wire, whole and with check sums.
+   */
+  async unplug(): Promise<void> {
+    await ip(this.hub, ["link set v0 nomaster", "link set v1 nomaster"])
+    for (const machine of [0, 1]) {
+      await ip(this.name(machine), ["link set eth0 gso_max_size 1500 gso_max_segs 1"])
+      await run("ip", [...this.on(machine), "python3", "-c", plainFrames])
+    }
   }
 
   /** Of a machine's namespace. */
@@ -97,9 +110,21 @@ export class NetworkLab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const names = [...this.addresses.keys(), this.addresses.length].map((at) => this.name(at))
-    for (const name of [...names, this.#hub]) await run("ip", ["netns", "del", name]).catch(() => undefined)
+    for (const name of [...names, this.hub]) await run("ip", ["netns", "del", name]).catch(() => undefined)
   }
 }
+
+/** ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO and ETHTOOL_SGRO: 0. */
+const plainFrames = `
+import ctypes, fcntl, socket, struct
+s = socket.socket()
+for command in (0x17, 0x1f, 0x24, 0x2c):
+    value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+    try:
+        fcntl.ioctl(s, 0x8946, struct.pack("16sP", b"eth0", ctypes.addressof(value)) + bytes(16))
+    except OSError:
+        pass
+`
 
 async function ip(namespace: string, commands: readonly string[]): Promise<void> {
   const batch = run("ip", ["-n", namespace, "-batch", "-"], { timeout: patienceMs })
