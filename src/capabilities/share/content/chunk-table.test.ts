@@ -5,12 +5,12 @@ import fc from "fast-check"
 import { RdvError } from "../../../base/error.ts"
 import { largestChunk, sealBytes } from "./chunk-crypto.ts"
 import type { HashName } from "./chunk-crypto.ts"
-import { ChunkTable, mostChunks } from "./chunk-table.ts"
+import { ChunkTable, manifestPartBytes, manifestSaltBytes, mostChunks, mostManifestChunks } from "./chunk-table.ts"
 import { portableHash } from "./portable-crypto.ts"
 
 const someChunks = fc.array(
   fc.record({
-    length: fc.integer({ min: sealBytes + 1, max: largestChunk + sealBytes }),
+    length: fc.integer({ min: sealBytes + 1, max: manifestSaltBytes + manifestPartBytes + sealBytes }),
     hash: fc.uint8Array({ minLength: 32, maxLength: 32 }),
   }),
   { minLength: 1, maxLength: 12 },
@@ -50,6 +50,22 @@ test("a table that was encoded comes back", () => {
       assert.deepEqual(read.encode(), built.encode())
     }),
   )
+})
+
+test("a manifest that a receiver would have to keep hundreds of megabytes for is refused with its table", () => {
+  const chunks = (count: number, length: number) =>
+    Array.from({ length: count }, () => ({ length, hash: new Uint8Array(32) }))
+  const build = (manifestChunks: number, length: number) =>
+    ChunkTable.build({
+      version: 1,
+      hash: portableHash("sha256"),
+      manifestChunks,
+      chunks: chunks(manifestChunks + 1, length),
+    })
+  const longest = manifestSaltBytes + manifestPartBytes + sealBytes
+  assert.equal(build(mostManifestChunks, longest).manifestChunks, mostManifestChunks)
+  assert.throws(() => build(mostManifestChunks + 1, 100), { code: "protocol", message: /too large a manifest/ })
+  assert.throws(() => build(1, longest + 1), { code: "protocol", message: /Chunk 0 .* too long/ })
 })
 
 test("bytes that change afterwards do not change a table", () => {

@@ -14,8 +14,18 @@ import type { ChunkHash, HashName } from "./chunk-crypto.ts"
 /** Most chunks of a table: 256 GiB in chunks of the largest size. A bitmap of so many fits into one control message. */
 export const mostChunks: number = 2 ** 18
 
+/** Bytes of the largest manifest before it is sealed. */
+export const largestManifest: number = 64 * 1024 * 1024
+/** A sealed manifest is cut into parts of so many bytes, but for the last one. */
+export const manifestPartBytes: number = 256 * 1024
+/** Random bytes in front of the first part. */
+export const manifestSaltBytes = 32
+/** Most chunks that a manifest takes. Receivers keep them in memory before they know anything of the content. */
+export const mostManifestChunks: number = largestManifest / manifestPartBytes
+
 const headBytes = 16
 const rowBytes = 4 + hashBytes
+const longestManifestChunk = manifestSaltBytes + manifestPartBytes + sealBytes
 
 /** Bytes of the largest table: 9 MiB. */
 export const largestTableBytes: number = headBytes + mostChunks * rowBytes
@@ -67,6 +77,7 @@ export class ChunkTable {
     if (this.manifestChunks === 0 || this.manifestChunks > this.count) {
       throw wrong("The chunk table has no room for its manifest")
     }
+    if (this.manifestChunks > mostManifestChunks) throw wrong("The chunk table has too large a manifest")
     const name = hashNames.get(bytes[1] as number)
     if (name === undefined) throw wrong("The chunk table names an unknown hash")
     this.hash = name
@@ -76,6 +87,9 @@ export class ChunkTable {
       const length = this.lengthOf(chunk)
       if (length <= sealBytes || length > largestChunk + sealBytes) {
         throw wrong(`Chunk ${chunk} of the table has an impossible length`)
+      }
+      if (chunk < this.manifestChunks && length > longestManifestChunk) {
+        throw wrong(`Chunk ${chunk} of the table is too long for a part of a manifest`)
       }
       sum += length
     }

@@ -9,14 +9,12 @@
 
 import { RdvError } from "../../../base/error.ts"
 import { hashBytes } from "./chunk-crypto.ts"
+import { largestManifest } from "./chunk-table.ts"
 import type { Entry, Manifest, Piece } from "./manifest.ts"
 import { checkShape, mostEntries, mostPathBytes, mostPieces } from "./manifest-rules.ts"
 import { longestPath } from "./path-rules.ts"
 import { pathBytes, pathText } from "./path-text.ts"
 import { ByteReader, ByteWriter } from "./manifest-bytes.ts"
-
-/** Bytes of the largest manifest. */
-export const largestManifest: number = 64 * 1024 * 1024
 
 const kinds = ["file", "folder", "symlink"] as const
 const hasMode = 4

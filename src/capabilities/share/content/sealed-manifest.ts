@@ -11,14 +11,9 @@ import { RdvError } from "../../../base/error.ts"
 import { utf8Encode } from "../../../base/text.ts"
 import { sealBytes } from "./chunk-crypto.ts"
 import type { ChunkCrypto } from "./chunk-crypto.ts"
-import { decodeManifest, encodeManifest, largestManifest } from "./manifest-codec.ts"
+import { manifestPartBytes, manifestSaltBytes, mostManifestChunks } from "./chunk-table.ts"
+import { decodeManifest, encodeManifest } from "./manifest-codec.ts"
 import type { Manifest } from "./manifest.ts"
-
-const partBytes = 256 * 1024
-const saltBytes = 32
-
-/** Most chunks that a manifest takes. */
-export const mostManifestChunks: number = Math.ceil(largestManifest / partBytes)
 
 /**
  * The chunks, ready for the table. `salt`, for tests, has never been used before. Throws `protocol` when the manifest breaks a
@@ -27,13 +22,13 @@ export const mostManifestChunks: number = Math.ceil(largestManifest / partBytes)
 export async function sealManifest(
   manifest: Manifest,
   crypto: ChunkCrypto,
-  salt: Uint8Array = randomBytes(saltBytes),
+  salt: Uint8Array = randomBytes(manifestSaltBytes),
 ): Promise<Uint8Array[]> {
   const bytes = encodeManifest(manifest)
-  const count = Math.ceil(bytes.length / partBytes)
+  const count = Math.ceil(bytes.length / manifestPartBytes)
   const chunks: Uint8Array[] = []
   for (let index = 0; index < count; index++) {
-    const part = bytes.subarray(index * partBytes, (index + 1) * partBytes)
+    const part = bytes.subarray(index * manifestPartBytes, (index + 1) * manifestPartBytes)
     const sealed = await crypto.seal(part, seed(salt, count, index))
     chunks.push(index === 0 ? concat([salt, sealed]) : sealed)
   }
@@ -43,13 +38,15 @@ export async function sealManifest(
 /** `chunks` are the table's first `manifestChunks`. Throws `corrupt` when they do not open, `protocol` when they hold no manifest. */
 export async function openManifest(chunks: readonly Uint8Array[], crypto: ChunkCrypto): Promise<Manifest> {
   const [first] = chunks
-  if (first === undefined || first.length < saltBytes + sealBytes || chunks.length > mostManifestChunks) {
+  if (first === undefined || first.length < manifestSaltBytes + sealBytes || chunks.length > mostManifestChunks) {
     throw new RdvError("protocol", "This is no manifest")
   }
-  const salt = first.subarray(0, saltBytes)
+  const salt = first.subarray(0, manifestSaltBytes)
   const parts: Uint8Array[] = []
   for (const [index, chunk] of chunks.entries()) {
-    parts.push(await crypto.open(index === 0 ? chunk.subarray(saltBytes) : chunk, seed(salt, chunks.length, index)))
+    parts.push(
+      await crypto.open(index === 0 ? chunk.subarray(manifestSaltBytes) : chunk, seed(salt, chunks.length, index)),
+    )
   }
   return decodeManifest(concat(parts))
 }
