@@ -19,7 +19,7 @@ export const relayShareFlags: Flags = {
     value: "SIZE",
     env: "RDV_SHARE_CACHE",
     summary: "Memory for parts of shared files, sealed; all shares together",
-    default: "64MiB",
+    default: "48MiB",
   },
   "share-disk": {
     kind: "text",

@@ -136,6 +136,8 @@ export class SwarmSimulation implements SwarmPort {
   readonly relayUp: Wire
   readonly relayDown: Wire
   readonly random: SeededRandom
+  /** They take what they are asked and never answer. */
+  readonly silent: Set<string> = new Set()
   directBytes = 0
   takes = 0
   readonly #options: Required<SimulationOptions>
@@ -240,7 +242,7 @@ export class SwarmSimulation implements SwarmPort {
 
   fetch(name: string, chunk: number): void {
     const holder = this.members.get(name)
-    if (holder === undefined) return
+    if (holder === undefined || this.silent.has(name)) return
     const bytes = this.#options.chunkBytes
     const at = this.relayDown.carry(holder.up.carry(this.clock.now(), bytes), bytes)
     this.#later(at, () => {

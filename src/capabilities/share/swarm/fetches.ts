@@ -28,9 +28,15 @@ export class Fetches {
   /** Without a holder. */
   readonly #orphans: Set<Fetch> = new Set()
   #bytes = 0
+  /** Who could give anything in this round. */
+  #able: Member[] | undefined
 
   constructor(options: FetchesOptions) {
     this.#options = options
+  }
+
+  newRound(): void {
+    this.#able = undefined
   }
 
   get size(): number {
@@ -83,7 +89,10 @@ export class Fetches {
   arrived(chunk: number, from: string): Member[] {
     const fetch = this.#all.get(chunk)
     if (fetch === undefined) return []
-    if (fetch.holder !== undefined) fetch.holder.load.end(this.#options.lengthOf(chunk), fetch.holder.name === from)
+    if (fetch.holder !== undefined) {
+      fetch.holder.load.end(this.#options.lengthOf(chunk), fetch.holder.name === from)
+      if (fetch.holder.name === from) fetch.holder.silences = 0
+    }
     this.#end(fetch)
     return [...fetch.waiting]
   }
@@ -103,6 +112,7 @@ export class Fetches {
   /** Asks others for what nobody is getting, and for what takes far too long. Answers with chunks that nobody has any more. */
   repair(): { readonly chunk: number; readonly waiting: readonly Member[] }[] {
     if (this.#all.size === 0) return []
+    this.#able = undefined
     const lost: { chunk: number; waiting: Member[] }[] = []
     const now = this.#options.clock.now()
     for (const fetch of this.#all.values()) {
@@ -111,6 +121,7 @@ export class Fetches {
       if (now - fetch.since < slowMs + 4 * Math.min(fetch.holder.load.delayMs, 60_000)) continue
       if (this.#holder(fetch.chunk, length, fetch) === undefined) continue
       fetch.refusedBy.add(fetch.holder.name)
+      fetch.holder.wasSilent(now)
       this.#options.port.unfetch(fetch.holder.name, fetch.chunk)
       this.#orphan(fetch, fetch.holder)
     }
@@ -157,14 +168,23 @@ export class Fetches {
   }
 
   #holder(chunk: number, length: number, fetch: Fetch | undefined): Member | undefined {
+    this.#able ??= [...this.#options.members.values()].filter((member) => member.hasRelayPath && member.load.hasRoom(1))
+    const now = this.#options.clock.now()
     let best: Member | undefined
-    for (const member of this.#options.members.values()) {
+    for (const member of this.#able) {
       if (!member.hasRelayPath || !member.have.has(chunk) || !member.load.hasRoom(length)) continue
       if (member === fetch?.holder || fetch?.refusedBy.has(member.name) === true) continue
-      if (best === undefined || member.load.delayMs < best.load.delayMs) best = member
+      if (best === undefined || isSooner(member, best, now)) best = member
     }
     return best
   }
+}
+
+/** Who was silent lately is asked when there is nobody else. */
+function isSooner(one: Member, other: Member, now: number): boolean {
+  const isSilent = one.silentUntil > now
+  if (isSilent !== other.silentUntil > now) return !isSilent
+  return one.load.delayMs < other.load.delayMs
 }
 
 /** A fetch that takes longer, beside what its holder has to do, is asked for elsewhere, ms. */

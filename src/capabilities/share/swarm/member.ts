@@ -39,6 +39,9 @@ export class Member {
   /** Between two chunks, smoothed, ms. */
   gapMs: number | undefined
   duplicates = 0
+  /** Fetches in a row that it did not answer, and until when others are asked first, ms. */
+  silences = 0
+  silentUntil = 0
 
   constructor(name: string, have: Bitmap, load: Load, now: number) {
     this.name = name
@@ -61,6 +64,12 @@ export class Member {
     return this.underWay === 0 || this.underWay + bytes <= this.window
   }
 
+  /** It was asked for a chunk and said nothing. */
+  wasSilent(now: number): void {
+    this.silences++
+    this.silentUntil = now + Math.min(mostSilentMs, firstSilentMs * 2 ** this.silences)
+  }
+
   avoids(chunk: number, from: string): boolean {
     return this.avoid.get(chunk)?.has(from) === true
   }
@@ -71,3 +80,6 @@ export class Member {
     else shunned.add(from)
   }
 }
+
+const firstSilentMs = 2_500
+const mostSilentMs = 60_000

@@ -98,6 +98,17 @@ test("a third of the receivers vanishes half way, and all others finish soon", a
   assert.ok(took < 12_000, `${took} ms`)
 })
 
+test("holders that never answer are asked less and less", async () => {
+  const simulation = new SwarmSimulation({ chunks: 200, relayUp: 100 * MB })
+  for (const name of ["a", "b", "c"]) {
+    simulation.add(name, { full: true })
+    simulation.silent.add(name)
+  }
+  fleet(simulation, 2, 10 * MB)
+  const took = await simulation.run()
+  assert.ok(took < 30_000, `${took} ms`)
+})
+
 test("what nobody has is waited for, and comes when its holder returns", async () => {
   const simulation = new SwarmSimulation({ chunks: 50, cacheBytes: 4 * chunkBytes, relayUp: 100 * MB })
   fleet(simulation, 3, 10 * MB)

@@ -274,6 +274,7 @@ export class Scheduler {
 
   #work(): void {
     this.#carriage.newRound()
+    this.#ledger.fetches.newRound()
     for (const { chunk, waiting } of this.#ledger.fetches.repair()) {
       for (const member of waiting) {
         const attempt = attemptFrom(member, chunk, "relay")
