@@ -35,3 +35,12 @@ test("a journal gives back what was written last, and the one before when the la
   fs.rmSync(path)
   assert.equal(Journal.read(path, 100), undefined)
 })
+
+test("a journal with a second name is not believed, since somebody else may write it", (t) => {
+  const folder = trialFolder(t)
+  const path = join(folder, "journal")
+  Journal.open(path, new Uint8Array(32), new Bitmap(100)).close()
+  assert.ok(Journal.read(path, 100))
+  fs.linkSync(path, join(folder, "second"))
+  assert.equal(Journal.read(path, 100), undefined)
+})

@@ -11,6 +11,7 @@ import { crc32 } from "node:zlib"
 import { Bitmap } from "../content/bitmap.ts"
 import { diskError, isMissing } from "./disk-error.ts"
 import type { DiskPath } from "./disk-path.ts"
+import { isOurs } from "./is-ours.ts"
 
 export interface JournalFacts {
   /** Counts what was written. */
@@ -70,7 +71,8 @@ export class Journal {
   static read(path: DiskPath, chunks: number): JournalFacts | undefined {
     let bytes: Buffer
     try {
-      if (fs.lstatSync(path).size !== 2 * slotBytes(chunks)) return undefined
+      const stat = fs.lstatSync(path)
+      if (!stat.isFile() || stat.size !== 2 * slotBytes(chunks) || !isOurs(stat)) return undefined
       bytes = fs.readFileSync(path)
     } catch (error) {
       if (isMissing(error)) return undefined

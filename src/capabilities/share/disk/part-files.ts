@@ -12,6 +12,7 @@ import { diskError, errnoOf, isMissing } from "./disk-error.ts"
 import { diskPath, shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
 import { FileSet } from "./file-set.ts"
+import { isOurs } from "./is-ours.ts"
 import { removeTree } from "./remove-tree.ts"
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants
@@ -163,10 +164,4 @@ function openPart(root: DiskPath, { path, size, mode }: FileEntry): number {
     fs.rmSync(whole, { force: true })
     throw error
   }
-}
-
-/** Another user's file, or one that has a second name, may be changed by somebody else. */
-function isOurs(stat: fs.Stats): boolean {
-  const user = process.getuid?.()
-  return (user === undefined || stat.uid === user) && (stat.isDirectory() || stat.nlink === 1)
 }
