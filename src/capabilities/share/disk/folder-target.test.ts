@@ -20,6 +20,7 @@ import type { Finished, TargetVersion } from "../peer/target.ts"
 import { fileContent } from "./file-content.ts"
 import type { FileContentOptions } from "./file-content.ts"
 import { folderTarget } from "./folder-target.ts"
+import { PartLock } from "./part-lock.ts"
 
 type Outcome = Finished & { readonly stored: number; readonly foundBytes: number }
 
@@ -397,4 +398,71 @@ test("a run that died between the two renames of a replacement is mended", async
   const again = await copy({}, join(folder, "tree"), join(folder, "copy/"))
   assert.equal(again.stored, 0)
   assert.deepEqual(fs.readdirSync(join(folder, "copy")), ["tree"])
+})
+
+test("a target that another process is replacing just now is not taken for one whose run died", async (t) => {
+  const folder = trialFolder(t)
+  fs.mkdirSync(join(folder, "tree"))
+  fs.writeFileSync(join(folder, "tree/file"), "new")
+  fs.mkdirSync(join(folder, "to/.tree.rdv-old"), { recursive: true })
+  const lock = PartLock.take(join(folder, "to/.tree.rdv-lock"), join(folder, "to"))
+  await assert.rejects(copy({}, join(folder, "tree"), join(folder, "to/")), { code: "in_use" })
+  assert.deepEqual(fs.readdirSync(join(folder, "to")).toSorted(), [".tree.rdv-lock", ".tree.rdv-old"])
+  lock.release()
+})
+
+test("zeros of a version are zeros, whatever a part of another one had there", async (t) => {
+  const folder = trialFolder(t)
+  const bytes = randomBytes(40 * 4096)
+  fs.writeFileSync(join(folder, "one"), bytes)
+  fs.writeFileSync(join(folder, "two"), Buffer.from(bytes).fill(0, 8 * 4096, 30 * 4096))
+  const path = join(folder, "to")
+  const one = await fileContent({ paths: [join(folder, "one")], crypto, chunkBytes: 4096 })
+  t.after(() => one.close())
+  const first = await folderTarget({ path }).open(versionOf(one))
+  await storeAll(one, first)
+  await first.close()
+  fs.rmSync(join(folder, ".to.rdv-part.bin"))
+  const { foundBytes } = await copy({}, join(folder, "two"), path)
+  assert.equal(foundBytes, 18 * 4096)
+  assert.ok(fs.readFileSync(path).equals(fs.readFileSync(join(folder, "two"))))
+})
+
+test("a second run with the same name finds what the first one made, instead of putting another one into it", async (t) => {
+  const folder = trialFolder(t)
+  const tree = join(folder, "tree")
+  fs.mkdirSync(join(tree, "sub"), { recursive: true })
+  for (const name of ["a", "b", "sub/c"]) fs.writeFileSync(join(tree, name), randomBytes(5_000))
+  const named = join(folder, "named")
+  assert.equal((await copy({}, tree, named)).place, named)
+  assert.deepEqual((await copy({}, tree, named)).remarks, ["it was there already"])
+  fs.writeFileSync(join(tree, "d"), "more")
+  await assert.rejects(copy({}, tree, named), { code: "exists", mend: /a \/ at its end.*--overwrite/ })
+  assert.equal((await copy({}, tree, named, true)).place, named)
+  assert.deepEqual(picture(named), picture(tree))
+  assert.equal((await copy({}, tree, `${named}/`)).place, join(named, "tree"))
+  // What is something else is a folder to put things into.
+  fs.mkdirSync(join(folder, "other"))
+  fs.writeFileSync(join(folder, "other/a"), "")
+  fs.writeFileSync(join(folder, "other/x"), "")
+  assert.equal((await copy({}, tree, join(folder, "other"))).place, join(folder, "other/tree"))
+})
+
+test("a hidden name is the receiver's choice, never the sender's", async (t) => {
+  const folder = trialFolder(t)
+  const from = join(folder, ".profile")
+  fs.writeFileSync(from, "run me")
+  fs.mkdirSync(join(folder, "home"))
+  await assert.rejects(copy({}, from, join(folder, "home/")), { code: "forbidden", message: /hidden name, \.profile/ })
+  assert.deepEqual(fs.readdirSync(join(folder, "home")), [])
+  assert.equal((await copy({}, from, join(folder, "home/.mine"))).place, join(folder, "home/.mine"))
+})
+
+test("a time before 1970 is kept", async (t) => {
+  const folder = trialFolder(t)
+  const from = join(folder, "from")
+  fs.writeFileSync(from, "old")
+  fs.utimesSync(from, 1, new Date(-86_400_001))
+  const { place } = await copy({}, from, join(folder, "to"))
+  assert.equal(fs.statSync(place).mtimeMs, -86_400_001)
 })

@@ -10,6 +10,8 @@ import { RdvError } from "../../../base/error.ts"
 import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
 import { Bitmap } from "../content/bitmap.ts"
+import type { FileEntry, Manifest } from "../content/manifest.ts"
+import { pathText } from "../content/path-text.ts"
 import type { Target, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { amount } from "../terminal/amounts.ts"
 import { diskError } from "./disk-error.ts"
@@ -67,9 +69,10 @@ class FolderTarget implements Target {
   async open(version: TargetVersion): Promise<TargetHoldings> {
     const { manifest, table, crypto } = version
     const map = new PieceMap(manifest, table)
-    const place = (this.#place ??= findPlace(this.#options.path ?? ".", manifest.name))
+    const isItself = (folder: string) => isLikely(folder, manifest)
+    const place = (this.#place ??= findPlace(this.#options.path ?? ".", manifest.name, isItself))
     checkNames(place.name, manifest.entries, rulesOf(place, false))
-    recoverPlace(place)
+    if (exists(place.old)) recover(place)
     const scan = await lookAt(place.target)
     const last = this.#last
     if (scan !== undefined && hasSameShape(scan, map) && (await hasSameBytes(place.target, scan, map, crypto))) {
@@ -144,7 +147,8 @@ class FolderTarget implements Target {
         mtimeMs: 0,
         isSameBoot: false,
       }
-      const checked = await recallChunks({ places, crypto, files, journal, part, have })
+      const pathOf = (file: number) => diskPath(place.part, (places.files[file] as FileEntry).path)
+      const checked = await recallChunks({ places, crypto, files, pathOf, journal, part, have })
       this.#log.debug("share.resumed", { chunks: have.count - table.manifestChunks, checked })
     }
     // A part that is made new shall not meet an old journal, whenever this is cut short.
@@ -201,8 +205,27 @@ function foundBytes({ map, have }: FolderHoldings): number {
 
 function taken({ target }: Place): RdvError {
   return new RdvError("exists", `Something else has the name: ${shownPath(target)}`, {
-    mend: "choose another name with -o, or let it be replaced with --overwrite",
+    mend: "choose another name with -o (with a / at its end: a folder to put it into), or let it be replaced with --overwrite",
   })
+}
+
+/** While another process replaces a target, it is away for a moment: that is no run which died. */
+function recover(place: Place): void {
+  const lock = PartLock.take(place.lock, place.folder)
+  try {
+    recoverPlace(place)
+  } finally {
+    lock.release()
+  }
+}
+
+/** A folder that holds much of the same at its top, and not the thing under its own name: an earlier run put it there. */
+function isLikely(folder: string, { name, entries }: Manifest): boolean {
+  const names = new Set(entries.map(({ path }) => path.split("/", 1)[0] as string))
+  names.delete("")
+  const found = fs.readdirSync(folder, { encoding: "buffer" }).map((each) => pathText(each))
+  const common = found.filter((each) => names.has(each)).length
+  return common > 0 && common * 2 >= names.size + found.length - common && !found.includes(name)
 }
 
 /** Makes the part, and finds out whether its names can be had here. */

@@ -2,7 +2,8 @@
 
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import { basename, dirname, resolve } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
+import { printable } from "../../../base/columns.ts"
 import { RdvError } from "../../../base/error.ts"
 import { pathBytes } from "../content/path-text.ts"
 import { diskError, isMissing } from "./disk-error.ts"
@@ -28,9 +29,11 @@ export interface Place {
 
 /**
  * `path` is the name wanted, or a folder that the thing shall be put into under its own name: one that exists, or whose path
- * ends with a slash. Throws `not_found` when there is no folder for it, `forbidden`.
+ * ends with a slash. A folder for which `isItself` answers true is the thing, as an earlier run left it, unless the path ends
+ * with a slash, `.` or `..`. Throws `not_found` when there is no folder for it, `forbidden`, also for an own name that would be
+ * hidden: whoever shares `.bashrc` shall not choose where it goes.
  */
-export function findPlace(path: string, ownName: string): Place {
+export function findPlace(path: string, ownName: string, isItself: (folder: string) => boolean = () => false): Place {
   const isFolder = /[/\\]$/.test(path) && (path.endsWith("/") || process.platform === "win32")
   const whole = resolve(path)
   if (isFolder) {
@@ -40,7 +43,12 @@ export function findPlace(path: string, ownName: string): Place {
       throw diskError(error, whole)
     }
   }
-  if (isFolder || isExistingFolder(whole)) return placeIn(whole, ownName)
+  if (isFolder || isExistingFolder(whole)) {
+    const isNamed = !isFolder && basename(whole) !== "" && !/(^|[/\\])\.{1,2}$/.test(path)
+    if (isNamed && isItself(whole)) return placeIn(dirname(whole), basename(whole))
+    if (ownName.startsWith(".")) throw hidden(ownName, path)
+    return placeIn(whole, ownName)
+  }
   const folder = dirname(whole)
   if (!isExistingFolder(folder)) throw new RdvError("not_found", `There is no folder ${folder}`)
   return placeIn(folder, basename(whole))
@@ -87,6 +95,13 @@ function placeIn(folder: string, name: string): Place {
     old: beside(".rdv-old"),
     earlier: beside(".rdv-prior"),
   }
+}
+
+function hidden(name: string, path: string): RdvError {
+  const shown = printable(name)
+  return new RdvError("forbidden", `What is shared has a hidden name, ${shown}, which is not taken unasked`, {
+    mend: `say how it shall be called: -o ${JSON.stringify(join(path, shown.replace(/^\.+/, "") || "NAME"))}`,
+  })
 }
 
 function isExistingFolder(path: string): boolean {

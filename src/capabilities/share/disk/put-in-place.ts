@@ -34,7 +34,7 @@ export async function finishEntries(root: DiskPath, manifest: Manifest, files: F
     const { mode, mtimeMs } = entry
     if (mode !== undefined) remarks.attempt("the mode", entry.path, () => fs.chmodSync(path, mode))
     if (mtimeMs !== undefined) {
-      remarks.attempt("the time", entry.path, () => fs.utimesSync(path, Date.now() / 1000, secondsOf(mtimeMs)))
+      remarks.attempt("the time", entry.path, () => fs.utimesSync(path, Date.now() / 1000, timeOf(mtimeMs)))
     }
   }
   return remarks.end()
@@ -114,7 +114,7 @@ function finishFile(entry: Entry & { type: "file" }, file: number, files: FileSe
   const fd = files.descriptor(file)
   if (mode !== undefined) remarks.attempt("the mode", entry.path, () => fs.fchmodSync(fd, mode))
   if (mtimeMs !== undefined) {
-    remarks.attempt("the time", entry.path, () => fs.futimesSync(fd, Date.now() / 1000, secondsOf(mtimeMs)))
+    remarks.attempt("the time", entry.path, () => fs.futimesSync(fd, Date.now() / 1000, timeOf(mtimeMs)))
   }
 }
 
@@ -123,8 +123,9 @@ function makeLink(root: DiskPath, { path, target }: Entry & { type: "symlink" },
 }
 
 /** Half a microsecond more, so that a fraction which binary cannot express does not fall into the millisecond before. */
-function secondsOf(mtimeMs: number): number {
-  return (mtimeMs + 0.0005) / 1000
+function timeOf(mtimeMs: number): number | Date {
+  // Node takes a number below 0 for the present.
+  return mtimeMs < 0 ? new Date(mtimeMs) : (mtimeMs + 0.0005) / 1000
 }
 
 function isFolder(path: DiskPath): boolean {

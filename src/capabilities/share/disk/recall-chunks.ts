@@ -6,16 +6,20 @@
 import { largestChunk } from "../content/chunk-crypto.ts"
 import type { ChunkCrypto } from "../content/chunk-crypto.ts"
 import type { Bitmap } from "../content/bitmap.ts"
+import { isZeros } from "../content/chunker.ts"
 import { Breath } from "./breath.ts"
+import type { DiskPath } from "./disk-path.ts"
 import type { FileSet } from "./file-set.ts"
 import type { JournalFacts } from "./journal.ts"
 import type { FoundPart } from "./part-files.ts"
 import type { PieceMap } from "./piece-map.ts"
+import { ZeroRuns } from "./zero-runs.ts"
 
 export interface RecallOptions {
   readonly places: PieceMap
   readonly crypto: ChunkCrypto
   readonly files: FileSet
+  pathOf(file: number): DiskPath
   readonly journal: JournalFacts
   readonly part: FoundPart
   /** Gets what is there. */
@@ -53,7 +57,37 @@ export async function recallChunks(given: RecallOptions): Promise<number> {
     if (breath.isDue) await breath.take()
     if (await isThere(options, chunk)) have.add(chunk)
   }
+  await clearZeros(options)
   return checked + named.length
+}
+
+/** Zeros have no chunk that would come again: where somebody else, or another version, wrote something else, they are written. */
+async function clearZeros({ places, files, pathOf, part, memory }: Recall): Promise<void> {
+  const holes = new ZeroRuns()
+  const breath = new Breath()
+  try {
+    for (const [piece, { chunk }] of places.manifest.pieces.entries()) {
+      if (chunk !== "zeros") continue
+      const end = places.starts[piece + 1] as number
+      for (let at = places.starts[piece] as number; at < end;) {
+        if (breath.isDue) await breath.take()
+        const file = files.fileAt(at)
+        const start = files.starts[file] as number
+        const next = Math.min(end, files.starts[file + 1] as number)
+        // What is made new has zeros everywhere.
+        const zeros =
+          part.isThere[file] === true ? await holes.zerosFrom(file, pathOf(file), at - start, next - start) : next - at
+        const bytes = memory.subarray(0, Math.min(memory.length, next - at - zeros))
+        at += zeros
+        if (bytes.length === 0) continue
+        await files.readLater(at, bytes)
+        if (!isZeros(bytes)) await files.write(at, bytes.fill(0))
+        at += bytes.length
+      }
+    }
+  } finally {
+    holes.close()
+  }
 }
 
 /** Some from everywhere, among them the last. */
