@@ -37,8 +37,8 @@ export class ShareRig {
     this.net = new MemoryNet(this.clock, bytesPerSecond === undefined ? {} : { bytesPerSecond })
   }
 
-  async content(bytes: Uint8Array, version = 1): Promise<MemoryContent> {
-    return memoryContent({ bytes, crypto, version })
+  async content(bytes: Uint8Array, version = 1, chunkBytes = 4096): Promise<MemoryContent> {
+    return memoryContent({ bytes, crypto, version, chunkBytes })
   }
 
   sender(content: MemoryContent, options: Partial<SenderOptions> = {}): Sender {

@@ -299,7 +299,8 @@ export class Direct {
   }
 }
 
-const mostPaths = 16
+/** With fewer an uplink rests when those it reaches lack nothing that it has (`relay/share-limits.ts`, `partners`). */
+const mostPaths = 48
 /** Named and not reached; the relay names few at a time. */
 const mostWanted = 64
 const dialMs = 5_000

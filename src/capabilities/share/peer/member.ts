@@ -337,6 +337,7 @@ export class Member {
   }
 
   #sayFailed(chunk: number, from: string, why: "corrupt" | "late" | "refused" | "lost"): void {
+    this.#options.log.debug("share.chunk.failed", { chunk, from, why })
     if (this.#isTold && this.#version !== undefined)
       this.#line.say({ do: "failed", version: this.#version.number, chunk, from, why })
   }

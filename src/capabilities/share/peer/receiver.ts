@@ -275,6 +275,7 @@ class RunningReceiver implements Receiver {
     const job = this.#job
     if (job === undefined) return
     this.#progress.stored(chunk, bytes)
+    this.#corrupt = 0
     if (job.target === undefined) {
       if (this.#phase === "manifest" && job.memory.have.count === job.table.manifestChunks) this.#open(job)
     } else if (job.target.have.isFull) this.#finish(job, job.target)

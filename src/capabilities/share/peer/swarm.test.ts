@@ -382,3 +382,22 @@ test("a stop leaves nothing that runs", async () => {
   await rig.clock.pass(40_000)
   assert.equal(rig.clock.pending, 0)
 })
+
+test("with limited uplinks members carry nearly as fast as can be", async () => {
+  const rig = new ShareRig()
+  const bytes = someBytes(4_000_000)
+  const bytesPerSecond = 1_000_000
+  rig.relay.carrier = "direct"
+  rig.sender(await rig.content(bytes, 1, 32_768), { bytesPerSecond, direct: rig.net.join() })
+  await settle()
+  const begun = rig.clock.now()
+  const targets = Array.from({ length: 8 }, () => new MemoryTarget())
+  for (const [at, target] of targets.entries())
+    rig.receiver(`r${at}`, target, { bytesPerSecond, direct: rig.net.join() })
+  await rig.until(() => targets.every(({ finishes }) => finishes === 1), "everything")
+  // The sender needs four seconds to send everything once, and the last chunks have to spread.
+  const took = rig.clock.now() - begun
+  assert.ok(took < 4_000 * 1.15, `${took} ms`)
+  for (const target of targets) assert.deepEqual(target.result, bytes)
+  await rig.close()
+})

@@ -19,6 +19,7 @@ export interface WaitingFacts {
   /** Chunks. */
   readonly missing: number
   readonly hasRelayPath: boolean
+  /** Since a true one came. */
   readonly corruptChunks: number
 }
 
@@ -31,8 +32,9 @@ export function waitsFor(facts: WaitingFacts): string {
   if (backlogBytes > 0) return `the disk: ${Math.ceil(backlogBytes / 1024)} KiB are to be written`
   if (nowhere !== undefined) return `the sender, or whoever has ${listed(nowhere)}: nobody who is here does`
   const lacking = `${missing} ${missing === 1 ? "chunk" : "chunks"}`
-  if (!hasRelayPath) return `a path to the relay for ${lacking}`
+  // First: whoever gives such loses its path, so that there is none most of the time.
   if (corruptChunks > 0) return `a true copy of ${lacking}: ${corruptChunks} came that were false`
+  if (!hasRelayPath) return `a path to the relay for ${lacking}`
   return `${lacking} from others`
 }
 

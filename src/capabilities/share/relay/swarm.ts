@@ -82,8 +82,8 @@ export class Swarm implements EditionSwarm {
     this.publication = publication
     this.lonelySince = desk.clock.now()
     this.#log = desk.log.with({ swarm: this.name })
-    const { partners, bitmapBytesPerSwarm: mostBitmapBytes } = desk.limits
-    this.#introductions = new Introductions(partners)
+    const { partners, sparePartners, bitmapBytesPerSwarm: mostBitmapBytes } = desk.limits
+    this.#introductions = new Introductions(desk.carrier === "direct" ? partners : sparePartners)
     this.#outlook = new Outlook({ swarm: this.name, members: this.#members, traffic: () => this })
     this.#orders = new Orders(() => this.edition?.version)
     this.#reports = new Reports({ log: this.#log, members: this.#members, mostBitmapBytes })
