@@ -94,6 +94,8 @@ export interface GetFigures {
   readonly foundBytes: number
   readonly bytesPerSecond: number | undefined
   readonly sentBytes: number
+  /** Of parts that came a second time. */
+  readonly duplicateBytes: number
   readonly via: ByteWays
   readonly peers: number
   /** Completes "waiting for …". */
@@ -179,6 +181,7 @@ class RunningGet implements Get {
       foundBytes: progress?.foundBytes ?? 0,
       bytesPerSecond: progress?.bytesPerSecond,
       sentBytes: progress?.sentBytes ?? 0,
+      duplicateBytes: this.#receiver?.traffic.duplicateBytes ?? 0,
       via: progress?.via ?? none,
       peers: progress?.peers ?? 0,
       waitsFor: this.#waitsFor,

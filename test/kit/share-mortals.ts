@@ -71,11 +71,11 @@ export class Mortals implements AsyncDisposable {
   }
 
   /** In a process of their own. */
-  receivers(names: readonly string[], options: { direct?: boolean; serveMs?: number } = {}): ReceiverGroup {
+  receivers(names: readonly string[], options: { direct?: boolean; serveMs?: number; relay?: string } = {}): ReceiverGroup {
     const home = join(this.#options.home, "received")
     for (const name of names) mkdirSync(join(home, name), { recursive: true })
-    const { direct = true, serveMs = 60_000 } = options
-    const group = new ReceiverGroup({ relay: this.#address, code: this.code, names, home, direct, serveMs })
+    const { direct = true, serveMs = 60_000, relay = this.#address } = options
+    const group = new ReceiverGroup({ relay, code: this.code, names, home, direct, serveMs })
     this.groups.push(group)
     return group
   }
