@@ -1,26 +1,28 @@
 /**
  * How much may be under way at once. The window grows as CUBIC does (RFC 9438), but the signals are others:
  *
- * - **Delay**: the fastest packet of a whole round took `delayTargetMs` longer than the way takes when it is idle: there
- *   is a queue, and it is ours. Chunks are bulk; a call or a game on the same line shall not wait behind them.
- * - **Loss that chance does not explain**: more than 2.5 % of the last 128 packets or more. One lost packet means nothing
- *   on radio and on a busy host's socket buffer; a controller that halves at each (Reno, CUBIC) gets 1 packet / RTT × 1.2
- *   / √loss, at 1 % and 40 ms some 400 KB/s whatever the line can do. BBR draws the line at 2 % likewise.
+ * - **Delay**: the fastest packet of a whole round took as long again as the idle way takes, and 10 to 25 ms in any case:
+ *   there is a queue, and it is ours. Chunks are bulk; a call or a game on the same line shall not wait behind them.
+ * - **Loss that chance does not explain**, where 2 % are lost by chance: 6 of 128 packets, 10 of 256. One lost packet means
+ *   nothing on radio and on a busy host's socket buffer; a controller that halves at each (Reno, CUBIC) gets 1 packet / RTT ×
+ *   1.2 / √loss, at 1 % and 40 ms some 400 KB/s whatever the line can do. BBR draws the line at 2 % likewise.
  * - **Silence**: three probes in a row without an answer.
  *
  * Purely delay-based controllers (Copa, LEDBAT) were not taken: timers and the loop of a busy process add milliseconds,
- * which is more than the delay that they steer by on a LAN. The minimum over a round with a target of 25 ms stands that.
+ * which is more than the delay that they steer by on a LAN. The minimum over a round and these targets stand that.
  * Sizes in bytes, times in ms.
  */
 
 const startPackets = 32
 const fewestPackets = 4
-const delayTargetMs = 25
+/** What the idle way takes, within these. */
+const leastTargetMs = 10
+const mostTargetMs = 25
 const beta = 0.7
 const cubicC = 0.4
 /** A loss signal needs so many packets to be more than chance. */
 const lossSample = 128
-const lossShare = 0.025
+const lossShare = 0.02
 /** For so long the fastest packet counts as the idle way; then the window shrinks for a round to see it again. */
 const baseMs = 10_000
 
@@ -88,7 +90,8 @@ export class Congestion {
     if (number < this.#recovery) return
     this.#lost++
     const seen = this.#acked + this.#lost
-    if (seen >= lossSample && this.#lost > Math.max(4, seen * lossShare)) this.#reduce(beta, next, now)
+    const byChance = seen * lossShare
+    if (seen >= lossSample && this.#lost > byChance + 2 * Math.sqrt(byChance)) this.#reduce(beta, next, now)
   }
 
   /** Nothing answers: what was believed about the way is void. */
@@ -130,6 +133,7 @@ export class Congestion {
       this.#acked /= 2
       this.#lost /= 2
     }
+    const target = Math.min(mostTargetMs, Math.max(leastTargetMs, this.#base))
     if (this.#drain !== undefined) {
       if (now < this.#drain.until) return
       this.window = this.#drain.window
@@ -140,12 +144,12 @@ export class Congestion {
       this.window = Math.max(fewestPackets * this.#packet, (this.window * this.#base) / rtt / 2)
       this.#baseAt = now
       this.#base = rtt
-    } else if (queue > delayTargetMs && current) {
+    } else if (queue > target && current) {
       // With next to nothing under way the queue is not ours: that is how long the way is now.
       if (this.window <= 2 * fewestPackets * this.#packet) this.#base = rtt
       // Down to a quarter of the target.
-      else this.#reduce(Math.min(beta, (this.#base + delayTargetMs / 4) / rtt), next, now)
-    } else if (this.#slowStart && queue > Math.min(delayTargetMs / 2, Math.max(4, this.#base / 8))) {
+      else this.#reduce(Math.min(beta, (this.#base + target / 4) / rtt), next, now)
+    } else if (this.#slowStart && queue > Math.min(target / 2, Math.max(4, this.#base / 8))) {
       // HyStart (RFC 9406): the line is full before anything is lost.
       this.#slowStart = false
       this.#top = this.window

@@ -59,6 +59,8 @@ const mostAtOnce = 128
 /** A path of which a number is used twice would be forged: it ends before. */
 const mostPackets = 0xffff_fff0
 const mtuTries = 3
+/** Packets; several acknowledgements come within it. */
+const largeWindow = 128
 /** Pieces wait for room of at least so many bytes in a packet that is begun. */
 const leastPiece = 64
 
@@ -130,11 +132,6 @@ export class DatagramPath implements ChunkPath {
   /** Payload of the datagrams that are sent, for people and tests. */
   get datagramBytes(): number {
     return this.#bytes
-  }
-
-  /** What may be under way, for people and tests. */
-  get windowBytes(): number {
-    return this.#congestion.window
   }
 
   attach(sink: ChunkPathSink): void {
@@ -393,8 +390,10 @@ export class DatagramPath implements ChunkPath {
       return true
     }
     const bytes = writer.length + tagBytes
-    // Nothing follows soon: the answer shall not wait for more.
-    const last = !this.#outbox.hasPieces || this.#flight.bytes + bytes + this.#bytes > this.#congestion.window
+    // Nothing follows soon: the answer shall not wait for more. A large window is acknowledged often enough by itself.
+    const { window } = this.#congestion
+    const last =
+      !this.#outbox.hasPieces || (window < largeWindow * bytes && this.#flight.bytes + bytes + this.#bytes > window)
     if (last || this.#flight.probes > 0) writer.flag(flagAckNow)
     this.#flight.sent({ number, at: now, bytes, probe: false, transfer, from, to, controls })
     this.#saidAt = now
