@@ -4,8 +4,10 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
+import { PassThrough } from "node:stream"
 import { test } from "node:test"
 import { isDeepStrictEqual } from "node:util"
+import { RdvError } from "../../../base/error.ts"
 import { trialCrypto as crypto, trialFolder } from "../../../../test/kit/share-disk.ts"
 import type { Content } from "../content/content.ts"
 import { fileContent } from "./file-content.ts"
@@ -232,4 +234,18 @@ test("standard input is shared from a file that nobody else can open", async (t)
   const empty = await stdinContent(nothing(), { name: "input", crypto, folder })
   assert.equal(empty.totalBytes, 0)
   await empty.close()
+})
+
+test("an input that stands still can be stopped", { timeout: 5_000 }, async () => {
+  const stop = new AbortController()
+  const input = new PassThrough()
+  input.write("begin")
+  const content = stdinContent(input, {
+    name: "x",
+    crypto,
+    signal: stop.signal,
+    onSpooled: () => setImmediate(() => stop.abort(new RdvError("cancelled", "enough"))),
+  })
+  await assert.rejects(content, { code: "cancelled" })
+  assert.equal(input.destroyed, true)
 })

@@ -19,7 +19,7 @@ export interface RecallOptions {
   readonly places: PieceMap
   readonly crypto: ChunkCrypto
   readonly files: FileSet
-  pathOf(file: number): DiskPath
+  readonly pathOf: (file: number) => DiskPath
   readonly journal: JournalFacts
   readonly part: FoundPart
   /** Gets what is there. */

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Readable } from "node:stream"
 import { RdvError } from "../../../base/error.ts"
 import { diskError } from "./disk-error.ts"
 import { cutContent } from "./file-content.ts"
@@ -30,8 +31,7 @@ export async function stdinContent(
 ): Promise<FileContent> {
   const spool = new Spool(options.folder ?? tmpdir())
   try {
-    for await (const bytes of stream) {
-      options.signal?.throwIfAborted()
+    for await (const bytes of until(stream, options.signal)) {
       await spool.write(bytes)
       options.onSpooled?.(spool.bytes)
     }
@@ -39,6 +39,34 @@ export async function stdinContent(
   } finally {
     spool.close()
   }
+}
+
+/** What comes until the signal, also while nothing comes: somebody types, or a program that writes stands still. */
+async function* until(stream: AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const iterator = stream[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const { done, value } = await nextOf(iterator, signal)
+      if (done === true) return
+      yield value
+    }
+  } finally {
+    // It may wait for what never comes, and keep the process alive.
+    if (stream instanceof Readable) stream.destroy()
+    else void iterator.return?.().catch(() => undefined)
+  }
+}
+
+function nextOf(iterator: AsyncIterator<Uint8Array>, signal?: AbortSignal): Promise<IteratorResult<Uint8Array>> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal?.reason as Error)
+    if (signal?.aborted === true) return onAbort()
+    signal?.addEventListener("abort", onAbort, { once: true })
+    return iterator
+      .next()
+      .finally(() => signal?.removeEventListener("abort", onAbort))
+      .then(resolve, reject)
+  })
 }
 
 class Spool {
