@@ -2,15 +2,15 @@
 
 import { RdvError } from "./base/error.ts"
 
+/** What this machine itself finds wrong, with its folders or its token, stays as it is. */
 export function inWords(error: RdvError, swarm: string): RdvError {
+  if (error.origin === "local") return error
   const told = (text: string, mend: string) =>
     new RdvError(error.code, text, { mend, origin: error.origin, cause: error })
   switch (error.code) {
     case "not_found":
       return told(`The relay knows no share ${swarm} now`, "check the digits and the relay, or start the sender")
     case "unauthorized":
-      // Of our own token the relay speaks in other words.
-      if (error.origin === "local") return error
       return told(`The share ${swarm} is another one than this code's, or its password is`, "ask for the code again")
     case "rate_limited":
       return told("The relay heard too many wrong codes from here", "wait a minute, and check the code")

@@ -202,7 +202,9 @@ class RunningGet implements Get {
         const error = await this.#receive(net)
         if (error === undefined || signal.aborted) return
         const waitedMs = systemClock.now() - this.#startedAt
-        if (error.code !== "not_found" || timeoutMs === undefined) throw inWords(error, this.#code.swarm)
+        // A folder that is not there is no share that is not there yet.
+        const isEarly = error.code === "not_found" && error.origin === "remote"
+        if (!isEarly || timeoutMs === undefined) throw inWords(error, this.#code.swarm)
         if (waitedMs >= timeoutMs)
           throw new RdvError("timeout", `Nobody shares ${this.#code.swarm} within the time given`)
         this.#waitsFor = `somebody who shares ${this.#code.swarm}`

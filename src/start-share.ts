@@ -264,8 +264,13 @@ class RunningShare implements Share {
   }
 
   #link(url: string | undefined): string {
-    if (url === undefined) return printLink(webAddress(this.#options.relay), this.#code)
-    return `${url}#${this.code.slice(this.#code.swarm.length + 1)}`
+    // What the relay says is shown on a terminal, with the secret behind it.
+    const told = url === undefined ? null : URL.parse(url)
+    if (told === null || !["http:", "https:"].includes(told.protocol)) {
+      return printLink(webAddress(this.#options.relay), this.#code)
+    }
+    told.hash = this.code.slice(this.#code.swarm.length + 1)
+    return told.href
   }
 
   #status(): JsonObject {

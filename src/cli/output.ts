@@ -63,8 +63,9 @@ export class Output {
     this.#stderr.write(`${this.#paintOn(this.#stderr, "yellow", "rdv: warning:")} ${text}\n`)
   }
 
+  /** One line; names in it may come from strangers. */
   fail(text: string): void {
-    this.#stderr.write(`${this.#paintOn(this.#stderr, "red", "rdv:")} ${text}\n`)
+    this.#stderr.write(`${this.#paintOn(this.#stderr, "red", "rdv:")} ${printable(text.replace(/\s*\n\s*/g, " "))}\n`)
   }
 
   /** For `line`. */

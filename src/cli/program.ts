@@ -114,13 +114,13 @@ function report(thrown: unknown, output: Output): number {
   if (thrown instanceof RdvError) {
     const all = problemsOf(thrown)
     for (const { message, mend } of all.slice(0, mostProblems)) {
-      output.fail(oneLine(mend === undefined ? message : `${message}: ${mend}`))
+      output.fail(mend === undefined ? message : `${message}: ${mend}`)
     }
     if (all.length > mostProblems) output.fail(`and ${counted(all.length - mostProblems, "more problem")}`)
     return codeOf(thrown)
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown)
-  output.fail(oneLine(`${message}: this is a bug; run it again with RDV_DEBUG=1 and report what it says`))
+  output.fail(`${message}: this is a bug; run it again with RDV_DEBUG=1 and report what it says`)
   return exitCode.failure
 }
 
@@ -128,8 +128,4 @@ function codeOf({ code, origin }: RdvError): number {
   // What a relay finds wrong with our wishes is no mistake in the command's form.
   if (code === "usage" && origin === "local") return exitCode.usage
   return code === "unreachable" || code === "timeout" || code === "link_lost" ? exitCode.unreachable : exitCode.failure
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ")
 }

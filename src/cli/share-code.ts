@@ -51,14 +51,16 @@ export function codeWishes(call: CommandCall, relay: string): ConnectWishes {
 
 /** Says what is wrong and answers with the code that a script tells it by; throws what is no matter of shares. */
 export function shareExitCode(thrown: unknown, output: Output): number {
-  // A disk that is full is no matter of shares.
-  const isOurs = thrown instanceof RdvError && (thrown.code !== "limit" || thrown.origin === "remote")
+  // A disk that is full, a folder that is not there or allows no writing are no matter of shares.
+  const isOurs = thrown instanceof RdvError && (thrown.origin === "remote" || !ofDisks.has(thrown.code))
   const code = isOurs ? codes[thrown.code] : undefined
   if (code === undefined) throw thrown
   const { message, mend } = thrown as RdvError
   output.fail(mend === undefined ? message : `${message}: ${mend}`)
   return code
 }
+
+const ofDisks: ReadonlySet<RdvError["code"]> = new Set(["limit", "not_found", "forbidden"])
 
 const codes: { readonly [code in RdvError["code"]]?: number } = {
   timeout: exitCode.nobody,

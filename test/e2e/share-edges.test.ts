@@ -1,0 +1,165 @@
+/** `rdv share` and `rdv get` where things go wrong or change: new versions, hostile names, full folders, Ctrl+C at odd moments. */
+
+import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import { join, resolve } from "node:path"
+import { after, before, test } from "node:test"
+import { assertOneLine, RunningCommand, runCommand, startRelayCommand, temporaryFolder } from "../kit/command.ts"
+import type { CommandRecord } from "../kit/command.ts"
+import { until } from "../kit/processes.ts"
+import { picture } from "../kit/share-disk.ts"
+
+const home = temporaryFolder()
+let folders = 0
+let relay: RunningCommand
+let address: string
+
+before(async () => {
+  const started = await startRelayCommand(["--open"], { data: folder("relay") })
+  relay = started.relay
+  address = started.address
+})
+
+after(async () => {
+  await relay[Symbol.asyncDispose]()
+  home[Symbol.dispose]()
+})
+
+function folder(name: string): string {
+  const path = join(home.path, `${name}-${++folders}`)
+  fs.mkdirSync(path)
+  return path
+}
+
+async function sharing(...args: readonly string[]): Promise<{ sender: RunningCommand; code: string }> {
+  const sender = new RunningCommand(["share", "--relay", address, "--json", ...args], { data: folder("sender") })
+  const { code } = (await sender.event("share.published")) as { code?: string }
+  return { sender, code: code ?? "" }
+}
+
+function getting(code: string, output: string, ...args: readonly string[]): RunningCommand {
+  return new RunningCommand(["get", code, "-o", output, "--relay", address, "--no-serve", ...args], {
+    data: folder("receiver"),
+  })
+}
+
+function cameBytes(done: CommandRecord): number {
+  const { relay: relayed = 0, direct = 0, cast = 0 } = done["via"] as Record<string, number>
+  return relayed + direct + cast
+}
+
+test("--watch and --follow: each new version costs what has changed, wherever it is", async (t) => {
+  const tree = join(folder("source"), "tree")
+  fs.mkdirSync(tree)
+  const big = join(tree, "big")
+  const bytes = randomBytes(4_000_000)
+  fs.writeFileSync(big, bytes)
+  fs.writeFileSync(join(tree, "small"), randomBytes(300_000))
+  const { sender, code } = await sharing(tree, "--watch")
+  await using _ = sender
+  const into = folder("followed")
+  await using receiver = getting(code, `${into}/`, "--follow", "--json")
+  assert.ok(cameBytes(await receiver.event("share.done")) > 4_300_000)
+
+  const steps: [string, number, () => void][] = [
+    ["bytes in the middle change", 700_000, () => fs.writeFileSync(big, bytes.fill("x", 2_000_000, 2_000_100))],
+    [
+      "bytes are inserted",
+      700_000,
+      () => fs.writeFileSync(big, Buffer.concat([bytes.subarray(0, 1e6), Buffer.from("new"), bytes.subarray(1e6)])),
+    ],
+    ["a file is added", 1_000_000, () => fs.writeFileSync(join(tree, "added"), randomBytes(200_000))],
+    ["a file is deleted", 500_000, () => fs.rmSync(join(tree, "small"))],
+  ]
+  for (const [what, most, change] of steps) {
+    change()
+    const came = cameBytes(await receiver.event("share.done"))
+    t.diagnostic(`${what}: ${came} of ${fs.statSync(big).size} bytes came`)
+    assert.ok(came < most, `${what}: ${came}`)
+    assert.deepEqual(picture(join(into, "tree")), picture(tree), what)
+  }
+  assert.deepEqual(fs.readdirSync(into), ["tree"])
+})
+
+test("names that would command a terminal do not, and scripts get them as they are", async () => {
+  const path = join(folder("source"), "\u001b]0;owned\u0007\u001b[2J\nnext")
+  fs.writeFileSync(path, "evil")
+  const { sender, code } = await sharing(path)
+  await using _ = sender
+  const into = folder("escapes")
+  fs.writeFileSync(join(into, "\u001b]0;owned\u0007\u001b[2J\nnext"), "other")
+  const refused = await getting(code, `${into}/`).ended
+  assertOneLine(refused, 1, /\?\]0;owned\?\?\[2J next/)
+  const done = await getting(code, `${into}/`, "--overwrite").ended
+  assert.equal(done.code, 0, done.stderr)
+  assert.doesNotMatch(done.stderr, /[\u0000-\u0009\u000b-\u001f]/)
+  assert.equal(done.stdout, `${join(into, "\u001b]0;owned\u0007\u001b[2J\nnext")}\n`)
+})
+
+test("what is wrong with the disk here is not told as something wrong with the share", async () => {
+  const path = join(folder("source"), "file")
+  fs.writeFileSync(path, randomBytes(10_000))
+  const { sender, code } = await sharing(path)
+  await using _ = sender
+  assertOneLine(await getting(code, "/proc/nowhere/file").ended, 1, /There is no folder \/proc\/nowhere/)
+  assertOneLine(await getting(code, "/proc/nowhere/file", "--timeout", "60s").ended, 1, /There is no folder/)
+  assert.equal((await getting(code, "/proc/file").ended).code, 1)
+})
+
+test("of two receivers into the same place one gets it, and the other one says who has it", async () => {
+  const path = join(folder("source"), "file")
+  fs.writeFileSync(path, randomBytes(3_000_000))
+  const { sender, code } = await sharing(path, "--limit", "1MB/s")
+  await using _ = sender
+  const into = folder("both")
+  const [one, two] = await Promise.all([getting(code, `${into}/`).ended, getting(code, `${into}/`).ended])
+  const [good, other] = one.code === 0 ? [one, two] : [two, one]
+  assert.equal(good.code, 0, good.stderr)
+  assertOneLine(other, 1, /Process \d+ receives the same thing into the same place/)
+  assert.deepEqual(fs.readFileSync(join(into, "file")), fs.readFileSync(path))
+  assert.deepEqual(fs.readdirSync(into), ["file"])
+})
+
+test("Ctrl+C ends a share whose standard input stands still", async () => {
+  const data = folder("sender")
+  const main = resolve(import.meta.dirname, "../../src/cli/main.ts")
+  const sender = spawn(process.execPath, [main, "share", "-", "--name", "x", "--relay", address], {
+    stdio: ["pipe", "ignore", "inherit"],
+    env: { ...process.env, RDV_DATA: data },
+  })
+  sender.stdin.on("error", () => undefined)
+  sender.stdin.write("begin")
+  const found = () => fs.readdirSync(data, { recursive: true, encoding: "utf8" })
+  await until(() => found().some((name) => name.endsWith(".sock")), "it runs", 30_000)
+  const closed = once(sender, "close")
+  sender.kill("SIGINT")
+  const timer = setTimeout(() => sender.kill("SIGKILL"), 10_000)
+  assert.deepEqual(await closed, [0, null])
+  clearTimeout(timer)
+})
+
+test("a password is in no argument, no log, no status and no error", async () => {
+  const path = join(folder("source"), "file")
+  fs.writeFileSync(path, "guarded")
+  const data = folder("sender")
+  const sender = new RunningCommand(["share", path, "--relay", address, "--json", "--log-level", "debug"], {
+    data,
+    env: { RDV_SHARE_PASSWORD: "correct horse" },
+  })
+  await using _ = sender
+  const { code } = (await sender.event("share.published")) as { code?: string }
+  const wrong = await runCommand(["get", code ?? "", "--relay", address, "--log-level", "debug"], {
+    data: folder("receiver"),
+    env: { RDV_SHARE_PASSWORD: "battery staple" },
+  })
+  assert.equal(wrong.code, 5)
+  const status = await runCommand(["share", "status", "--json"], { data })
+  for (const text of [sender.stdout, sender.stderr, wrong.stdout, wrong.stderr, status.stdout]) {
+    assert.doesNotMatch(text, /correct horse|battery staple/)
+  }
+  const words = (code ?? "").slice(7)
+  for (const text of [sender.stderr, wrong.stdout, wrong.stderr, status.stdout]) assert.ok(!text.includes(words))
+})
