@@ -7,13 +7,14 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { pathToFileURL } from "node:url"
 import { promisify } from "node:util"
+import { silentLog } from "../../src/base/log.ts"
+import { startRelay } from "../../src/node.ts"
+import { startShareRelay } from "../../src/start-share-relay.ts"
 import { channelRig } from "../kit/channel-rig.ts"
 import { temporaryFolder } from "../kit/command.ts"
 import { readSource, root } from "./source-files.ts"
 
 const run = promisify(execFile)
-const document = "docs/how-to/channels-from-typescript.md"
-const entry = pathToFileURL(join(root, "src", "channels.ts")).href
 
 interface Block {
   readonly heading: string
@@ -41,18 +42,58 @@ const promised: { readonly [heading: string]: RegExp } = {
   "What is there": /^\/jobs 0 [\d.]+\n\/team\/news 0 0\n64\n2 channels\n$/,
 }
 
-test("the programs of the how-to for channels do what it says", { timeout: 60_000 }, async (t) => {
-  const rig = await channelRig(t)
+/** The same for shares. */
+const promisedOfShares: { readonly [heading: string]: RegExp } = {
+  "Share and receive": /^la la la\n$/,
+  "Hear what happens": /^(?:numbers\.txt 7\nanna has it|anna has it\nnumbers\.txt 7)\n$/,
+  "A code that is typed": /^482713-lusab-babad-gutih-tugad-bivuj\nusage\n$/,
+}
+
+interface Programs {
+  readonly document: string
+  /** `channels`: the face that they import, `rdv/channels`. */
+  readonly face: string
+  /** The port that the document writes, and the one that it is here. */
+  readonly port: readonly [string, number]
+  readonly promised: { readonly [heading: string]: RegExp }
+}
+
+async function runPrograms({ document, face, port, promised: wanted }: Programs): Promise<void> {
   using folder = temporaryFolder()
   const blocks = blocksOf(readSource(document))
   assert.deepEqual(
     blocks.map(({ heading }) => heading),
-    Object.keys(promised),
+    Object.keys(wanted),
   )
+  const entry = pathToFileURL(join(root, "src", `${face}.ts`)).href
   for (const [at, { heading, code }] of blocks.entries()) {
     const file = join(folder.path, `block-${at}.ts`)
-    writeFileSync(file, code.replaceAll('"rdv/channels"', JSON.stringify(entry)).replaceAll("5640", String(rig.port)))
+    const here = code.replaceAll(`"rdv/${face}"`, JSON.stringify(entry)).replaceAll(port[0], String(port[1]))
+    writeFileSync(file, here)
     const { stdout } = await run(process.execPath, [file], { timeout: 20_000 })
-    assert.match(stdout, promised[heading] as RegExp, heading)
+    assert.match(stdout, wanted[heading] as RegExp, heading)
   }
+}
+
+test("the programs of the how-to for channels do what it says", { timeout: 60_000 }, async (t) => {
+  const { port } = await channelRig(t)
+  await runPrograms({
+    document: "docs/how-to/channels-from-typescript.md",
+    face: "channels",
+    port: ["5640", port],
+    promised,
+  })
+})
+
+test("the programs of the how-to for shares do what it says", { timeout: 60_000 }, async (t) => {
+  const relay = await startRelay({ listen: ["127.0.0.1:0"], store: ":memory:", open: true, log: silentLog })
+  t.after(() => relay.stop())
+  const { port } = relay.addresses[0] as { port: number }
+  startShareRelay(relay, { url: `http://127.0.0.1:${port}`, log: silentLog })
+  await runPrograms({
+    document: "docs/how-to/share-from-typescript.md",
+    face: "share",
+    port: ["8080", port],
+    promised: promisedOfShares,
+  })
 })
