@@ -50,6 +50,8 @@ export interface ShareOptions extends RelayOptions {
   readonly maxPeers?: number
   /** False: the relay keeps no parts. */
   readonly cache?: boolean
+  /** Leaves out what may not be read, and says so; without it the share is `forbidden`. */
+  readonly skipUnreadable?: boolean
   /** Shares new versions when files change. */
   readonly watch?: boolean
   /** Of a part before it is sealed; default: by the size of the whole. */
@@ -223,6 +225,7 @@ class RunningShare implements Share {
     this.#watch = watchContent({
       ...cut,
       paths,
+      skipUnreadable: this.#options.skipUnreadable === true,
       ...(name !== undefined && { name }),
       current: content,
       clock: systemClock,
@@ -246,8 +249,10 @@ class RunningShare implements Share {
   }
 
   #read(cut: CutSettings): Promise<FileContent> {
-    const { paths, input, name } = this.#options
-    if (input === undefined) return fileContent({ ...cut, paths: paths ?? [], ...(name !== undefined && { name }) })
+    const { paths, input, name, skipUnreadable = false } = this.#options
+    if (input === undefined) {
+      return fileContent({ ...cut, paths: paths ?? [], skipUnreadable, ...(name !== undefined && { name }) })
+    }
     const onSpooled = (bytes: number) => this.#tell({ kind: "reading", bytes, ofBytes: undefined })
     return stdinContent(input, { ...cut, name: name as string, onSpooled })
   }

@@ -141,6 +141,37 @@ test("Ctrl+C ends a share whose standard input stands still", async () => {
   clearTimeout(timer)
 })
 
+test("what may not be read is named before anything is read, and left out when that is asked for", async () => {
+  const source = folder("source")
+  fs.mkdirSync(join(source, "tree/locked"), { recursive: true })
+  for (const name of ["open", "shut", "locked/x"]) fs.writeFileSync(join(source, "tree", name), name)
+  fs.chmodSync(join(source, "tree/shut"), 0)
+  fs.chmodSync(join(source, "tree/locked"), 0)
+  const data = folder("sender")
+  // Only root reads everything.
+  const isRoot = process.getuid?.() === 0
+  const nobody = 65_534
+  if (isRoot) {
+    fs.chmodSync(home.path, 0o711)
+    fs.chownSync(data, nobody, nobody)
+  }
+  const through = isRoot ? ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"] : []
+  const options = { data, through, env: { HOME: data } }
+  const refused = await runCommand(["share", join(source, "tree"), "--relay", address], options)
+  assertOneLine(refused, 1, /No permission to read .*tree\/(shut|locked): .*--skip-unreadable/)
+  const args = ["share", join(source, "tree"), "--skip-unreadable", "--relay", address, "--json"]
+  await using sender = new RunningCommand(args, options)
+  const left = [await sender.event("share.remark"), await sender.event("share.remark")].map(({ text }) => text)
+  assert.deepEqual(
+    left.toSorted(),
+    ["locked", "shut"].map((name) => `${name}: no permission to read it; left out`),
+  )
+  const { code } = (await sender.event("share.published")) as { code?: string }
+  const into = folder("into")
+  assert.equal((await getting(code ?? "", `${into}/`).ended).code, 0)
+  assert.deepEqual(fs.readdirSync(join(into, "tree")), ["open"])
+})
+
 test("a password is in no argument, no log, no status and no error", async () => {
   const path = join(folder("source"), "file")
   fs.writeFileSync(path, "guarded")

@@ -47,6 +47,7 @@ const shareFlags: Flags = {
   "no-relay-cache": { kind: "switch", summary: "The relay passes sealed parts on and keeps none" },
   ...memberFlags,
   watch: { kind: "switch", summary: "Shares new versions when files change; receivers fetch what is new" },
+  "skip-unreadable": { kind: "switch", summary: "Leaves out what may not be read, instead of sharing nothing" },
   "seed-until": {
     kind: "text",
     value: "WHEN",
@@ -138,6 +139,7 @@ function planOf(call: CommandCall): Plan {
       ...(maxPeers !== undefined && { maxPeers }),
       ...(flags.on("no-relay-cache") && { cache: false }),
       ...(flags.on("watch") && { watch: true }),
+      ...(flags.on("skip-unreadable") && { skipUnreadable: true }),
       ...(chunkBytes !== undefined && { chunkBytes }),
       ...(hash !== undefined && { hash }),
       ...memberWishes(call),

@@ -75,7 +75,11 @@ export class Receiving {
     const { name, entries } = holdings.manifest
     const folders = entries
       .filter((entry) => entry.type === "folder")
-      .map(({ path, mtimeMs }) => ({ path: `${name}/${path}/`, content: new Blob([]), mtimeMs }))
+      .map(({ path, mtimeMs }) => ({
+        path: path === "" ? `${name}/` : `${name}/${path}/`,
+        content: new Blob([]),
+        mtimeMs,
+      }))
     const files = this.#files.map(({ path, content, mtimeMs }) => ({ path: `${name}/${path}`, content, mtimeMs }))
     this.#tell({ do: "packed", name, archive: await zip([...folders, ...files]) })
   }

@@ -28,7 +28,8 @@ const refused: [string, Manifest, RegExp][] = [
   ["a path that is too long", manifest([file("a/".repeat(2100) + "b")]), /entry/],
   ["a path without bytes", manifest([file("\ud800")]), /entry/],
   ["an empty path beside others", manifest([file(""), file("a")]), /entry ""/],
-  ["a folder without a path", manifest([folder("")]), /entry ""/],
+  ["a folder without a path behind others", manifest([folder(""), folder("")]), /entry ""/],
+  ["a file without a path among others", manifest([file(""), file("a")]), /entry ""/],
   ["a link without a path", manifest([link("", "a")]), /entry ""/],
   ["the same path twice", manifest([file("a"), folder("a")]), /two entries "a"/],
   ["an order that is not theirs", manifest([file("b"), file("a")]), /out of order at "a"/],
@@ -80,6 +81,8 @@ for (const [name, wrong, message] of refused) {
 test("what the rules are meant for passes", () => {
   checkShape(manifest([]))
   checkShape(manifest([file("", 3)], [zeros(3)]))
+  checkShape(manifest([folder("")]))
+  checkShape(manifest([folder(""), file("a")]))
   checkShape(manifest([file("dir/a"), link("dir/b", "../dir/a"), file("dir-2/...")]))
   checkShape(manifest([{ type: "file", path: "a", size: 2 ** 40, mode: 0, mtimeMs: -1 }], [zeros(2 ** 40)]))
 })

@@ -53,17 +53,23 @@ export function checkManifest(manifest: Manifest, table: ChunkTable): void {
     throw wrong("The table has chunks that the manifest does not name")
 }
 
+/** True when it is no folder that is shared. */
+export function isFileAlone(entries: readonly Entry[]): boolean {
+  const [only] = entries
+  return entries.length === 1 && only?.path === "" && only.type === "file"
+}
+
 /** The bytes of all files. */
 function checkEntries(entries: readonly Entry[]): number {
   if (entries.length > mostEntries) throw wrong("The manifest has too many entries")
-  const [only] = entries
-  if (entries.length === 1 && only?.path === "" && only.type === "file") return checkEntry(only)
+  if (isFileAlone(entries)) return checkEntry(entries[0] as Entry)
   let contentBytes = 0
   let pathsBytes = 0
   let before: { entry: Entry; key: Uint8Array } | undefined
-  for (const entry of entries) {
+  for (const [index, entry] of entries.entries()) {
     const key = pathBytes(entry.path)
-    if (key === undefined || key.length > longestPath || !isPath(entry.path)) {
+    const isWhole = index === 0 && entry.path === "" && entry.type === "folder"
+    if (key === undefined || key.length > longestPath || !(isWhole || isPath(entry.path))) {
       throw wrong(`The manifest has an entry ${shown(entry.path)}, which no path may be`)
     }
     if (before !== undefined) {

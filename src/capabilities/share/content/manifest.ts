@@ -7,8 +7,9 @@ export interface Manifest {
   /** What a receiver calls it when told nothing else: a file's or a folder's name. One path segment. */
   readonly name: string
   /**
-   * A file alone has one entry, whose path is empty; else they lie below the folder `name`. In the order of `sortEntries`:
-   * what is in a folder follows it at once. A folder that says nothing of itself needs no entry.
+   * A file alone has one entry, whose path is empty; else they lie below the folder `name`, which may have the first entry, with an
+   * empty path. In the order of `sortEntries`: what is in a folder follows it at once. A folder that says nothing of itself
+   * needs no entry.
    */
   readonly entries: readonly Entry[]
   /** Cuts the contents of all files, one behind the other in the order of the entries, into pieces. */

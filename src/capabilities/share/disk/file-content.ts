@@ -43,6 +43,8 @@ export interface FileContentOptions extends CutSettings {
   /** Files and folders; several of them become entries of one folder. */
   readonly paths: readonly string[]
   readonly name?: string
+  /** What may not be read is left out; without it, it is refused. */
+  readonly skipUnreadable?: boolean
   /** An earlier version of the same paths: files that have not changed since are not read again. */
   readonly previous?: FileContent
   /** What is there, when somebody has just looked. */

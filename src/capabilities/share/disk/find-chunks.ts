@@ -10,7 +10,8 @@ import type { ChunkBounds } from "../content/chunk-size.ts"
 import { contentChunker, isZeros } from "../content/chunker.ts"
 import { largestChunk } from "../content/chunk-crypto.ts"
 import type { ChunkCrypto, Soon } from "../content/chunk-crypto.ts"
-import type { FileEntry, Piece } from "../content/manifest.ts"
+import type { Entry, FileEntry, Piece } from "../content/manifest.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import { Breath } from "./breath.ts"
 import type { DiskPath } from "./disk-path.ts"
 import type { FileSet } from "./file-set.ts"
@@ -38,11 +39,16 @@ export async function lookAt(root: DiskPath): Promise<Scan | undefined> {
 
 /** True when these are the very entries of the version, contents, modes and times aside. */
 export function hasSameShape(scan: Scan, places: PieceMap): boolean {
-  const { entries } = places.manifest
+  // Of the folder itself there is nothing to compare.
+  const [there, entries] = [scan.entries, places.manifest.entries].map((all) =>
+    all.filter(({ type, path }) => type !== "folder" || path !== ""),
+  ) as [Entry[], Entry[]]
+  const [isFile, shallBeFile] = [scan.entries, places.manifest.entries].map(isFileAlone)
   return (
     scan.remarks.length === 0 &&
-    scan.entries.length === entries.length &&
-    scan.entries.every((entry, index) => {
+    isFile === shallBeFile &&
+    there.length === entries.length &&
+    there.every((entry, index) => {
       const other = entries[index]
       if (other === undefined || entry.type !== other.type || entry.path !== other.path) return false
       if (entry.type === "file") return entry.size === (other as FileEntry).size

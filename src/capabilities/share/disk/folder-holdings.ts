@@ -8,6 +8,7 @@ import type { Clock, Timer } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import type { Soon } from "../content/chunk-crypto.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import type { Finished, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { ByteCache } from "./byte-cache.ts"
 import { shownPath } from "./disk-path.ts"
@@ -240,7 +241,7 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     if (sync && length <= mostSyncedFiles) await syncFiles(this.#files.set, length)
     // Windows moves nothing that is open.
     this.#files.set.close()
-    const isTree = !(manifest.entries.length === 1 && manifest.entries[0]?.path === "")
+    const isTree = !isFileAlone(manifest.entries)
     remarks.push(...putInPlace(place, await this.#options.mayReplace(), isTree))
     this.#isPlaced = true
     this.#state = "placed"

@@ -466,3 +466,47 @@ test("a time before 1970 is kept", async (t) => {
   const { place } = await copy({}, from, join(folder, "to"))
   assert.equal(fs.statSync(place).mtimeMs, -86_400_001)
 })
+
+test("the folder itself keeps its mode and time too, and is nobody else's before it is whole", async (t) => {
+  const folder = trialFolder(t)
+  for (const [name, mode] of [
+    ["private", 0o700],
+    ["closed", 0o555],
+    ["empty", 0o750],
+  ] as const) {
+    const from = join(folder, name)
+    fs.mkdirSync(from)
+    if (name !== "empty") fs.writeFileSync(join(from, "file"), randomBytes(9_000))
+    fs.utimesSync(from, 1, 1_000_000)
+    fs.chmodSync(from, mode)
+    const content = await fileContent({ paths: [from], crypto })
+    const target = folderTarget({ path: join(folder, "to/"), sync: false })
+    const holdings = await target.open(versionOf(content))
+    const part = fs.statSync(join(folder, `to/.${name}.rdv-part`))
+    assert.equal(part.mode & 0o777, 0o700)
+    await storeAll(content, holdings)
+    const { place, remarks } = await holdings.finish()
+    await holdings.close()
+    await content.close()
+    const { mode: kept, mtimeMs } = fs.statSync(place)
+    assert.deepEqual([kept & 0o777, Math.floor(mtimeMs), remarks], [mode, 1_000_000_000, []])
+    assert.deepEqual((await copy({}, from, join(folder, "to/"))).remarks, ["it was there already"])
+  }
+})
+
+test("a folder that stands for several paths is as open as new folders are", async (t) => {
+  const folder = trialFolder(t)
+  for (const name of ["a", "b"]) fs.writeFileSync(join(folder, name), name)
+  fs.mkdirSync(join(folder, "usual"))
+  const paths = [join(folder, "a"), join(folder, "b")]
+  const { place } = await copy({ paths, name: "both" }, "", join(folder, "to/"))
+  assert.equal(fs.statSync(place).mode, fs.statSync(join(folder, "usual")).mode)
+  assert.deepEqual((await copy({ paths, name: "both" }, "", join(folder, "to/"))).remarks, ["it was there already"])
+})
+
+test("an empty file is no empty folder", async (t) => {
+  const folder = trialFolder(t)
+  fs.mkdirSync(join(folder, "to/x"), { recursive: true })
+  fs.writeFileSync(join(folder, "x"), "")
+  await assert.rejects(copy({}, join(folder, "x"), join(folder, "to/")), { code: "exists" })
+})

@@ -11,6 +11,7 @@ import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
 import { Bitmap } from "../content/bitmap.ts"
 import type { FileEntry, Manifest } from "../content/manifest.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import { pathText } from "../content/path-text.ts"
 import type { Target, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { amount } from "../terminal/amounts.ts"
@@ -231,7 +232,7 @@ function isLikely(folder: string, { name, entries }: Manifest): boolean {
 /** Makes the part, and finds out whether its names can be had here. */
 function makePart(place: Place, { map, files }: FolderHoldings): void {
   const { entries } = map.manifest
-  if (entries.length === 1 && entries[0]?.path === "") {
+  if (isFileAlone(entries)) {
     files.descriptor(0)
     return
   }

@@ -3,6 +3,7 @@
 import { RdvError } from "../../../base/error.ts"
 import { printable } from "../../../base/columns.ts"
 import type { Entry } from "../content/manifest.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import { isPath, isSegment } from "../content/path-rules.ts"
 import { pathBytes } from "../content/path-text.ts"
 
@@ -19,9 +20,9 @@ export function checkNames(name: string, entries: readonly Entry[], rules: NameR
   if (!isSegment(name)) throw new RdvError("protocol", `What is shared has an impossible name: ${shown(name)}`)
   checkSegment(name, name, rules)
   const seen = rules.foldsCase ? new Map<string, string>() : undefined
-  for (const { path } of entries) {
-    // A file alone.
-    if (path === "" && entries.length === 1) continue
+  for (const [index, { type, path }] of entries.entries()) {
+    // What is shared itself.
+    if (path === "" && index === 0 && (type === "folder" || isFileAlone(entries))) continue
     if (!isPath(path)) throw new RdvError("protocol", `What is shared has an impossible path: ${shown(path)}`)
     const bytes = pathBytes(path)?.length ?? Infinity
     if (rules.folderBytes + 1 + bytes > longestPathOf(rules.platform)) {

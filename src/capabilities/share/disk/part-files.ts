@@ -6,6 +6,7 @@
 import * as fs from "node:fs"
 import { RdvError } from "../../../base/error.ts"
 import type { Entry, FileEntry } from "../content/manifest.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import { pathText } from "../content/path-text.ts"
 import { Breath } from "./breath.ts"
 import { diskError, errnoOf, isMissing } from "./disk-error.ts"
@@ -57,7 +58,7 @@ export interface FoundPart {
 export async function inspectPart(root: DiskPath, entries: readonly Entry[]): Promise<FoundPart | undefined> {
   try {
     const stat = fs.lstatSync(root)
-    const isFile = entries.length === 1 && entries[0]?.path === ""
+    const isFile = isFileAlone(entries)
     if (!isOurs(stat) || (isFile ? !stat.isFile() : !stat.isDirectory())) {
       removeTree(root)
       return undefined
@@ -72,10 +73,10 @@ export async function inspectPart(root: DiskPath, entries: readonly Entry[]): Pr
   }
 }
 
-/** Makes a folder and those above it, up to `root`. */
+/** Makes a folder and those above it, up to `root`, which nobody else may look into before it is whole. */
 export function makeFolder(root: DiskPath, path: string): void {
   try {
-    fs.mkdirSync(diskPath(root, path))
+    fs.mkdirSync(diskPath(root, path), path === "" ? 0o700 : 0o777)
   } catch (error) {
     if (errnoOf(error) === "EEXIST") return
     if (!isMissing(error) || path === "") throw diskError(error, diskPath(root, path))

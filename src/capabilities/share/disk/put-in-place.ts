@@ -3,6 +3,7 @@
 import * as fs from "node:fs"
 import { RdvError } from "../../../base/error.ts"
 import type { Entry, Manifest } from "../content/manifest.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import { Breath } from "./breath.ts"
 import { diskError, errnoOf } from "./disk-error.ts"
 import { diskName, diskPath, shownPath } from "./disk-path.ts"
@@ -17,7 +18,7 @@ import { removeTree } from "./remove-tree.ts"
 export async function finishEntries(root: DiskPath, manifest: Manifest, files: FileSet): Promise<string[]> {
   const remarks = new Remarks()
   const breath = new Breath()
-  const isFile = manifest.entries.length === 1 && manifest.entries[0]?.path === ""
+  const isFile = isFileAlone(manifest.entries)
   if (!isFile) makeFolder(root, "")
   let file = -1
   for (const entry of manifest.entries) {
@@ -36,6 +37,13 @@ export async function finishEntries(root: DiskPath, manifest: Manifest, files: F
     if (mtimeMs !== undefined) {
       remarks.attempt("the time", entry.path, () => fs.utimesSync(path, Date.now() / 1000, timeOf(mtimeMs)))
     }
+  }
+  // A part is private until now; a folder of which nobody said more is as open as new folders are here.
+  const [first] = manifest.entries
+  const hasMode = first?.type === "folder" && first.path === "" && first.mode !== undefined
+  if (!isFile && !hasMode) {
+    const { mode } = fs.lstatSync(root)
+    remarks.attempt("the mode", "", () => fs.chmodSync(root, (mode & 0o2000) | (0o777 & ~process.umask())))
   }
   return remarks.end()
 }
@@ -149,7 +157,7 @@ class Remarks {
       const errno = errnoOf(error) ?? ""
       if (!["EPERM", "ENOTSUP", "ENOSYS", "EINVAL", "EACCES", "UNKNOWN"].includes(errno)) throw diskError(error, path)
       if (this.#texts.length < 20)
-        this.#texts.push(`${what} of ${shownPath(path) || "the file"} could not be kept (${errno})`)
+        this.#texts.push(`${what} of ${shownPath(path) || "what is shared"} could not be kept (${errno})`)
       else this.#more++
     }
   }

@@ -10,7 +10,7 @@ import { counted } from "../../../base/counted.ts"
 import { RdvError } from "../../../base/error.ts"
 import type { Entry, FileEntry } from "../content/manifest.ts"
 import { Breath } from "./breath.ts"
-import { diskError, isMissing } from "./disk-error.ts"
+import { diskError, errnoOf, isMissing } from "./disk-error.ts"
 import { normalTarget, sortEntries } from "../content/path-rules.ts"
 import { pathText } from "../content/path-text.ts"
 import { diskPath, shownPath } from "./disk-path.ts"
@@ -45,11 +45,13 @@ export interface ScanOptions {
   /** Default: the name of the file or folder; of several, that of the folder they are in. */
   readonly name?: string
   readonly signal?: AbortSignal
+  /** What may not be read is left out and said; without it, it is `forbidden`. */
+  readonly skipUnreadable?: boolean
 }
 
 /** Rejects `not_found`, `forbidden`, `usage` (two of the same name, something that is no file). */
 export async function scanTree(options: ScanOptions): Promise<Scan> {
-  const scanner = new Scanner(options.signal)
+  const scanner = new Scanner(options.signal, options.skipUnreadable === true ? "skip" : "refuse")
   const [first, ...more] = options.paths.map((path) => resolve(path))
   if (first === undefined) throw new RdvError("usage", "There is nothing to share")
   if (more.length === 0) await scanner.top(first, "")
@@ -68,7 +70,7 @@ export async function scanTree(options: ScanOptions): Promise<Scan> {
 
 /** What is at a path, which is no link itself. */
 export async function scanAt(root: DiskPath): Promise<Scan> {
-  const scanner = new Scanner(undefined)
+  const scanner = new Scanner(undefined, "take")
   await scanner.at(root, "")
   return scanner.end("")
 }
@@ -110,10 +112,13 @@ class Scanner {
   readonly #entries: Entry[] = []
   readonly #files = new Map<Entry, ScannedFile>()
   readonly #remarks: string[] = []
+  readonly #unreadable: "refuse" | "skip" | "take"
   #unshared = 0
 
-  constructor(signal: AbortSignal | undefined) {
+  /** `unreadable`: what is done about files that may not be read. */
+  constructor(signal: AbortSignal | undefined, unreadable: "refuse" | "skip" | "take") {
     this.#signal = signal
+    this.#unreadable = unreadable
   }
 
   /** A path that the user named: links are followed. */
@@ -128,8 +133,7 @@ class Scanner {
   async at(path: DiskPath, below: string): Promise<void> {
     const stat = fs.lstatSync(path)
     if (stat.isDirectory()) {
-      // The folder of a manifest has no entry for itself.
-      if (below !== "") this.#entries.push(folderEntry(below, stat))
+      this.#entries.push(folderEntry(below, stat))
       await this.#folder(path, below)
     } else if (stat.isFile()) this.#file(path, below, stat)
     else {
@@ -153,7 +157,10 @@ class Scanner {
       found = fs.readdirSync(folder, { withFileTypes: true, encoding: "buffer" })
     } catch (error) {
       if (below !== "" && isMissing(error)) return
-      throw diskError(error, folder)
+      if (below === "" || !this.#leavesOut(error, folder, below)) throw diskError(error, folder)
+      // It came last, since nothing in it was seen.
+      this.#entries.pop()
+      return
     }
     for (const dirent of found) {
       if (this.#breath.isDue) await this.#breath.take()
@@ -172,12 +179,14 @@ class Scanner {
         } else this.#remark(`${shownPath(place)}: no file, folder or link; left out`)
       } catch (error) {
         // It was removed while we were looking.
-        if (!isMissing(error)) throw diskError(error, path)
+        if (!isMissing(error) && !this.#leavesOut(error, path, place)) throw diskError(error, path)
       }
     }
   }
 
   #file(path: DiskPath, below: string, stat: fs.Stats): void {
+    // Now, and not behind an hour of reading others.
+    if (this.#unreadable !== "take") fs.accessSync(path, fs.constants.R_OK)
     const entry: FileEntry = {
       type: "file",
       path: below,
@@ -187,6 +196,19 @@ class Scanner {
     }
     this.#entries.push(entry)
     this.#files.set(entry, scannedFile(entry, path, stat))
+  }
+
+  /** Throws `forbidden` with the mend, when that is what it is. */
+  #leavesOut(error: unknown, path: DiskPath, below: string): boolean {
+    if (this.#unreadable === "take" || !["EACCES", "EPERM"].includes(errnoOf(error) ?? "")) return false
+    if (this.#unreadable === "refuse") {
+      throw new RdvError("forbidden", `No permission to read ${shownPath(path)}`, {
+        cause: error,
+        mend: "make it readable, or leave out with --skip-unreadable what is not",
+      })
+    }
+    this.#remark(`${shownPath(below)}: no permission to read it; left out`)
+    return true
   }
 
   #link(path: DiskPath, below: string): void {

@@ -67,7 +67,7 @@ test("a change makes one next version, of which most is known", { timeout: 20_00
   t.after(() => three.close())
   assert.deepEqual(
     three.manifest.entries.map(({ path }) => path),
-    ["sub", "sub/a", "sub/new"],
+    ["", "sub", "sub/a", "sub/new"],
   )
 })
 
