@@ -5,11 +5,13 @@ import { RdvError } from "../../../base/error.ts"
 export class Bitmap {
   readonly length: number
   readonly #bytes: Uint8Array
+  readonly #words: Uint32Array
   #count = 0
 
   constructor(length: number) {
     this.length = length
-    this.#bytes = new Uint8Array((length + 7) >> 3)
+    this.#words = new Uint32Array((length + 31) >>> 5)
+    this.#bytes = new Uint8Array(this.#words.buffer, 0, (length + 7) >> 3)
   }
 
   /** Reads what `bytes` gave. Throws `protocol` when it is of another length or sets bits behind the end. */
@@ -36,6 +38,11 @@ export class Bitmap {
 
   has(chunk: number): boolean {
     return (((this.#bytes[chunk >> 3] as number) >> (chunk & 7)) & 1) === 1
+  }
+
+  /** Chunks from `32 * at` on, one bit each in an order that all bitmaps of this process have. */
+  word(at: number): number {
+    return this.#words[at] as number
   }
 
   /** True when it was not there before. */

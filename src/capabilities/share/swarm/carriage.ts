@@ -56,9 +56,9 @@ export class Carriage {
       if (isOn && member.wants(chunk) && !member.avoids(chunk, "relay") && this.one(member, chunk)) return true
     }
     const mayFetch = this.#mayFetch(member)
-    const chunk = this.#options.ledger.rarity.find(
+    const chunk = this.#options.ledger.choice.forTaker(
+      member,
       (each) => member.wants(each) && !member.avoids(each, "relay") && this.#canCarry(each, mayFetch),
-      looks,
     )
     return chunk !== undefined && this.one(member, chunk)
   }
@@ -119,16 +119,16 @@ export class Carriage {
   nextUnreachable(member: Member): boolean {
     if (!member.hasRelayPath) return false
     const mayFetch = this.#mayFetch(member)
-    const chunk = this.#options.ledger.rarity.find((each) => {
+    const carried = (each: number) => {
       if (!member.wants(each) || member.avoids(each, "relay")) return false
       for (const other of member.paths)
         if ((other.have.has(each) && !member.avoids(each, other.name)) || other.attempts.has(each)) return false
       return this.#canCarry(each, mayFetch)
-    }, fewLooks)
+    }
+    const chunk = this.#options.ledger.choice.forTaker(member, carried, fewLooks)
     return chunk !== undefined && this.one(member, chunk)
   }
 }
 
 /** Chunks that one choice looks at: whoever finds nothing looks again in a moment. */
-const looks = 4_096
 const fewLooks = 128

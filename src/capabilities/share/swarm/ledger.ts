@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from "../../../base/clock.ts"
+import { Choice } from "./choice.ts"
 import { Fetches } from "./fetches.ts"
 import { Load } from "./load.ts"
 import type { Attempt, Member } from "./member.ts"
@@ -23,6 +24,7 @@ export interface LedgerOptions {
 export class Ledger {
   readonly members: Map<string, Member> = new Map()
   readonly rarity: Rarity
+  readonly choice: Choice
   readonly fetches: Fetches
   /** What the relay has to send. */
   readonly relay: Load
@@ -33,6 +35,7 @@ export class Ledger {
     const { clock, count, lengthOf, port } = options
     this.#options = options
     this.rarity = new Rarity(count)
+    this.choice = new Choice(this.rarity, count)
     this.#copies = new Uint16Array(count)
     this.relay = new Load({ clock, leastBytes: 64 << 20, mostBytes: 512 << 20 })
     const changed = (chunk: number, by: 1 | -1) => this.rarity.change(chunk, by)

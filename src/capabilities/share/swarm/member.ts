@@ -32,6 +32,9 @@ export class Member {
   underWay = 0
   /** Where it stands in the relay's order. */
   place = 0
+  /** Where a search among what it lacks goes on, and one among what it has (`choice.ts`). */
+  lackPlace = 0
+  givePlace = 0
   /** It hears the sender's multicast: nothing else goes to it meanwhile. */
   isCast = false
   /** The last time that something came or was assigned, ms. */

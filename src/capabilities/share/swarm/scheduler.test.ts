@@ -121,6 +121,45 @@ test("what nobody has is waited for, and comes when its holder returns", async (
   await simulation.run()
 })
 
+test("whoever comes late to a large content that many have gets all of it", async () => {
+  const simulation = new SwarmSimulation({ chunks: 6_000, chunkBytes: 65_536, cacheBytes: 32 * 65_536 })
+  for (let at = 0; at < 20; at++) simulation.add(`r${at}`, { full: true })
+  simulation.add("late")
+  const took = await simulation.run(undefined, 60_000)
+  assert.ok(took < 10_000, `${took} ms`)
+})
+
+test("thousands of rare chunks that a member has keep nothing else from it", async () => {
+  for (const carrier of ["relay", "direct"] as const) {
+    const simulation = new SwarmSimulation({ chunks: 10_000, chunkBytes: 65_536, cacheBytes: 64 * 65_536 })
+    for (const name of ["b", "c"]) {
+      const { have } = simulation.add(name)
+      for (let chunk = 0; chunk < 10_000; chunk++) if (chunk === 0 || chunk >= 5_000) have.add(chunk)
+      for (let chunk = 0; chunk < 10_000; chunk++) if (have.has(chunk)) simulation.scheduler.have(name, chunk)
+      simulation.scheduler.window(name, 0)
+    }
+    const { have } = simulation.add("a")
+    for (let chunk = 0; chunk < 5_000; chunk++) {
+      have.add(chunk)
+      simulation.scheduler.have("a", chunk)
+    }
+    simulation.scheduler.carrier(carrier)
+    if (carrier === "direct") simulation.mesh()
+    await simulation.run(() => have.isFull, 60_000)
+  }
+})
+
+test("with thousands of chunks, those who have few of them give as well", async () => {
+  const simulation = new SwarmSimulation({ chunks: 6_000, relayUp: 1 })
+  fleet(simulation, 8, 10 * MB)
+  for (const name of simulation.members.keys()) simulation.scheduler.relayPath(name, "down")
+  simulation.scheduler.carrier("direct")
+  simulation.mesh()
+  const took = await simulation.run()
+  const bound = ((6_000 * chunkBytes) / (10 * MB)) * 1000
+  assert.ok(took <= bound * 1.1, `${(took / bound).toFixed(3)} of the bound`)
+})
+
 test("a thousand receivers finish, and the sender has given each chunk once", async () => {
   const simulation = new SwarmSimulation({ chunks: 200, cacheBytes: 64 * chunkBytes, relayUp: 10_000 * MB })
   fleet(simulation, 1_000, 100 * MB)

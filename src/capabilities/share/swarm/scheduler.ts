@@ -317,17 +317,18 @@ export class Scheduler {
       takers.push(other)
     }
     if (takers.length === 0) return false
-    let taker: Member | undefined
-    const chunk = this.#ledger.rarity.find((each) => {
+    const mayHave = (taker: Member, chunk: number) => taker.wants(chunk) && !taker.avoids(chunk, giver.name)
+    const chunk = this.#ledger.choice.forGiver(giver, takers, (each) => {
       if (!giver.have.has(each)) return false
-      taker = undefined
-      for (const other of takers) {
-        if (!other.wants(each) || other.avoids(each, giver.name)) continue
-        if (taker === undefined || other.served < taker.served) taker = other
-      }
-      return taker !== undefined
-    }, looks)
-    if (chunk === undefined || taker === undefined) return false
+      for (const taker of takers) if (mayHave(taker, each)) return true
+      return false
+    })
+    if (chunk === undefined) return false
+    let taker: Member | undefined
+    for (const other of takers) {
+      if (mayHave(other, chunk) && (taker === undefined || other.served < taker.served)) taker = other
+    }
+    if (taker === undefined) return false
     this.#take(taker, chunk, giver)
     return true
   }
@@ -435,8 +436,6 @@ function attemptFrom(member: Member, chunk: number, from: string): Attempt | und
   return undefined
 }
 
-/** Chunks that one choice looks at: whoever finds nothing looks again in a moment. */
-const looks = 4_096
 /** What a holder is asked for before its speed is known, bytes. */
 const leastAheadBytes = 512 * 1024
 const gapWeight = 0.1
