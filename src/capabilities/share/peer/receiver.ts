@@ -26,6 +26,7 @@ import type { Holdings } from "./holdings.ts"
 import { Member } from "./member.ts"
 import type { MemberTraffic } from "./member.ts"
 import { MemoryHoldings } from "./memory-holdings.ts"
+import { toldFailure } from "./told-failure.ts"
 import { Progress } from "./progress.ts"
 import type { ProgressFacts } from "./progress.ts"
 import type { RelayAccess } from "./relay-access.ts"
@@ -367,7 +368,7 @@ class RunningReceiver implements Receiver {
 
   #fail(error: RdvError): void {
     if (this.#ending !== undefined) return
-    this.#member.say({ do: "failure", reason: error.message.slice(0, 500) })
+    this.#member.say({ do: "failure", reason: toldFailure(error) })
     void this.#end(error)
   }
 
