@@ -72,6 +72,6 @@ export class MemoryCast implements ChunkCast {
       }
     }
     for (const sink of this.#sinks) sink.over(version)
-    return { chunks: count, bytes, wireBytes: bytes, repairedBytes: 0, receivers: this.#sinks.size, ms: 0 }
+    return { chunks: count, skipped: 0, bytes, wireBytes: bytes, repairedBytes: 0, receivers: this.#sinks.size, ms: 0 }
   }
 }

@@ -8,6 +8,7 @@
  *     up, to where the beacon came from:  0xB5 | type u8 | session u32 | receiver u32 | highest number u32 | …
  *       1 here:   flags u8 | pieces received u32
  *       2 missing: pass u16 | count u8 | count × (slot u32 | ranges u8 | ranges × (from u16, to u16))
+ *       3 have:   pass u16 | first chunk u32 | a bit for each chunk from there, the first in the lowest
  *
  * A slot is the place of a chunk in its pass, from 0: who has missed a whole chunk knows its slot. Beacons are under a key
  * of the swarm, all else under keys that follow from the beacon's nonce.
@@ -17,13 +18,14 @@ import { tagBytes } from "./datagram-mac.ts"
 
 export const downKind = 0xb4
 export const upKind = 0xb5
-export const castTypes = { beacon: 1, piece: 2, here: 1, missing: 2 } as const
+export const castTypes = { beacon: 1, piece: 2, here: 1, missing: 2, have: 3 } as const
 
 export const castNonceBytes = 16
 const beaconBytes = 42
 export const castPieceHeadBytes = 28
 const hereBytes = 19
 const missingBytes = 17
+const haveBytes = 20
 
 export const passRuns = 1
 export const passOver = 2
@@ -80,6 +82,16 @@ export interface Missing {
   readonly highest: number
   readonly pass: number
   readonly slots: readonly MissingSlot[]
+}
+
+export interface Have {
+  readonly session: number
+  readonly receiver: number
+  readonly highest: number
+  readonly pass: number
+  /** Divisible by 8. */
+  readonly first: number
+  readonly bits: Uint8Array
 }
 
 export const allPieces = 0xffff
@@ -218,6 +230,23 @@ export function readMissing(datagram: Uint8Array): Missing | undefined {
     slots.push({ slot, ranges })
   }
   return { ...readUp(view), pass: view.getUint16(14), slots }
+}
+
+export function writeHave(into: Uint8Array, have: Have): number {
+  const view = writeUp(into, castTypes.have, have)
+  view.setUint16(14, have.pass)
+  view.setUint32(16, have.first)
+  into.set(have.bits, haveBytes)
+  return haveBytes + have.bits.length
+}
+
+export function readHave(datagram: Uint8Array): Have | undefined {
+  const end = datagram.length - tagBytes
+  if (end <= haveBytes || datagram[1] !== castTypes.have) return undefined
+  const view = viewOf(datagram)
+  const first = view.getUint32(16)
+  if (first % 8 !== 0) return undefined
+  return { ...readUp(view), pass: view.getUint16(14), first, bits: datagram.slice(haveBytes, end) }
 }
 
 function writeUp(into: Uint8Array, type: number, up: Pick<Here, "session" | "receiver" | "highest">): DataView {

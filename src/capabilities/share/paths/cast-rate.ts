@@ -9,6 +9,17 @@ export interface ReceiverState {
   lagMs: number
   /** Of the packets between its last reports, averaged. */
   loss: number
+  /** Packets that went by it between its last reports, whether they arrived or not; per ms. */
+  pace: number
+  /** The number of the newest packet that it had seen. */
+  highest: number
+}
+
+export interface RoundFacts {
+  readonly actual: number
+  readonly full: boolean
+  readonly last: number
+  readonly packetBytes: number
 }
 
 const startRate = 2_000
@@ -26,6 +37,8 @@ export class CastRate {
   rate: number
   readonly #most: number
   #isStarting = true
+  /** Packets up to this one were sent at the rate before. */
+  #before = -1
 
   /** `most`: a limit that was asked for. */
   constructor(most: number = mostRate) {
@@ -33,17 +46,25 @@ export class CastRate {
     this.rate = Math.min(startRate, this.#most)
   }
 
-  /** Once per round of reports. `actual`: what went out, bytes/ms; `full`: the rate was what held the sender back. */
-  adapt(receivers: readonly ReceiverState[], actual: number, full: boolean): void {
-    if (receivers.length === 0) return
+  /**
+   * Once per round of reports. `actual`: what went out, bytes/ms; `full`: the rate was what held the sender back; `last`: the
+   * number of the packet that was sent last, `packetBytes` its size.
+   */
+  adapt(receivers: readonly ReceiverState[], { actual, full, last, packetBytes }: RoundFacts): void {
     const count = receivers.length
-    const last = count < 4 ? count - 1 : Math.ceil(count * 0.75) - 1
-    const at = (values: number[]) => values.toSorted((a, b) => a - b)[last] as number
+    if (count === 0) return
+    const counted = count < 4 ? count : Math.ceil(count * 0.75)
+    // What they tell may still be of the rate before: a queue takes its time to go.
+    if (receivers.filter(({ highest }) => highest > this.#before).length < counted) return
+    const at = (values: number[]) => values.toSorted((a, b) => a - b)[counted - 1] as number
     const lag = at(receivers.map(({ lagMs }) => lagMs))
     const loss = at(receivers.map((each) => each.loss))
     if (lag > mostLagMs || loss > mostLoss) {
       this.#isStarting = false
-      this.rate = Math.max(leastRate, Math.min(this.rate, actual * 1.25) * 0.75)
+      this.#before = last
+      // Below what has come through, so that the queue goes.
+      const through = -at(receivers.map(({ pace }) => -pace)) * packetBytes
+      this.rate = Math.max(leastRate, Math.min(this.rate, actual, through > 0 ? through : Infinity) * 0.75)
     } else if (lag > calmLagMs || loss > calmLoss) this.#isStarting = false
     // No further ahead of what goes out than the next round can tell.
     else if (full && this.rate < actual * 2) {

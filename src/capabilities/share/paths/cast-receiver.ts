@@ -18,6 +18,7 @@ import {
   passRuns,
   readBeacon,
   readPiece,
+  writeHave,
   writeHere,
   writeMissing,
 } from "./cast-packet.ts"
@@ -55,6 +56,11 @@ const askMs = 40
 /** Until it is told again. */
 const patienceMs = 120
 const messageBytes = 1_200
+/** What is there is told within so long, and once more after it. */
+const haveMs = 40
+/** Of a bitmap in one message, and in all. */
+const haveBytes = 1_100
+const mostHaveBytes = 64 * 1024
 
 /** One life of a sender. */
 interface Session {
@@ -86,6 +92,7 @@ export class CastReceiver implements CastListener {
   #hereTimer: Timer | undefined
   #askTimer: Timer | undefined
   #deafTimer: Timer | undefined
+  readonly #haveTimers = new Set<Timer>()
   #closed = false
 
   constructor(options: CastReceiverOptions) {
@@ -173,7 +180,17 @@ export class CastReceiver implements CastListener {
     if (this.#slots !== undefined && this.#slots.pass !== pass) this.#endPass()
     if ((flags & passRuns) !== 0) {
       // Who comes late follows from here on.
-      this.#slots ??= new CastSlots(pass, version, pieceBytes, slot, this.#options.sink)
+      if (this.#slots === undefined) {
+        this.#slots = new CastSlots(pass, version, pieceBytes, slot, this.#options.sink)
+        // Twice, since one may be lost.
+        for (const after of [0, haveMs]) {
+          const timer = this.#clock.after(after + this.#fraction() * haveMs, () => {
+            this.#haveTimers.delete(timer)
+            this.#have()
+          })
+          this.#haveTimers.add(timer)
+        }
+      }
       this.#slots.advance(slot, piece)
       this.#lookForGaps()
     } else if ((flags & passOver) !== 0 && this.#slots !== undefined) this.#endPass()
@@ -203,6 +220,21 @@ export class CastReceiver implements CastListener {
     if (slots?.pass !== head.pass) return
     slots.piece(head, bytes.subarray(castPieceHeadBytes, bytes.length - tagBytes))
     this.#lookForGaps()
+  }
+
+  /** What the sender may leave out. */
+  #have(): void {
+    const session = this.#session
+    const slots = this.#slots
+    const bitmap = slots === undefined ? undefined : this.#options.sink.have?.(slots.version)
+    if (session === undefined || slots === undefined || bitmap === undefined) return
+    const { id, receiver, highest } = session
+    for (let at = 0; at < Math.min(bitmap.length, mostHaveBytes); at += haveBytes) {
+      const bits = bitmap.subarray(at, at + haveBytes)
+      if (bits.every((byte) => byte === 0)) continue
+      const have = { session: id, receiver, highest, pass: slots.pass, first: at * 8, bits }
+      this.#send(session, writeHave(this.#buffer, have))
+    }
   }
 
   #lookForGaps(): void {
@@ -268,7 +300,8 @@ export class CastReceiver implements CastListener {
     this.#slots = undefined
     this.#endedPass = 0
     this.#session = undefined
-    for (const timer of [this.#hereTimer, this.#askTimer, this.#deafTimer]) timer?.cancel()
+    for (const timer of [this.#hereTimer, this.#askTimer, this.#deafTimer, ...this.#haveTimers]) timer?.cancel()
+    this.#haveTimers.clear()
     this.#hereTimer = undefined
     this.#askTimer = undefined
     this.#deafTimer = undefined

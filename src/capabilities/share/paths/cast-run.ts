@@ -47,6 +47,9 @@ const ahead = 3
 const burstMs = 4
 const leastBurst = 16_384
 const adaptMs = 100
+/** A pass that brings less to all together is given up, bytes/ms: radio that carries multicast at its slowest rate. */
+const lameRate = 3_000
+const lameMs = 3_000
 /** Nobody has asked for so long: nobody needs anything. */
 const quietMs = 600
 const leastRepairMs = 3_000
@@ -77,9 +80,11 @@ export class CastRun {
   #sentAt: number | undefined
   #sentNumber = 0
   #askedAt: number
+  #briskAt: number
   #timer: Timer | undefined
   #bytes = 0
   #count = 0
+  #skipped = 0
   #wireBytes = 0
   #repairedBytes = 0
   #most = 0
@@ -93,6 +98,7 @@ export class CastRun {
     this.#at = this.#startedAt
     this.#adaptAt = this.#startedAt
     this.#askedAt = this.#startedAt
+    this.#briskAt = this.#startedAt
   }
 
   /** The next to be sent for the first time. */
@@ -164,14 +170,22 @@ export class CastRun {
     if (this.#over) return
     if (this.#level <= 0) this.#full = true
     if (now - this.#adaptAt >= adaptMs) {
-      this.#rate.adapt(receivers.all(), (this.#wireBytes - this.#adaptBytes) / (now - this.#adaptAt), this.#full)
+      const actual = (this.#wireBytes - this.#adaptBytes) / (now - this.#adaptAt)
+      const { lastNumber, pieceBytes } = this.#options
+      this.#rate.adapt(receivers.all(), { actual, full: this.#full, last: lastNumber(), packetBytes: pieceBytes })
       this.#adaptAt = now
       this.#adaptBytes = this.#wireBytes
       this.#full = false
     }
     if (this.#isDone(now)) {
       const bytes = { bytes: this.#bytes, wireBytes: this.#wireBytes, repairedBytes: this.#repairedBytes }
-      this.#end({ chunks: this.#count, ...bytes, receivers: this.#most, ms: now - this.#startedAt })
+      this.#end({
+        chunks: this.#count,
+        skipped: this.#skipped,
+        ...bytes,
+        receivers: this.#most,
+        ms: now - this.#startedAt,
+      })
       return
     }
     const pause = this.#level <= 0 ? -this.#level / rate : taken && !this.#hasWork() ? 10 : 1
@@ -186,10 +200,14 @@ export class CastRun {
   }
 
   #isDone(now: number): boolean {
-    const { receivers } = this.#options
+    const { receivers, pass } = this.#options
     if (receivers.count === 0) return true
+    // All together: what the sender would give them one by one.
+    const isLame = this.#rate.rate * receivers.count < Math.min(lameRate, (pass.bytesPerSecond ?? Infinity) / 2_000)
+    if (!isLame) this.#briskAt = now
+    if (now - this.#briskAt > lameMs) return true
     if (this.#sentAt === undefined) return false
-    const followers = receivers.all().filter(({ hopeless }) => !hopeless)
+    const followers = receivers.all().filter((each) => !receivers.isHopeless(each))
     if (followers.every(({ complete, highest }) => complete && highest >= this.#sentNumber)) return true
     const isQuiet = this.#repairs.size === 0 && now - Math.max(this.#sentAt, this.#askedAt) >= quietMs
     return isQuiet || now - this.#sentAt > Math.max(leastRepairMs, this.#sentAt - this.#startedAt)
@@ -251,6 +269,10 @@ export class CastRun {
       if (next.done === true) {
         this.#isExhausted = true
         return
+      }
+      if (!this.#options.receivers.isWanted(next.value)) {
+        this.#skipped++
+        continue
       }
       const slot = this.#slots.length
       let bytes: Uint8Array | Promise<Uint8Array>

@@ -12,6 +12,7 @@ import {
   castSession,
   passOver,
   passRuns,
+  readHave,
   readHere,
   readMissing,
   upKind,
@@ -41,13 +42,13 @@ export interface CastSenderOptions {
 }
 
 const beaconMs = 1_000
-/** The first ones come sooner, so that a pass may begin soon. */
+/** The first ones come sooner, so that a pass may begin soon, and those behind a pass, so that all hear of its end. */
 const earlyBeaconMs = 100
 const earlyBeacons = 10
 /** During a pass. */
 const passBeaconMs = 50
-/** Between the announcement of a pass and its first piece. */
-const beginMs = 60
+/** Between the announcement of a pass and its first piece: receivers say what they have. */
+const beginMs = 100
 const awayMs = 3_500
 /** Of IP and UDP. */
 const headerBytes = 28
@@ -68,6 +69,8 @@ export class CastSender implements CastSpeaker {
   readonly #receivers = new CastReceivers()
   #told = 0
   #beacons = 0
+  /** Beacons below this number follow each other soon. */
+  #quickUntil = earlyBeacons
   #timer: Timer | undefined
   #number = 0
   /** Parallel: the last number at a moment. */
@@ -131,13 +134,14 @@ export class CastSender implements CastSpeaker {
           this.#endSlot = run.slot
           this.#run = undefined
           this.#state = passOver
+          this.#quickUntil = this.#beacons + earlyBeacons
           if (!this.#closed) this.#beacon()
           if (result instanceof Error) reject(result)
           else resolve(result)
         },
       })
       this.#run = run
-      for (const receiver of this.#receivers.all()) receiver.complete = false
+      this.#receivers.begin()
       pass.signal.addEventListener("abort", onAbort, { once: true })
       this.#beacon()
     })
@@ -173,7 +177,7 @@ export class CastSender implements CastSpeaker {
     })
     const datagram = seal(this.#beaconMac, this.#buffer, length)
     for (const socket of this.#options.sockets) socket.send(datagram, this.#group)
-    const wait = run !== undefined ? passBeaconMs : this.#beacons < earlyBeacons ? earlyBeaconMs : beaconMs
+    const wait = run !== undefined ? passBeaconMs : this.#beacons < this.#quickUntil ? earlyBeaconMs : beaconMs
     // Somebody waits to hear that it was heard.
     this.#timer = this.#clock.after(heard.length > 0 ? Math.min(wait, earlyBeaconMs) : wait, () => this.#beacon())
   }
@@ -225,10 +229,17 @@ export class CastSender implements CastSpeaker {
       if (known !== undefined && known.named > 0 && this.#run === undefined) this.#hurry()
       return
     }
+    const have = readHave(bytes)
+    if (have !== undefined) {
+      const known =
+        have.pass === this.#passes && this.#run !== undefined ? this.#receivers.get(have.receiver) : undefined
+      if (known !== undefined) this.#receivers.has(known, have.first, have.bits)
+      return
+    }
     const missing = readMissing(bytes)
     if (missing === undefined || missing.pass !== this.#passes || missing.highest > this.#number) return
     const known = this.#receivers.get(missing.receiver)
-    if (known?.hopeless === false) this.#run?.missing(missing.slots, missing.highest)
+    if (known !== undefined && !this.#receivers.isHopeless(known)) this.#run?.missing(missing.slots, missing.highest)
   }
 
   #hurry(): void {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { randomBytes } from "node:crypto"
 import { test } from "node:test"
 import { FakeClock, settle } from "../../../../test/kit/fake-clock.ts"
 import { DatagramNet, Road } from "../../../../test/kit/datagram-net.ts"
@@ -84,6 +85,7 @@ class Ear {
   readonly over: number[] = []
   readonly lost: number[] = []
   isDeaf = true
+  has: Uint8Array | undefined
   wants: (chunk: number) => boolean = () => true
   readonly ear: CastReceiver
 
@@ -98,6 +100,7 @@ class Ear {
       sink: {
         heard: () => (this.isDeaf = false),
         deaf: () => (this.isDeaf = true),
+        have: () => this.has,
         room: ({ chunk }, length) => (this.wants(chunk) ? new Uint8Array(length) : undefined),
         chunk: ({ chunk }, sealed) => {
           assert.ok(!this.got.has(chunk), "once")
@@ -114,8 +117,8 @@ class Ear {
   }
 }
 
-function content(lan: Lan, count: number): Uint8Array[] {
-  return Array.from({ length: count }, (_, at) => lan.bytes(at === count - 1 ? 1_000 : chunkBytes))
+function content(count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, at) => randomBytes(at === count - 1 ? 1_000 : chunkBytes))
 }
 
 test("receivers and sender find out that they hear each other", async () => {
@@ -132,7 +135,7 @@ test("receivers and sender find out that they hear each other", async () => {
 test("a pass costs one copy on the wire however many listen", async () => {
   const lan = new Lan(Array.from({ length: 12 }, () => ({})))
   await lan.until(() => lan.sender.receivers === 12, 1_000)
-  const chunks = content(lan, 60)
+  const chunks = content(60)
   const report = await lan.pass(chunks)
   for (const ear of lan.ears) assert.ok(ear.hasAll(chunks))
   assert.equal(report.chunks, 60)
@@ -145,7 +148,7 @@ test("a pass costs one copy on the wire however many listen", async () => {
 test("what some have lost is repaired for all, and costs little", async () => {
   const lan = new Lan(Array.from({ length: 7 }, () => ({ loss: 0.02, jitterMs: 0.5, doubled: 0.01 })))
   await lan.until(() => lan.sender.receivers === 7, 2_000)
-  const chunks = content(lan, 60)
+  const chunks = content(60)
   const report = await lan.pass(chunks)
   for (const ear of lan.ears) assert.ok(ear.hasAll(chunks), `${ear.got.size} chunks, ${ear.lost.length} lost`)
   assert.ok(report.wireBytes / report.bytes < 1.35, `${report.wireBytes / report.bytes} copies`)
@@ -156,7 +159,7 @@ test("what some have lost is repaired for all, and costs little", async () => {
 test("whoever loses nearly everything holds nobody up", async () => {
   const lan = new Lan([{}, {}, {}, {}, { loss: 0.6 }])
   await lan.until(() => lan.sender.receivers === 5, 10_000)
-  const chunks = content(lan, 100)
+  const chunks = content(100)
   const report = await lan.pass(chunks)
   for (const ear of lan.ears.slice(0, 4)) assert.ok(ear.hasAll(chunks))
   assert.ok(report.wireBytes / report.bytes < 1.6, `${report.wireBytes / report.bytes} copies`)
@@ -170,7 +173,7 @@ test("the pace follows the network of nearly all receivers", async () => {
   const slow = { bytesPerMs: 3_000, bufferBytes: 1_000_000 }
   const lan = new Lan([slow, slow, slow, { bytesPerMs: 200, bufferBytes: 100_000 }])
   await lan.until(() => lan.sender.receivers === 4, 3_000)
-  const chunks = content(lan, 200)
+  const chunks = content(200)
   const report = await lan.pass(chunks)
   for (const ear of lan.ears.slice(0, 3)) assert.ok(ear.hasAll(chunks), `${ear.got.size}`)
   const bytesPerMs = report.bytes / report.ms
@@ -184,7 +187,7 @@ test("a receiver takes what it lacks, and skips the rest", async () => {
   const [ear] = lan.ears as [Ear]
   ear.wants = (chunk) => chunk % 3 === 0
   await lan.until(() => lan.sender.receivers === 1, 2_000)
-  const chunks = content(lan, 30)
+  const chunks = content(30)
   await lan.pass(chunks)
   assert.deepEqual(
     [...ear.got.keys()].toSorted((a, b) => a - b),
@@ -193,10 +196,43 @@ test("a receiver takes what it lacks, and skips the rest", async () => {
   lan.close()
 })
 
+test("what all have is left out, and what one alone lacks", async () => {
+  const lan = new Lan([{}, {}, {}, {}])
+  await lan.until(() => lan.sender.receivers === 4, 2_000)
+  const chunks = content(40)
+  // 0-7 are everywhere, 8-15 are not at the first one, 16-23 are not at the first two.
+  for (const [at, ear] of lan.ears.entries()) {
+    ear.has = Uint8Array.of(255, at === 0 ? 0 : 255, at < 2 ? 0 : 255)
+    ear.wants = (chunk) => (((ear.has?.[chunk >> 3] ?? 0) >> (chunk & 7)) & 1) === 0
+  }
+  const report = await lan.pass(chunks)
+  assert.equal(report.skipped, 16)
+  assert.equal(report.chunks, 24)
+  for (const [at, { got, lost }] of lan.ears.entries()) {
+    assert.deepEqual(
+      [...got.keys()].toSorted((a, b) => a - b),
+      [...chunks.keys()].slice(at < 2 ? 16 : 24),
+    )
+    assert.deepEqual(lost, [])
+  }
+  lan.close()
+  assert.equal(lan.clock.pending, 0)
+})
+
+test("a network that carries next to nothing is left to the normal way", async () => {
+  const lan = new Lan(Array.from({ length: 3 }, () => ({ bytesPerMs: 300, bufferBytes: 60_000 })))
+  await lan.until(() => lan.sender.receivers === 3, 2_000)
+  const chunks = content(400)
+  const report = await lan.pass(chunks)
+  assert.ok(report.chunks < 100, `${report.chunks} chunks`)
+  assert.ok(report.ms < 10_000, `${report.ms} ms`)
+  lan.close()
+})
+
 test("who comes in the middle of a pass gets the rest of it", async () => {
   const lan = new Lan([{}, { cut: true }])
   await lan.until(() => lan.sender.receivers === 1, 1_000)
-  const chunks = content(lan, 300)
+  const chunks = content(300)
   const [early, late] = lan.ears as [Ear, Ear]
   const passed = lan.pass(chunks)
   await lan.until(() => early.got.size > 100, 5_000)
@@ -212,10 +248,10 @@ test("who comes in the middle of a pass gets the rest of it", async () => {
 test("passes follow each other, and their versions are told apart", async () => {
   const lan = new Lan([{ loss: 0.02 }, {}])
   await lan.until(() => lan.sender.receivers === 2, 2_000)
-  const first = content(lan, 10)
+  const first = content(10)
   await lan.pass(first, 1)
   for (const { got } of lan.ears) got.clear()
-  const second = content(lan, 12)
+  const second = content(12)
   await lan.pass(second, 2)
   for (const ear of lan.ears) {
     assert.ok(ear.hasAll(second))
@@ -253,7 +289,7 @@ test("a sender that stops in the middle leaves memory free and says so", async (
   const lan = new Lan([{}])
   const [ear] = lan.ears as [Ear]
   await lan.until(() => lan.sender.receivers === 1, 1_000)
-  const chunks = content(lan, 300)
+  const chunks = content(300)
   const { signal } = new AbortController()
   const run = lan.sender.pass({
     version: 1,

@@ -27,6 +27,8 @@ export interface CastSink {
   heard(): void
   /** No sender was heard for some seconds (`cast deaf`). What was incomplete is forgotten, its memory is free. */
   deaf(): void
+  /** What is there of this version already, as `Bitmap.bytes`: what all have is not sent. Undefined: nothing. */
+  have?(version: number): Uint8Array | undefined
   /** As in `ChunkPathSink`: memory for a chunk that begins to come in, or undefined, and then it is skipped. */
   room(name: ChunkName, length: number): Uint8Array | undefined
   /** It is whole, in the memory that `room` gave. */
@@ -59,9 +61,10 @@ export interface CastSpeaker {
   readonly place: string
   readonly receivers: number
   /**
-   * Sends each of these chunks once, in this order, and repairs what receivers report to be missing. Resolves when
-   * everything was sent and nobody asks any more; at once when nobody listens any more. Rejects with the signal's reason,
-   * or `read`'s error. One pass at a time.
+   * Sends each of these chunks once, in this order, and repairs what receivers report to be missing. What all have is left
+   * out; so is what one alone of three and more lacks. Resolves when everything was sent and nobody asks any more; sooner
+   * when nobody listens any more, or the network carries so little that the normal way is faster. Rejects with the
+   * signal's reason, or `read`'s error. One pass at a time.
    */
   pass(pass: CastPass): Promise<CastReport>
   /** No more beacons. A pass under way rejects `closed`. */
@@ -79,7 +82,10 @@ export interface CastPass {
 }
 
 export interface CastReport {
+  /** How many were sent. */
   readonly chunks: number
+  /** How many were left out. */
+  readonly skipped: number
   /** Of the chunks, each once. */
   readonly bytes: number
   /** Of datagrams, with headers and repairs: `wireBytes / bytes` is what the pass cost. */

@@ -10,6 +10,8 @@ export interface CastEarOptions {
   readonly place: CastPlace
   readonly inflow: Inflow
   readonly log: Log
+  /** What is there of a version, by the number that travels. */
+  readonly have: (version: number) => Uint8Array | undefined
   readonly say: (state: "heard" | "deaf") => void
 }
 
@@ -25,7 +27,7 @@ export class CastEar {
 
   /** From now on: whoever hears has a place for what comes, since nothing else is sent to it meanwhile. */
   open(): void {
-    const { cast, place, inflow, log } = this.#options
+    const { cast, place, inflow, log, have } = this.#options
     if (this.#listener !== undefined || this.#isUnreachable) return
     try {
       this.#listener = cast.listen(place, {
@@ -34,6 +36,7 @@ export class CastEar {
           inflow.close()
           this.#turn(false)
         },
+        have: (version) => have(version),
         room: (name, length) => inflow.room(name, length),
         chunk: (name, sealed) => inflow.chunk(name, sealed),
         lost: (name) => inflow.lost(name),

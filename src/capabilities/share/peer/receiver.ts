@@ -23,6 +23,7 @@ import type { DirectNet } from "../paths/direct-net.ts"
 import type { RelayMessage, TableFacts } from "../protocol/control.ts"
 import { CastEar } from "./cast-ear.ts"
 import type { Holdings } from "./holdings.ts"
+import { shortVersion } from "./local-version.ts"
 import { Member } from "./member.ts"
 import type { MemberTraffic } from "./member.ts"
 import { MemoryHoldings } from "./memory-holdings.ts"
@@ -178,6 +179,12 @@ class RunningReceiver implements Receiver {
         place: { swarm, key: keys.peer },
         inflow: this.#member.inflow({ from: "cast", way: "cast", reject: () => undefined }),
         log,
+        have: (number) => {
+          const { version } = this.#member
+          return version !== undefined && shortVersion(version.number) === number
+            ? version.holdings.have.bytes()
+            : undefined
+        },
         say: (state) => this.#member.say({ do: "cast", state }),
       })
     }
