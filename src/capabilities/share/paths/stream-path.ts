@@ -32,6 +32,8 @@ export interface StreamPathOptions {
   readonly highWaterBytes?: number
   /** A path over which something is awaited and nothing moves is over after so long, ms. Default 30,000. */
   readonly silentMs?: number
+  /** Also awaits a sign of life while nothing goes on: for those who are sent to without asking. Default false. */
+  readonly probes?: boolean
 }
 
 /** The pipe is the path's from now on. */
@@ -72,6 +74,7 @@ class StreamPath implements ChunkPath {
   readonly #clock: Clock
   readonly #highWater: number
   readonly #silentMs: number
+  readonly #probes: boolean
   readonly #reader: PieceReader
   #sink: ChunkPathSink | undefined
 
@@ -115,6 +118,7 @@ class StreamPath implements ChunkPath {
     this.#clock = options.clock ?? systemClock
     this.#highWater = options.highWaterBytes ?? defaultHighWaterBytes
     this.#silentMs = options.silentMs ?? defaultSilentMs
+    this.#probes = options.probes ?? false
     this.#reader = new PieceReader({
       room: (name, length) => this.#sink?.room(name, length),
       chunk: (name, sealed) => {
@@ -175,6 +179,7 @@ class StreamPath implements ChunkPath {
       },
       closed: (error) => this.#end(error),
     })
+    if (this.#probes) this.#watch()
   }
 
   /** Throws `usage` and `too_large` for what is no chunk. */
@@ -382,7 +387,7 @@ class StreamPath implements ChunkPath {
   #beat(): void {
     this.#watchTimer = this.#clock.after(this.#silentMs / 4, () => {
       this.#watchTimer = undefined
-      if (this.#over || !this.#awaits) return
+      if (this.#over || !(this.#awaits || this.#probes)) return
       const now = this.#clock.now()
       if (this.#moved) {
         this.#moved = false

@@ -155,7 +155,13 @@ export class Member {
       log,
       ...chance,
       sink: (path) => this.#relaySink(path),
-      up: (path) => log.debug("share.path.up", { over: path.over }),
+      up: (path) => {
+        log.debug("share.path.up", { over: path.over })
+        // Something to hear behind what was said before: the relay uses a path that was lost when it hears it.
+        this.#batch.flush()
+        this.#toldWindow = undefined
+        this.#sayWindow()
+      },
       down: (path) => this.#part(path),
     })
     if (direct !== undefined) {

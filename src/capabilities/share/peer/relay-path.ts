@@ -118,7 +118,7 @@ export class RelayPath {
         return undefined
       }
       const greeted = await greetRelay(pipe, ticket, { clock, signal: attempt.signal })
-      if (!signal.aborted) return this.#take(streamPath(greeted, { clock }))
+      if (!signal.aborted) return this.#take(streamPath(greeted, { clock, probes: true }))
       greeted.abort(new RdvError("cancelled"))
       return undefined
     } catch (error) {

@@ -12,6 +12,7 @@ import type { TableFacts } from "../protocol/control.ts"
 import { Scheduler } from "../swarm/scheduler.ts"
 import type { CachedChunk, CacheUser, ChunkCache } from "./chunk-cache.ts"
 import type { Lane, LaneVersion } from "./lane.ts"
+import { ReplacedLanes } from "./replaced-lanes.ts"
 
 /** What an edition needs of its swarm. */
 export interface EditionSwarm {
@@ -46,6 +47,7 @@ export class Edition implements CacheUser, LaneVersion {
   readonly #swarm: EditionSwarm
   readonly #here: Map<number, CachedChunk> = new Map()
   readonly #fetches: Map<number, Fetch[]> = new Map()
+  readonly #replaced: ReplacedLanes
   #isOver = false
 
   constructor(swarm: EditionSwarm, facts: TableFacts, table: ChunkTable) {
@@ -68,6 +70,7 @@ export class Edition implements CacheUser, LaneVersion {
         cached: (chunk) => this.#here.get(chunk)?.isHere === true,
       },
     })
+    this.#replaced = new ReplacedLanes(swarm.clock, this.scheduler)
     // What an older version left, or another swarm of the same content.
     for (let chunk = 0; chunk < table.count; chunk++) {
       const known = swarm.cache.find(table.hashOf(chunk))
@@ -99,6 +102,7 @@ export class Edition implements CacheUser, LaneVersion {
   close(): void {
     this.#isOver = true
     this.scheduler.close()
+    this.#replaced.close()
     for (const fetches of this.#fetches.values()) for (const fetch of fetches) this.#drop(fetch, true)
     const here = [...this.#here.values()]
     this.#here.clear()
@@ -109,6 +113,11 @@ export class Edition implements CacheUser, LaneVersion {
   lose(member: string): void {
     for (const fetches of this.#fetches.values())
       for (const fetch of fetches) if (fetch.holder === member && fetch.state !== "coming") this.#refuse(fetch)
+  }
+
+  /** Another path takes the place of this one. */
+  replace(member: string, older: Lane): void {
+    this.#replaced.replace(member, older)
   }
 
   /** It has a new path: what it was asked over the old one and did not begin to send is asked again. */

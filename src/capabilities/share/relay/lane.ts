@@ -81,6 +81,11 @@ export class Lane implements ChunkPathSink {
     return this.#isClosed
   }
 
+  /** It waits here. */
+  has(chunk: number): boolean {
+    return this.#queue.has(chunk)
+  }
+
   push(chunk: number, cached: CachedChunk): void {
     if (this.#queue.has(chunk)) return
     this.#queue.set(chunk, cached)

@@ -1,5 +1,6 @@
 /** Somebody in a swarm, as the relay knows it; it outlives its stream for a while, so that who comes back is the same. */
 
+import { createHash } from "node:crypto"
 import type { Bitmap } from "../content/bitmap.ts"
 import type { ByteWays } from "../protocol/control.ts"
 import type { Lane, LaneMember } from "./lane.ts"
@@ -27,6 +28,7 @@ export class Member implements LaneMember {
   /** Undefined while it is away. */
   outbox: Outbox | undefined
   lane: Lane | undefined
+  hadPath = false
   isSlow = false
   /** Of the present version; undefined until it has said it. The scheduler keeps it up to date. */
   have: Bitmap | undefined
@@ -97,4 +99,9 @@ export class Member implements LaneMember {
       outRate: Math.round((this.outBytes - outBytes) / seconds),
     }
   }
+}
+
+/** The same for the same member over restarts of the relay; it says nothing of the name that the member gave itself. */
+export function memberId(swarm: string, key: string): string {
+  return createHash("sha256").update(`${swarm}/${key}`).digest("base64url").slice(0, 12)
 }

@@ -291,8 +291,8 @@ export class Register {
     }
   }
 
-  #isExpired({ publication: { expiresAt } }: Swarm): boolean {
-    return expiresAt !== null && expiresAt <= this.#clock.wall()
+  #isExpired({ expiresAt }: Swarm): boolean {
+    return expiresAt <= this.#clock.now()
   }
 
   #expire(swarm: Swarm): void {

@@ -3,7 +3,6 @@
  * the version decides; this carries facts to it and orders from it.
  */
 
-import { createHash } from "node:crypto"
 import { base64url, randomBytes } from "../../../base/bytes.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
@@ -18,13 +17,14 @@ import type { EditionSwarm } from "./edition.ts"
 import type { Egress } from "./egress.ts"
 import { Introductions } from "./introductions.ts"
 import { Lane } from "./lane.ts"
-import { Member } from "./member.ts"
+import { Member, memberId } from "./member.ts"
 import { Orders } from "./orders.ts"
 import { tellNeeds } from "./needs.ts"
 import type { Outbox } from "./outbox.ts"
 import { Outlook } from "./outlook.ts"
 import type { Publication } from "./publications.ts"
 import { onlySender, Reports } from "./reports.ts"
+import { ReturningPaths } from "./returning-paths.ts"
 import type { ShareLimits } from "./share-limits.ts"
 
 /** What a swarm needs of the service. */
@@ -57,6 +57,8 @@ export class Swarm implements EditionSwarm {
   outBytes = 0
   /** Receivers that have everything, since the relay runs. */
   finished = 0
+  /** By the monotonic clock, so that it lives as long as it was said when somebody sets the other one; ms. */
+  readonly expiresAt: number
   /** Nobody is here since, ms. */
   lonelySince: number
   readonly #desk: SwarmDesk
@@ -68,6 +70,7 @@ export class Swarm implements EditionSwarm {
   readonly #orders: Orders
   readonly #reports: Reports
   readonly #banned: Set<string> = new Set()
+  readonly #returning: ReturningPaths
   readonly #returnUntil: number
   #isOver = false
 
@@ -80,11 +83,14 @@ export class Swarm implements EditionSwarm {
     this.cache = desk.cache
     this.egress = egress
     this.publication = publication
+    const { expiresAt } = publication
+    this.expiresAt = expiresAt === null ? Infinity : desk.clock.now() + expiresAt - desk.clock.wall()
     this.lonelySince = desk.clock.now()
     this.#log = desk.log.with({ swarm: this.name })
     const { partners, sparePartners, bitmapBytesPerSwarm: mostBitmapBytes } = desk.limits
     this.#introductions = new Introductions(desk.carrier === "direct" ? partners : sparePartners)
     this.#outlook = new Outlook({ swarm: this.name, members: this.#members, traffic: () => this })
+    this.#returning = new ReturningPaths(desk.clock)
     this.#orders = new Orders(() => this.edition?.version)
     this.#reports = new Reports({ log: this.#log, members: this.#members, mostBitmapBytes })
   }
@@ -221,9 +227,12 @@ export class Swarm implements EditionSwarm {
       return
     }
     if (older !== undefined) {
+      this.edition?.replace(member.id, older)
       lane.inherit(older)
       this.edition?.askAgain(member.id)
-    } else this.edition?.scheduler.relayPath(member.id, "up")
+    } else if (!member.hadPath || member.have === undefined) this.#usePath(member)
+    else this.#returning.wait(member, () => this.#usePath(member))
+    member.hadPath = true
     this.#outlook.changed()
   }
 
@@ -273,6 +282,7 @@ export class Swarm implements EditionSwarm {
       default:
         this.#reports.heard(member, edition, message)
     }
+    this.#returning.heard(member)
   }
 
   // Of the edition.
@@ -402,7 +412,7 @@ export class Swarm implements EditionSwarm {
   }
 
   #welcome(member: Member, outbox: Outbox): void {
-    const { once, expiresAt } = this.publication
+    const { once } = this.publication
     const url = member.role === "sender" ? this.#desk.url(this.name) : undefined
     outbox.say({
       do: "welcome",
@@ -411,13 +421,18 @@ export class Swarm implements EditionSwarm {
       connections: this.#desk.connections,
       ...(url !== undefined && { url }),
       once,
-      ...(expiresAt !== null && { expiresMs: Math.max(0, Math.round(expiresAt - this.clock.wall())) }),
+      ...(this.expiresAt !== Infinity && { expiresMs: Math.max(0, Math.round(this.expiresAt - this.clock.now())) }),
     })
+  }
+
+  #usePath(member: Member): void {
+    if (member.lane !== undefined) this.edition?.scheduler.relayPath(member.id, "up")
   }
 
   #unlane(member: Member, lane: Lane, error: RdvError | undefined): void {
     if (member.lane !== lane) return
     member.lane = undefined
+    this.#returning.forget(member)
     this.edition?.scheduler.relayPath(member.id, "down")
     this.edition?.lose(member.id)
     this.#outlook.changed()
@@ -474,11 +489,6 @@ export class Swarm implements EditionSwarm {
     lane?.path.close()
     this.#outlook.changed()
   }
-}
-
-/** The same for the same member over restarts of the relay; it says nothing of the name that the member gave itself. */
-function memberId(swarm: string, key: string): string {
-  return createHash("sha256").update(`${swarm}/${key}`).digest("base64url").slice(0, 12)
 }
 
 /** A member's path outlives its stream so long: sessions come back, and paths need not begin anew. */

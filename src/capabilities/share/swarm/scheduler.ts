@@ -231,6 +231,13 @@ export class Scheduler {
     this.#wake(member)
   }
 
+  /** What the relay has been sending to a member since before `before`, ms. */
+  pushesTo(name: string, before: number): number[] {
+    const { attempts, seconds } = this.#ledger.members.get(name) ?? { attempts: [], seconds: [] }
+    const all = [...attempts.values(), ...seconds.values()]
+    return all.filter(({ way, since }) => way === "push" && since <= before).map(({ chunk }) => chunk)
+  }
+
   stats(): SchedulerStats {
     let underWay = 0
     for (const { attempts } of this.#ledger.members.values()) underWay += attempts.size
