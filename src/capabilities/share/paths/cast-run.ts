@@ -49,7 +49,7 @@ const leastBurst = 16_384
 const adaptMs = 100
 /** A pass that brings less to all together is given up, bytes/ms: radio that carries multicast at its slowest rate. */
 const lameRate = 3_000
-const lameMs = 3_000
+const lameMs = 2_000
 /** Nobody has asked for so long: nobody needs anything. */
 const quietMs = 600
 const leastRepairMs = 3_000
@@ -73,6 +73,8 @@ export class CastRun {
   #at: number
   #adaptAt: number
   #adaptBytes = 0
+  /** What goes out, averaged, bytes/ms. */
+  #actual = 0
   /** The rate was what held it back since it was looked at. */
   #full = false
   readonly #startedAt: number
@@ -173,6 +175,7 @@ export class CastRun {
       const actual = (this.#wireBytes - this.#adaptBytes) / (now - this.#adaptAt)
       const { lastNumber, pieceBytes } = this.#options
       this.#rate.adapt(receivers.all(), { actual, full: this.#full, last: lastNumber(), packetBytes: pieceBytes })
+      this.#actual += (actual - this.#actual) * 0.2
       this.#adaptAt = now
       this.#adaptBytes = this.#wireBytes
       this.#full = false
@@ -199,13 +202,19 @@ export class CastRun {
     return this.#repairs.size > 0 || this.#current !== undefined || this.#ready[0]?.bytes !== undefined
   }
 
-  #isDone(now: number): boolean {
+  /** The normal way brings more. */
+  #isLame(now: number): boolean {
     const { receivers, pass } = this.#options
+    const least = Math.max(lameRate, (pass.leastBytesPerSecond ?? 0) / 1_000)
+    const most = ((pass.bytesPerSecond ?? Infinity) / 2_000) * receivers.count
+    if (Math.min(this.#rate.rate, this.#actual) * receivers.count >= Math.min(least, most)) this.#briskAt = now
+    return now - this.#briskAt > lameMs
+  }
+
+  #isDone(now: number): boolean {
+    const { receivers } = this.#options
     if (receivers.count === 0) return true
-    // All together: what the sender would give them one by one.
-    const isLame = this.#rate.rate * receivers.count < Math.min(lameRate, (pass.bytesPerSecond ?? Infinity) / 2_000)
-    if (!isLame) this.#briskAt = now
-    if (now - this.#briskAt > lameMs) return true
+    if (this.#sentAt === undefined && this.#isLame(now)) return true
     if (this.#sentAt === undefined) return false
     const followers = receivers.all().filter((each) => !receivers.isHopeless(each))
     if (followers.every(({ complete, highest }) => complete && highest >= this.#sentNumber)) return true

@@ -79,6 +79,8 @@ export interface CastPass {
   readonly signal: AbortSignal
   /** `--limit`, bytes/s of chunks. Default: what receivers take. */
   readonly bytesPerSecond?: number
+  /** What receivers get without it, all together, bytes/s: a pass that brings them less is given up. */
+  readonly leastBytesPerSecond?: number
 }
 
 export interface CastReport {

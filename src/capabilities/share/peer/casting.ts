@@ -7,6 +7,7 @@ import type { Clock, Timer } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import type { Content } from "../content/content.ts"
+import type { SwarmPicture } from "../protocol/control.ts"
 import type { CastPlace, CastReport, CastSpeaker, ChunkCast } from "../paths/chunk-cast.ts"
 
 export interface CastingOptions {
@@ -30,6 +31,8 @@ export class Casting {
   #pass: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
   #isClosed = false
+  /** What receivers got lately, all together, bytes/s. */
+  #otherwise = 0
 
   constructor(options: CastingOptions) {
     this.#options = options
@@ -46,6 +49,14 @@ export class Casting {
     this.#isDue = true
     this.#pass?.abort(new RdvError("cancelled"))
     this.#consider()
+  }
+
+  /** What receivers get without multicast is what it has to exceed. */
+  look({ members }: SwarmPicture): void {
+    if (this.#pass !== undefined) return
+    let bytesPerSecond = 0
+    for (const { role, inBytesPerSecond } of members) if (role === "receiver") bytesPerSecond += inBytesPerSecond
+    this.#otherwise = Math.max(bytesPerSecond, this.#otherwise / 2)
   }
 
   /** The relay has forgotten that a pass is under way. */
@@ -92,6 +103,7 @@ export class Casting {
         chunks: chunksOf(table.manifestChunks, table.count),
         read: (chunk) => content.read(chunk),
         signal: pass.signal,
+        leastBytesPerSecond: this.#otherwise,
         ...(bytesPerSecond !== undefined && { bytesPerSecond }),
       })
     } catch (error) {

@@ -280,6 +280,7 @@ class RunningSender implements Sender {
       case "swarm":
         events?.picture?.(message.picture)
         this.#look(message.picture)
+        this.#casting?.look(message.picture)
         break
       case "finished":
         events?.finished?.(message.member, message.ms)
