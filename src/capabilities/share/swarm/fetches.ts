@@ -6,6 +6,8 @@ import type { SwarmPort } from "./swarm-port.ts"
 
 export interface FetchesOptions {
   readonly clock: Clock
+  /** Chunks in all. */
+  readonly count: number
   readonly port: SwarmPort
   readonly lengthOf: (chunk: number) => number
   readonly members: ReadonlyMap<string, Member>
@@ -30,13 +32,23 @@ export class Fetches {
   #bytes = 0
   /** Who could give anything in this round. */
   #able: Member[] | undefined
+  /** What they have between them, 32 chunks at a time, as far as somebody has looked. */
+  readonly #givable: Uint32Array
+  readonly #givableBytes: Uint8Array
+  /** The look in which each word was filled. */
+  readonly #looked: Uint32Array
+  #look = 1
 
   constructor(options: FetchesOptions) {
     this.#options = options
+    this.#givable = new Uint32Array((options.count + 31) >>> 5)
+    this.#givableBytes = new Uint8Array(this.#givable.buffer)
+    this.#looked = new Uint32Array(this.#givable.length)
   }
 
   newRound(): void {
     this.#able = undefined
+    this.#look++
   }
 
   get size(): number {
@@ -52,8 +64,18 @@ export class Fetches {
     return this.#bytes
   }
 
+  /** Asked for each chunk for each member: so the members are gone through once for 32 chunks. */
   canBegin(chunk: number): boolean {
-    return this.#holder(chunk, this.#options.lengthOf(chunk), undefined) !== undefined
+    const at = chunk >>> 5
+    if (this.#looked[at] !== this.#look) {
+      this.#looked[at] = this.#look
+      const length = this.#options.lengthOf(chunk)
+      let givable = 0
+      for (const { hasRelayPath, load, have } of this.#givers())
+        if (hasRelayPath && load.hasRoom(length)) givable |= have.word(at)
+      this.#givable[at] = givable
+    }
+    return (((this.#givableBytes[chunk >> 3] as number) >> (chunk & 7)) & 1) === 1
   }
 
   /** False when nobody can be asked now. */
@@ -149,7 +171,10 @@ export class Fetches {
     this.#orphans.delete(fetch)
     fetch.holder = holder
     fetch.since = this.#options.clock.now()
-    holder.load.begin(this.#options.lengthOf(fetch.chunk))
+    const length = this.#options.lengthOf(fetch.chunk)
+    holder.load.begin(length)
+    // What only this one has cannot be begun any more.
+    if (!holder.load.hasRoom(length)) this.#look++
     this.#options.port.fetch(holder.name, fetch.chunk)
   }
 
@@ -167,11 +192,15 @@ export class Fetches {
     this.#options.changed(fetch.chunk, -1)
   }
 
-  #holder(chunk: number, length: number, fetch: Fetch | undefined): Member | undefined {
+  #givers(): readonly Member[] {
     this.#able ??= [...this.#options.members.values()].filter((member) => member.hasRelayPath && member.load.hasRoom(1))
+    return this.#able
+  }
+
+  #holder(chunk: number, length: number, fetch: Fetch | undefined): Member | undefined {
     const now = this.#options.clock.now()
     let best: Member | undefined
-    for (const member of this.#able) {
+    for (const member of this.#givers()) {
       if (!member.hasRelayPath || !member.have.has(chunk) || !member.load.hasRoom(length)) continue
       if (member === fetch?.holder || fetch?.refusedBy.has(member.name) === true) continue
       if (best === undefined || isSooner(member, best, now)) best = member

@@ -39,7 +39,7 @@ export class Ledger {
     this.#copies = new Uint16Array(count)
     this.relay = new Load({ clock, leastBytes: 64 << 20, mostBytes: 512 << 20 })
     const changed = (chunk: number, by: 1 | -1) => this.rarity.change(chunk, by)
-    this.fetches = new Fetches({ clock, port, lengthOf, members: this.members, changed })
+    this.fetches = new Fetches({ clock, count, port, lengthOf, members: this.members, changed })
   }
 
   /** How many members have it. */
