@@ -1,7 +1,8 @@
 /**
  * Many files as one run of bytes, one behind the other. At most so many of them are open at a time. Reads and writes are
- * done at once while the disk answers from memory; when one took long, the next ones go by the thread pool, so that a
- * slow disk does not hold up the connections.
+ * done at once while the disk answers from memory; when several took long, the next ones go by the thread pool, so that a
+ * slow disk does not hold up the connections. One alone says nothing: the process may have lost its turn meanwhile, and
+ * many calls in the pool cost memory and time.
  */
 
 import * as fs from "node:fs"
@@ -28,9 +29,11 @@ interface OpenFile {
   isDropped: boolean
 }
 
-const slowMs = 8
-/** So many calls go by the thread pool after a slow one. */
-const slowCalls = 64
+const slowMs = 20
+/** A slow call in so many is none. */
+const slowWeight = 6
+/** So many calls go by the thread pool after two slow ones. */
+const slowCalls = 16
 const shortBytes = 65_536
 
 export class FileSet {
@@ -39,6 +42,8 @@ export class FileSet {
   readonly #options: FileSetOptions
   readonly #open = new Map<number, OpenFile>()
   #slowLeft = 0
+  /** Grows with slow calls, shrinks with quick ones. */
+  #slowness = 0
   #lastFile = -1
   #last: OpenFile | undefined
 
@@ -74,7 +79,7 @@ export class FileSet {
     }
     const begun = performance.now()
     this.readNow(offset, into)
-    if (performance.now() - begun > slowMs) this.#slowLeft = slowCalls
+    this.#took(performance.now() - begun)
     return undefined
   }
 
@@ -86,7 +91,7 @@ export class FileSet {
     }
     const begun = performance.now()
     this.#writeNow(offset, bytes)
-    if (performance.now() - begun > slowMs) this.#slowLeft = slowCalls
+    this.#took(performance.now() - begun)
     return undefined
   }
 
@@ -139,6 +144,15 @@ export class FileSet {
   /** Closes all; the next call opens what it needs. */
   close(): void {
     for (const file of this.#open.keys()) this.#drop(file)
+  }
+
+  #took(ms: number): void {
+    if (ms <= slowMs) {
+      if (this.#slowness > 0) this.#slowness--
+      return
+    }
+    this.#slowness = Math.min(this.#slowness + slowWeight, 2 * slowWeight)
+    if (this.#slowness > slowWeight) this.#slowLeft = slowCalls
   }
 
   #writeNow(offset: number, bytes: Uint8Array): void {
