@@ -233,6 +233,7 @@ class RunningGet implements Get {
     } = this.#options
     const folder = folderTarget({
       path: output,
+      signal: this.#stopping.signal,
       ...(overwrite !== undefined && { overwrite }),
       ...(sync !== undefined && { sync }),
     })
@@ -248,8 +249,9 @@ class RunningGet implements Get {
       keys: this.#keys,
       ...(instance !== undefined && { member: ownName(instance, this.#code, output) }),
       access: this.#access.access,
-      target: opened(verify === true ? verified(folder) : folder, (manifest, version, foundBytes) =>
-        this.#begin(manifest, version, foundBytes),
+      target: opened(
+        verify === true ? verified(folder, this.#stopping.signal) : folder,
+        (manifest, version, foundBytes) => this.#begin(manifest, version, foundBytes),
       ),
       crypto: (hash) => nodeCrypto(this.#keys, hash),
       direct: net,

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto"
 import { asRdvError, RdvError } from "./base/error.ts"
+import type { ErrorCode } from "./base/error.ts"
 import { base64url } from "./base/bytes.ts"
 import { systemClock } from "./base/clock.ts"
 import type { JsonObject } from "./base/json.ts"
@@ -111,7 +112,10 @@ export async function share(options: ShareOptions): Promise<Share> {
   return new RunningShare(options, read, await nodeKeys(read, options.password))
 }
 
+const mostComplaints = 100
 const stopGraceMs = 1_000
+/** What a sender hears in the same words as a receiver. */
+const told: ReadonlySet<ErrorCode> = new Set(["no_service", "replaced"])
 
 class RunningShare implements Share {
   readonly code: string
@@ -133,6 +137,7 @@ class RunningShare implements Share {
   #watch: ContentWatch | undefined
   #updating: Promise<void> = Promise.resolve()
   #published = 0
+  readonly #complaints = new Set<string>()
   #stopped: Promise<void> | undefined
 
   constructor(options: ShareOptions, code: Code, keys: SwarmKeys) {
@@ -214,10 +219,10 @@ class RunningShare implements Share {
         cast: (state, report) => {
           if (state === "over" && report !== undefined) this.#tell({ kind: "cast", report })
         },
-        changed: (_chunk, error) => this.#tell({ kind: "remark", text: error.message }),
+        changed: (_chunk, error) => this.#changed(error.message),
         ended: (error) => {
           if (error === undefined) this.#over.resolve()
-          else this.#over.reject(error.code === "no_service" ? inWords(error, this.#code.swarm) : error)
+          else this.#over.reject(told.has(error.code) ? inWords(error, this.#code.swarm) : error)
         },
       },
     })
@@ -236,11 +241,20 @@ class RunningShare implements Share {
     })
   }
 
+  /** A file that became shorter is many parts that are not there any more, and one line. */
+  #changed(text: string): void {
+    if (this.#complaints.has(text) || this.#complaints.size >= mostComplaints) return
+    this.#complaints.add(text)
+    const mend = this.#options.watch === true ? "" : "; share it again when nobody writes to it, or with --watch"
+    this.#tell({ kind: "remark", text: `${text}: what is gone of it cannot be sent${mend}` })
+  }
+
   async #update(content: FileContent): Promise<void> {
     const { version } = content.table
     try {
       await this.#sender?.update(content)
       this.#content = content
+      this.#complaints.clear()
       this.#isPublished({ url: this.#url, version, expiresMs: undefined, once: false })
     } catch (error) {
       await content.close()

@@ -3,7 +3,8 @@
 import { RdvError } from "./base/error.ts"
 import type { Target, TargetHoldings, TargetVersion } from "./capabilities/share/peer/target.ts"
 
-export function verified(target: Target): Target {
+/** `signal` gives the reading up; then it is in its place all the same. */
+export function verified(target: Target, signal?: AbortSignal): Target {
   return {
     async open(version) {
       const holdings = await target.open(version)
@@ -14,7 +15,7 @@ export function verified(target: Target): Target {
         store: (chunk, sealed) => holdings.store(chunk, sealed),
         async finish() {
           const finished = await holdings.finish()
-          await check(holdings, version)
+          await check(holdings, version, signal)
           return finished
         },
         close: () => holdings.close(),
@@ -25,12 +26,17 @@ export function verified(target: Target): Target {
 }
 
 /** Of each chunk, sealed again from what was read. */
-async function check(holdings: TargetHoldings, { table, crypto }: TargetVersion): Promise<void> {
+async function check(
+  holdings: TargetHoldings,
+  { table, crypto }: TargetVersion,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   for (let chunk = table.manifestChunks; chunk < table.count; chunk++) {
+    signal?.throwIfAborted()
     const hash = crypto.hash(await holdings.read(chunk))
     if (Buffer.compare(hash, table.hashOf(chunk)) === 0) continue
     throw new RdvError("corrupt", `Part ${chunk} reads from the disk as something else than was written`, {
-      mend: "check the disk, and get it again",
+      mend: "check the disk, and get it again with --overwrite",
     })
   }
 }

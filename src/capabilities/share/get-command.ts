@@ -152,7 +152,10 @@ async function run(call: CommandCall): Promise<number> {
     })
     quiet = await tellStatus(call.env, { command: "rdv get", agent: running.agent }, log)
     const over = await Promise.race([untilStopped(stopping).then(() => "stopped" as const), running.ended])
-    if (over !== "stopped") return exitCode.ok
+    if (over !== "stopped") {
+      if (wishes.follow === true) desk.note("the share is over: no version follows")
+      return exitCode.ok
+    }
     const isDone = running.isDone
     output.record({ event: "share.leaving", why: "stopped" })
     await running.stop()

@@ -27,14 +27,15 @@ export interface Search {
   readonly crypto: ChunkCrypto
   /** Chunks that are here already are not looked for. */
   readonly have: Bitmap
+  readonly signal?: AbortSignal | undefined
   /** Keeps what was found, and adds it to `have`. The bytes are free again when it is done. */
   put(chunk: number, plain: Uint8Array): Soon<void>
 }
 
 /** Files and links under a path, as a manifest would have them; undefined when there is nothing, or something else. */
-export async function lookAt(root: DiskPath): Promise<Scan | undefined> {
+export async function lookAt(root: DiskPath, signal?: AbortSignal): Promise<Scan | undefined> {
   const stat = fs.lstatSync(root, { throwIfNoEntry: false })
-  return stat?.isFile() || stat?.isDirectory() ? scanAt(root) : undefined
+  return stat?.isFile() || stat?.isDirectory() ? scanAt(root, signal) : undefined
 }
 
 /** True when these are the very entries of the version, contents, modes and times aside. */
@@ -63,10 +64,11 @@ export async function hasSameBytes(
   scan: Scan,
   places: PieceMap,
   crypto: ChunkCrypto,
+  signal?: AbortSignal,
 ): Promise<boolean> {
   const files = new PartFiles(root, places.files, true).set
   const holes = new ZeroRuns()
-  const breath = new Breath()
+  const breath = new Breath(signal)
   const memory = Buffer.allocUnsafeSlow(largestChunk)
   try {
     for (const [index, piece] of places.manifest.pieces.entries()) {
@@ -82,6 +84,7 @@ export async function hasSameBytes(
     }
     return true
   } catch {
+    signal?.throwIfAborted()
     // What cannot be read is not the same.
     return false
   } finally {
@@ -98,7 +101,7 @@ export async function findByManifest(
   search: Search,
 ): Promise<void> {
   const wanted = wantedOf(search)
-  const breath = new Breath()
+  const breath = new Breath(search.signal)
   const memory = Buffer.allocUnsafeSlow(largestChunk)
   for (const [index, { chunk, length, identity }] of places.manifest.pieces.entries()) {
     if (chunk === "zeros" || !has(chunk)) continue
@@ -114,7 +117,7 @@ export async function findByPlace(root: DiskPath, scan: Scan, search: Search): P
   const { places, have } = search
   const sizes = new Map(scan.files.map(({ entry, size }) => [entry.path, size]))
   const files = new PartFiles(root, places.files, true).set
-  const breath = new Breath()
+  const breath = new Breath(search.signal)
   const memory = Buffer.allocUnsafeSlow(largestChunk)
   try {
     for (const [index, { chunk, length }] of places.manifest.pieces.entries()) {
@@ -150,7 +153,7 @@ export async function findByContent(scan: Scan, search: Search): Promise<void> {
   const chunker = contentChunker(bounds, crypto)
   const reader = new WindowReader(files, 1)
   const holes = new ZeroRuns()
-  const breath = new Breath()
+  const breath = new Breath(search.signal)
   try {
     let at = 0
     while (at < files.totalBytes) {

@@ -14,6 +14,7 @@ import {
   versionOf,
 } from "../../../../test/kit/share-disk.ts"
 import type { Planted } from "../../../../test/kit/share-disk.ts"
+import { RdvError } from "../../../base/error.ts"
 import { ChunkTable } from "../content/chunk-table.ts"
 import type { Entry } from "../content/manifest.ts"
 import type { Finished, TargetVersion } from "../peer/target.ts"
@@ -509,4 +510,27 @@ test("an empty file is no empty folder", async (t) => {
   fs.mkdirSync(join(folder, "to/x"), { recursive: true })
   fs.writeFileSync(join(folder, "x"), "")
   await assert.rejects(copy({}, join(folder, "x"), join(folder, "to/")), { code: "exists" })
+})
+
+test("a look at what is there can be given up, and what is there stays", async (t) => {
+  const folder = trialFolder(t)
+  const from = join(folder, "from")
+  fs.writeFileSync(from, randomBytes(30_000_000))
+  const content = await fileContent({ paths: [from], crypto })
+  t.after(() => content.close())
+  const path = join(folder, "to")
+  for (const prepare of [
+    () => fs.copyFileSync(from, path),
+    () => {
+      fs.renameSync(path, join(folder, ".to.rdv-part"))
+    },
+  ]) {
+    prepare()
+    const before = fs.readdirSync(folder)
+    const stop = new AbortController()
+    const opening = folderTarget({ path, signal: stop.signal }).open(versionOf(content))
+    stop.abort(new RdvError("cancelled", "enough"))
+    await assert.rejects(opening, { code: "cancelled" })
+    assert.deepEqual(fs.readdirSync(folder), before)
+  }
 })

@@ -45,6 +45,8 @@ export interface FolderTargetOptions {
   readonly sync?: boolean
   /** Memory for chunks that others may ask for, bytes. Default 16 MiB. */
   readonly cacheBytes?: number
+  /** Gives up a look at what is there, which may take minutes. */
+  readonly signal?: AbortSignal
   readonly clock?: Clock
   readonly log?: Log
 }
@@ -74,9 +76,11 @@ class FolderTarget implements Target {
     const place = (this.#place ??= findPlace(this.#options.path ?? ".", manifest.name, isItself))
     checkNames(place.name, manifest.entries, rulesOf(place, false))
     if (exists(place.old)) recover(place)
-    const scan = await lookAt(place.target)
+    const { signal } = this.#options
+    const scan = await lookAt(place.target, signal)
     const last = this.#last
-    if (scan !== undefined && hasSameShape(scan, map) && (await hasSameBytes(place.target, scan, map, crypto))) {
+    const isLike = scan !== undefined && hasSameShape(scan, map)
+    if (isLike && (await hasSameBytes(place.target, scan, map, crypto, signal))) {
       this.#ownLook = lookOf(scan)
       last?.setAside()
       return this.#keep(this.#holdings(version, place, undefined))
@@ -149,7 +153,16 @@ class FolderTarget implements Target {
         isSameBoot: false,
       }
       const pathOf = (file: number) => diskPath(place.part, (places.files[file] as FileEntry).path)
-      const checked = await recallChunks({ places, crypto, files, pathOf, journal, part, have })
+      const checked = await recallChunks({
+        places,
+        crypto,
+        files,
+        pathOf,
+        journal,
+        part,
+        have,
+        signal: this.#options.signal,
+      })
       this.#log.debug("share.resumed", { chunks: have.count - table.manifestChunks, checked })
     }
     // A part that is made new shall not meet an old journal, whenever this is cut short.
@@ -166,6 +179,7 @@ class FolderTarget implements Target {
     const search: Search = {
       places,
       have,
+      signal: this.#options.signal,
       crypto: version.crypto,
       put: (chunk, plain) => holdings.put(chunk, plain, false),
     }

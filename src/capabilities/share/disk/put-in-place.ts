@@ -1,5 +1,6 @@
 /** The last step of a receiver: what is whole gets its modes and times, and its name, in one step. */
 
+import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import { RdvError } from "../../../base/error.ts"
 import type { Entry, Manifest } from "../content/manifest.ts"
@@ -42,8 +43,7 @@ export async function finishEntries(root: DiskPath, manifest: Manifest, files: F
   const [first] = manifest.entries
   const hasMode = first?.type === "folder" && first.path === "" && first.mode !== undefined
   if (!isFile && !hasMode) {
-    const { mode } = fs.lstatSync(root)
-    remarks.attempt("the mode", "", () => fs.chmodSync(root, (mode & 0o2000) | (0o777 & ~process.umask())))
+    remarks.attempt("the mode", "", () => fs.chmodSync(root, usualMode(root)))
   }
   return remarks.end()
 }
@@ -92,6 +92,17 @@ export function syncFolder(folder: string): void {
     if (!["EINVAL", "ENOTSUP", "EBADF"].includes(errnoOf(error) ?? "")) throw diskError(error, folder)
   } finally {
     fs.closeSync(fd)
+  }
+}
+
+/** Of a new folder in `folder`; to ask for the umask is to change it for a moment. */
+function usualMode(folder: DiskPath): number {
+  const probe = diskPath(folder, `.rdv-${randomUUID()}`)
+  fs.mkdirSync(probe)
+  try {
+    return fs.lstatSync(probe).mode & 0o7777
+  } finally {
+    fs.rmdirSync(probe)
   }
 }
 

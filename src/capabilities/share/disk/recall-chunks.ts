@@ -24,6 +24,7 @@ export interface RecallOptions {
   readonly part: FoundPart
   /** Gets what is there. */
   readonly have: Bitmap
+  readonly signal?: AbortSignal | undefined
 }
 
 interface Recall extends RecallOptions {
@@ -52,7 +53,7 @@ export async function recallChunks(given: RecallOptions): Promise<number> {
       return checked
     }
   }
-  const breath = new Breath()
+  const breath = new Breath(options.signal)
   for (const chunk of named) {
     if (breath.isDue) await breath.take()
     if (await isThere(options, chunk)) have.add(chunk)
@@ -62,9 +63,9 @@ export async function recallChunks(given: RecallOptions): Promise<number> {
 }
 
 /** Zeros have no chunk that would come again: where somebody else, or another version, wrote something else, they are written. */
-async function clearZeros({ places, files, pathOf, part, memory }: Recall): Promise<void> {
+async function clearZeros({ places, files, pathOf, part, memory, signal }: Recall): Promise<void> {
   const holes = new ZeroRuns()
-  const breath = new Breath()
+  const breath = new Breath(signal)
   try {
     for (const [piece, { chunk }] of places.manifest.pieces.entries()) {
       if (chunk !== "zeros") continue

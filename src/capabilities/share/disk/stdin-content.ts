@@ -60,9 +60,12 @@ async function* until(stream: AsyncIterable<Uint8Array>, signal?: AbortSignal): 
 function nextOf(iterator: AsyncIterator<Uint8Array>, signal?: AbortSignal): Promise<IteratorResult<Uint8Array>> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal?.reason as Error)
-    if (signal?.aborted === true) return onAbort()
+    if (signal?.aborted === true) {
+      onAbort()
+      return
+    }
     signal?.addEventListener("abort", onAbort, { once: true })
-    return iterator
+    void iterator
       .next()
       .finally(() => signal?.removeEventListener("abort", onAbort))
       .then(resolve, reject)

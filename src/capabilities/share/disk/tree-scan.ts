@@ -69,8 +69,8 @@ export async function scanTree(options: ScanOptions): Promise<Scan> {
 }
 
 /** What is at a path, which is no link itself. */
-export async function scanAt(root: DiskPath): Promise<Scan> {
-  const scanner = new Scanner(undefined, "take")
+export async function scanAt(root: DiskPath, signal?: AbortSignal): Promise<Scan> {
+  const scanner = new Scanner(signal, "take")
   await scanner.at(root, "")
   return scanner.end("")
 }
