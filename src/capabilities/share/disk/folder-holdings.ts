@@ -64,7 +64,7 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     const isThere = options.lock === undefined
     const entries = version.manifest.entries.filter((entry) => entry.type === "file")
     const files = new PartFiles(isThere ? place.target : place.part, entries, isThere)
-    const plain = new ByteCache(cacheBytes / 2)
+    const plain = new ByteCache(cacheBytes / 2, letGo)
     super({ ...version, files: files.set, cache: new ByteCache(cacheBytes / 2), plain })
     this.#options = options
     this.#files = files

@@ -52,7 +52,12 @@ export class ReadHoldings {
     const kept = cache.get(chunk - table.manifestChunks)
     if (kept !== undefined) return kept
     const plain = this.#parts.plain?.get(chunk - table.manifestChunks)
-    if (plain !== undefined) return this.#sealKnown(chunk, plain)
+    if (plain !== undefined) {
+      const sealed = this.#sealKnown(chunk, plain)
+      // Sealed later, its bytes are still being read, and must not be let go of.
+      if (sealed instanceof Promise) this.#parts.plain?.take(chunk - table.manifestChunks)
+      return sealed
+    }
     if (this.#isReleased) return Promise.reject(new RdvError("closed", "The content is closed"))
     return this.#readContent(chunk)
   }
@@ -61,6 +66,7 @@ export class ReadHoldings {
   protected release(): void {
     this.#isReleased = true
     this.#parts.cache.clear()
+    this.#parts.plain?.clear()
     this.#parts.files.close()
   }
 

@@ -20,12 +20,12 @@ function batch(): {
   return { clock, said, batch: new HaveBatch({ clock, say }), line }
 }
 
-test("sixteen chunks go at once, fewer after five milliseconds", () => {
+test("sixteen chunks go at once, fewer after twenty milliseconds", () => {
   const { clock, said, batch: have } = batch()
   for (let chunk = 0; chunk < 18; chunk++) have.add(chunk, 10, chunk % 2 === 0 ? "relay" : "direct")
   assert.equal(said.length, 1)
   assert.deepEqual(said[0]?.via, { relay: 80, direct: 80, cast: 0 })
-  clock.advance(5)
+  clock.advance(20)
   assert.deepEqual(said[1], { chunks: [16, 17], via: { relay: 10, direct: 10, cast: 0 } })
   assert.equal(clock.pending, 0)
 })

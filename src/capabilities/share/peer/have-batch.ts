@@ -51,5 +51,6 @@ export class HaveBatch {
 }
 
 const mostChunks = 16
-const mostMs = 5
+/** A hundredth of a second more or less is nothing to who waits for a chunk, and each message costs the relay as much as a chunk. */
+const mostMs = 20
 const largestMessage = 1_000
