@@ -1,8 +1,11 @@
 /** A share whose relay, sender and receivers are processes that a test kills and starts again, each with what it had. */
 
+import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import type { TestContext } from "node:test"
+import { setTimeout as sleep } from "node:timers/promises"
 import { RunningCommand, startRelayCommand } from "./command.ts"
 import { LineProcess } from "./line-process.ts"
 import type { LineEvent } from "./line-process.ts"
@@ -71,7 +74,10 @@ export class Mortals implements AsyncDisposable {
   }
 
   /** In a process of their own. */
-  receivers(names: readonly string[], options: { direct?: boolean; serveMs?: number; relay?: string } = {}): ReceiverGroup {
+  receivers(
+    names: readonly string[],
+    options: { direct?: boolean; serveMs?: number; relay?: string } = {},
+  ): ReceiverGroup {
     const home = join(this.#options.home, "received")
     for (const name of names) mkdirSync(join(home, name), { recursive: true })
     const { direct = true, serveMs = 60_000, relay = this.#address } = options
@@ -204,4 +210,23 @@ export class ReceiverGroup {
 
 export function digestOf(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex")
+}
+
+/** Looks again and again until nothing is listed; fails with what still is. */
+export async function none(
+  t: TestContext,
+  what: string,
+  list: () => readonly string[],
+  withinMs: number,
+): Promise<void> {
+  const began = performance.now()
+  for (;;) {
+    const left = list()
+    if (left.length === 0) return
+    if (performance.now() - began > withinMs) {
+      for (const line of left) t.diagnostic(line)
+      assert.fail(`Not within ${withinMs} ms: ${what}; ${left.length} left, the first: ${left[0]}`)
+    }
+    await sleep(20)
+  }
 }

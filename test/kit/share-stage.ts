@@ -39,19 +39,23 @@ export class ShareStage {
   readonly home: string
   relay: RunningRelay
   shares: ShareRelay
-  readonly #t: TestContext
+  /** Ends those that were started. */
+  readonly #leaving: (() => Promise<unknown>)[] = []
   readonly #options: StageOptions
   readonly #port: number
   #files = 0
 
   private constructor(t: TestContext, home: string, options: StageOptions, running: RunningRelay) {
-    this.#t = t
     this.home = home
     this.#options = options
     this.relay = running
     this.#port = portOf(running)
     this.shares = this.#serve()
-    t.after(() => this.relay.stop(0))
+    // Members first: without a relay they would wait for it to hear their goodbye.
+    t.after(async () => {
+      await Promise.all(this.#leaving.map((leave) => leave()))
+      await this.relay.stop(0)
+    })
   }
 
   static async start(t: TestContext, options: StageOptions = {}): Promise<ShareStage> {
@@ -94,7 +98,7 @@ export class ShareStage {
       onEvent: (event) => events.push(event),
       ...options,
     })
-    this.#t.after(() => sender.stop())
+    this.#leaving.push(() => sender.stop())
     const isPublished = () => events.some(({ kind }) => kind === "published")
     await Promise.race([eventually("the code works", isPublished), sender.ended])
     return { share: sender, code: sender.code, events }
@@ -114,7 +118,7 @@ export class ShareStage {
       onEvent: (event) => events.push(event),
       ...options,
     })
-    this.#t.after(() => running.stop())
+    this.#leaving.push(() => running.stop())
     return new Receiving(name, join(folder, "big.bin"), running, events)
   }
 
@@ -140,7 +144,7 @@ export class ShareStage {
       clock: systemClock,
       log: silentLog,
     })
-    this.#t.after(async () => {
+    this.#leaving.push(async () => {
       await receiver.stop()
       await net.close()
       await stop()
