@@ -184,6 +184,9 @@ class RunningShare implements Share {
       onProgress: (bytes, ofBytes) => this.#tell({ kind: "reading", bytes, ofBytes }),
     })
     for (const text of content.remarks) this.#tell({ kind: "remark", text })
+    if (content.manifest.name.startsWith(".")) {
+      this.#tell({ kind: "remark", text: "its name is hidden: receivers have to say with -o how it shall be called" })
+    }
     if (this.#stopping.signal.aborted) {
       await content.close()
       return

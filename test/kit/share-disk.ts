@@ -6,9 +6,12 @@ import { join } from "node:path"
 import type { TestContext } from "node:test"
 import type { ChunkCrypto } from "../../src/capabilities/share/content/chunk-crypto.ts"
 import type { Content } from "../../src/capabilities/share/content/content.ts"
+import { fileContent } from "../../src/capabilities/share/disk/file-content.ts"
+import type { FileContentOptions } from "../../src/capabilities/share/disk/file-content.ts"
+import { folderTarget } from "../../src/capabilities/share/disk/folder-target.ts"
 import { removeTree } from "../../src/capabilities/share/disk/remove-tree.ts"
 import { nodeCrypto } from "../../src/capabilities/share/node/node-crypto.ts"
-import type { TargetHoldings, TargetVersion } from "../../src/capabilities/share/peer/target.ts"
+import type { Finished, TargetHoldings, TargetVersion } from "../../src/capabilities/share/peer/target.ts"
 
 const key = (byte: number) => new Uint8Array(32).fill(byte)
 
@@ -36,6 +39,24 @@ export async function storeAll(from: Content, to: TargetHoldings, most: number =
   const missing = [...to.have.missing()].slice(0, most)
   for (const chunk of missing.toReversed()) await to.store(chunk, (await from.read(chunk)).slice())
   return missing.length
+}
+
+export type Outcome = Finished & { readonly stored: number; readonly foundBytes: number }
+
+/** Publishes, stores everything, finishes. */
+export async function copy(
+  options: Partial<FileContentOptions>,
+  from: string,
+  path: string,
+  overwrite = false,
+): Promise<Outcome> {
+  const content = await fileContent({ paths: [from], crypto: trialCrypto, chunkBytes: 4096, ...options })
+  const holdings = await folderTarget({ path, overwrite, sync: false }).open(versionOf(content))
+  const stored = await storeAll(content, holdings)
+  const finished = await holdings.finish()
+  await holdings.close()
+  await content.close()
+  return { ...finished, stored, foundBytes: holdings.foundBytes }
 }
 
 /** Everything about what is below a path that a share keeps, by path. */

@@ -5,6 +5,7 @@ import { commonFlags, dataFlag, logFlags, logOf } from "../../cli/common-flags.t
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { tellStatus } from "../../cli/process-status.ts"
+import { codeWord } from "../../cli/code-word.ts"
 import { GetDesk } from "../../cli/get-desk.ts"
 import { codeOf, codeWishes, relayOf, shareExitCode } from "../../cli/share-code.ts"
 import {
@@ -33,7 +34,7 @@ export const getCommand: Command = {
       summary: "A folder to put it in, or the name that it shall have; without it this folder",
     },
     o: { kind: "text", value: "PATH", summary: "The same" },
-    overwrite: { kind: "switch", summary: "Replaces files that are there and differ" },
+    overwrite: { kind: "switch", summary: "Replaces a file or folder that has the name and differs, with all that is in it" },
     follow: { kind: "switch", summary: "Goes on with each new version that the sender shares" },
     watch: { kind: "switch", summary: "The same" },
     timeout: {
@@ -66,6 +67,7 @@ export const getCommand: Command = {
   notes: [
     "No token is needed: the code is enough, and one of the environment is not shown to the relay of a link.",
     "A link holds the relay's address; a code alone uses --relay, RDV_RELAY or 127.0.0.1:8080. Quote a link in a shell.",
+    "The code may come on standard input, where no other user of the machine sees it: rdv get -",
     "Each part is checked before it is kept or passed on. What was there of an interrupted run is not fetched again, and",
     "files appear under their names when they are whole.",
     "Exit codes: 0 done, 1 failure, 2 usage, 3 no relay, 4 nobody shares it (yet) or --timeout, 5 refused, expired or over,",
@@ -123,7 +125,7 @@ function serveMs({ flags }: CommandCall): number {
 
 async function run(call: CommandCall): Promise<number> {
   const { output, stopping } = call
-  const place = codeOf(call.words[0] as string)
+  const place = codeOf(await codeWord(call.words[0] as string, process.stdin))
   const wishes = wishesOf(call)
   const log = logOf(call, "error")
   const relay = codeWishes(call, relayOf(call, place))

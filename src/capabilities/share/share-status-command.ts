@@ -7,6 +7,7 @@ import { exitCode } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { openShareAccess } from "../../share-access.ts"
 import { connectFlags, passwordFlags, passwordOf } from "../../cli/share-flags.ts"
+import { codeWord } from "../../cli/code-word.ts"
 import { localShares, relaySwarms, shareLines, swarmTable } from "../../cli/share-lines.ts"
 import { codeOf, guestWishes, relayOf, shareExitCode } from "../../cli/share-code.ts"
 import { watchSwarm } from "../../cli/share-watch.ts"
@@ -61,7 +62,7 @@ async function ofThisMachine(call: CommandCall): Promise<number> {
 
 async function ofSwarm(call: CommandCall, word: string): Promise<number> {
   const { flags, output, stopping } = call
-  const place = codeOf(word)
+  const place = codeOf(await codeWord(word, process.stdin))
   const { swarm } = place.code
   const password = await passwordOf(call, { twice: false })
   const keys = await nodeKeys(place.code, password)

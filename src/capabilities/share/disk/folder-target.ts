@@ -83,8 +83,10 @@ class FolderTarget implements Target {
     if (isLike && (await hasSameBytes(place.target, scan, map, crypto, signal))) {
       this.#ownLook = lookOf(scan)
       last?.setAside()
+      removeLeft(place, version)
       return this.#keep(this.#holdings(version, place, undefined))
     }
+    checkKind(place)
     if (!this.#mayReplace(scan) && exists(place.target)) throw taken(place)
     last?.setAside()
     // What never fits shall leave nothing behind; of a part, some is there already.
@@ -222,6 +224,29 @@ function taken({ target }: Place): RdvError {
   return new RdvError("exists", `Something else has the name: ${shownPath(target)}`, {
     mend: "choose another name with -o (with a / at its end: a folder to put it into), or let it be replaced with --overwrite",
   })
+}
+
+/** `-o /dev/null --overwrite` shall not cost a machine its `/dev/null`. */
+function checkKind({ target }: Place): void {
+  const stat = fs.lstatSync(target, { throwIfNoEntry: false })
+  if (stat === undefined || stat.isFile() || stat.isDirectory() || stat.isSymbolicLink()) return
+  throw new RdvError("exists", `What has the name is no file and no folder: ${shownPath(target)}`, {
+    mend: "choose another name with -o",
+  })
+}
+
+/** What a run left that ended right behind its last step, or whose work somebody else has done meanwhile. */
+function removeLeft(place: Place, { table }: TargetVersion): void {
+  try {
+    const facts = Journal.read(place.journal, table.count)
+    if (facts === undefined || Buffer.compare(facts.root, table.root) !== 0) return
+    const lock = PartLock.take(place.lock, place.folder)
+    removeTree(place.part)
+    removeTree(place.journal)
+    lock.release()
+  } catch {
+    // Somebody is at it, or nobody may write here: nothing is missing all the same.
+  }
 }
 
 /** While another process replaces a target, it is away for a moment: that is no run which died. */
