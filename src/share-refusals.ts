@@ -11,9 +11,14 @@ export function inWords(error: RdvError, swarm: string): RdvError {
     case "not_found":
       return told(`The relay knows no share ${swarm} now`, "check the digits and the relay, or start the sender")
     case "unauthorized":
-      return told(`The share ${swarm} is another one than this code's, or its password is`, "ask for the code again")
+      return told(
+        `The code does not fit the share ${swarm}, or its password does not`,
+        "check the words; --password asks for a password, if it has one",
+      )
     case "rate_limited":
       return told("The relay heard too many wrong codes from here", "wait a minute, and check the code")
+    case "replaced":
+      return told(`Another process took this one's place in the share ${swarm}`, "let only one of them run")
     case "expired":
       return told(`The share ${swarm} has expired`, "ask its sender for a new one")
     case "no_service":

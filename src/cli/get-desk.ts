@@ -4,7 +4,7 @@ import { printable } from "../base/columns.ts"
 import { counted } from "../base/counted.ts"
 import { systemClock } from "../base/clock.ts"
 import type { RdvError } from "../base/error.ts"
-import { amount, lasting, percent, rate } from "../capabilities/share/terminal/amounts.ts"
+import { amount, percent, rate, took } from "../capabilities/share/terminal/amounts.ts"
 import { Hooks } from "../capabilities/share/terminal/hooks.ts"
 import type { HookEvent, HookFacts, HooksOptions } from "../capabilities/share/terminal/hooks.ts"
 import { LiveBlock } from "../capabilities/share/terminal/live-block.ts"
@@ -90,7 +90,7 @@ export class GetDesk {
         const came = via.relay + via.direct + via.cast
         const facts = [
           `${amount(bytes)}${files === 1 ? "" : ` in ${counted(files, "file")}`}`,
-          lasting(ms),
+          took(ms),
           ...(came > 0 && ms > 0 ? [rate((came / ms) * 1_000)] : []),
           origins({ via, peers: 0, foundBytes, sentBytes: 0 }),
         ]

@@ -34,6 +34,12 @@ export function relayOf({ flags }: Pick<CommandCall, "flags">, { relay }: ShareP
   return relay ?? flags.text("relay") ?? usualRelay
 }
 
+/** What a receiver adds to the code to reach the relay of a link, or another one. */
+export function relayWords(relay: string | undefined, link: string): string {
+  const place = (relay ?? codeOf(link).relay ?? usualRelay).replace(/^(?:tcp|http):\/\//, "")
+  return place === usualRelay ? "" : ` --relay ${place}`
+}
+
 /** Who we are as one of those who have the code. */
 export function guestWishes(call: CommandCall, relay: string, swarm: string, keys: SwarmKeys): ConnectWishes {
   const wishes = codeWishes(call, relay)

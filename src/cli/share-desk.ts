@@ -6,7 +6,7 @@ import { systemClock } from "../base/clock.ts"
 import type { RdvError } from "../base/error.ts"
 import type { JsonObject } from "../base/json.ts"
 import type { SwarmPicture } from "../capabilities/share/protocol/control.ts"
-import { amount, lasting, percent } from "../capabilities/share/terminal/amounts.ts"
+import { amount, lasting, percent, took } from "../capabilities/share/terminal/amounts.ts"
 import { Hooks } from "../capabilities/share/terminal/hooks.ts"
 import type { HookEvent, HookFacts, HooksOptions } from "../capabilities/share/terminal/hooks.ts"
 import { LiveBlock } from "../capabilities/share/terminal/live-block.ts"
@@ -16,6 +16,7 @@ import { SwarmStory } from "../capabilities/share/terminal/swarm-story.ts"
 import type { SwarmStoryOptions } from "../capabilities/share/terminal/swarm-story.ts"
 import type { ShareEvent } from "../share.ts"
 import type { Output } from "./output.ts"
+import { relayWords } from "./share-code.ts"
 
 export interface ShareDeskOptions extends SwarmStoryOptions {
   readonly output: Output
@@ -26,6 +27,8 @@ export interface ShareDeskOptions extends SwarmStoryOptions {
   readonly qr: boolean
   /** How somebody elsewhere reaches the relay; shown below the link. */
   readonly hint: string | undefined
+  /** That receivers use; without it the link says where it is. */
+  readonly relay: string | undefined
   readonly hooks: HooksOptions["hooks"]
   /** What `--seed-until` says has come true. */
   readonly onEnough: () => void
@@ -94,7 +97,7 @@ export class ShareDesk {
       case "client-done":
         this.#story.done()
         output.record({ event: "share.client-done", client: event.client, ms: Math.round(event.ms) })
-        this.#say("green", `${printable(event.client)} has everything, after ${lasting(event.ms)}`)
+        this.#say("green", `${printable(event.client)} has everything, after ${took(event.ms)}`)
         this.#tell("client-done", { client: event.client, durationMs: Math.round(event.ms) })
         return
       case "client-failed":
@@ -108,7 +111,7 @@ export class ShareDesk {
         const share = bytes > 0 ? (wireBytes / bytes).toFixed(2) : "0"
         this.#say(
           "green",
-          `multicast to ${counted(receivers, "receiver")}: ${amount(bytes)} in ${lasting(ms)}, ${share}× on the wire`,
+          `multicast to ${counted(receivers, "receiver")}: ${amount(bytes)} in ${took(ms)}, ${share}× on the wire`,
         )
         return
       }
@@ -131,13 +134,18 @@ export class ShareDesk {
     await this.#hooks.finish(hooksEndMs)
   }
 
+  /** The share is over, and nobody here has stopped it. */
+  over(text: string): void {
+    this.#say("yellow", text)
+  }
+
   /** Above the block. */
   note(text: string): void {
     this.#note(text)
   }
 
   #published({ version, name, bytes, files, link, expiresMs }: ShareEvent & { readonly kind: "published" }): void {
-    const { output, code, swarm, password, qr, hint } = this.#options
+    const { output, code, swarm, password, qr, hint, relay } = this.#options
     this.#reading = undefined
     this.#name = name
     this.#bytes = bytes
@@ -174,7 +182,8 @@ export class ShareDesk {
     const coloured = output.paint("bold", "x") !== "x"
     const code2d = qr && output.interactive ? qrLines(link, { columns: output.columns, coloured }) : undefined
     if (code2d !== undefined) lines.push("", ...code2d)
-    lines.push("", output.interactive ? output.paint("dim", `Others run: rdv get ${code}`) : `rdv get ${code}`, "")
+    const get = `rdv get ${code}${relayWords(relay, link)}`
+    lines.push("", output.interactive ? output.paint("dim", `Others run: ${get}`) : get, "")
     // The block would stand in between.
     this.#block.stop()
     for (const line of lines) output.line(line)
@@ -220,7 +229,7 @@ export class ShareDesk {
         ? readingText(this.#reading)
         : this.#picture === undefined
           ? undefined
-          : swarmLine(this.#picture)
+          : swarmLine(this.#picture, this.#story.finished)
     if (text === undefined || text === this.#told) return undefined
     this.#told = text
     return `rdv: ${text}`

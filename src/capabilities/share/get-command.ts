@@ -34,7 +34,7 @@ export const getCommand: Command = {
       summary: "A folder to put it in, or the name that it shall have; without it this folder",
     },
     o: { kind: "text", value: "PATH", summary: "The same" },
-    overwrite: { kind: "switch", summary: "Replaces a file or folder that has the name and differs, with all that is in it" },
+    overwrite: { kind: "switch", summary: "Replaces what has the name and differs: a folder with all that is in it" },
     follow: { kind: "switch", summary: "Goes on with each new version that the sender shares" },
     watch: { kind: "switch", summary: "The same" },
     timeout: {

@@ -163,6 +163,7 @@ async function run(call: CommandCall): Promise<number> {
     password: password !== undefined,
     qr: !flags.on("no-qr"),
     hint: local === undefined ? undefined : hintOf(local),
+    relay: local === undefined ? flags.text("relay") : unixRelay(local),
     hooks: hooksOf(call),
     seedUntil: plan.seedUntil,
     waitFor: plan.waitFor,
@@ -193,6 +194,7 @@ async function run(call: CommandCall): Promise<number> {
       running.ended.then(() => "ended" as const),
     ])
     output.record({ event: "share.leaving", why: over })
+    if (over === "ended") desk.over("the share is over, nobody new can receive it")
     if (over === "stopped" && output.interactive) desk.note("rdv: saying goodbye; Ctrl+C again quits at once")
     return exitCode.ok
   } catch (thrown) {
@@ -238,6 +240,12 @@ function localWishes(call: CommandCall, { running }: LocalRelay): ReturnType<typ
     instance: agentIdentity(foldersOf(call).state),
     firstMs: 10_000,
   }
+}
+
+/** A relay that no link leads to. */
+function unixRelay({ running }: LocalRelay): string | undefined {
+  const [address] = running.addresses
+  return address?.scheme === "unix" ? printAddress(address) : undefined
 }
 
 /** Below the link: who can use it. */

@@ -14,7 +14,7 @@ const sayings: { readonly [code in ErrorCode]?: string } = {
   forbidden: "It may not write there",
   exists: "Something else has the name there",
   in_use: "Something else uses the file there",
-  not_found: "Its folder is gone",
+  not_found: "It has no such folder",
   usage: "Its file system cannot hold a name of this",
   unreachable: "Its disk failed",
   corrupt: "Something else changed its files",

@@ -62,7 +62,7 @@ function pictureOfMember(member: Member, edition: Edition, nowhere: number): Mem
     ? "away"
     : member.failure !== undefined
       ? "failed"
-      : isDone || have?.isFull === true
+      : isDone || (member.role === "sender" && have?.isFull === true)
         ? "done"
         : waits || member.window === 0
           ? "waiting"

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { amount, lasting, percent } from "./amounts.ts"
+import { amount, lasting, percent, took } from "./amounts.ts"
 
 test("amounts are short and change their unit before they have four digits", () => {
   const cases = [0, 1, 999, 1_023, 1_024, 102_348, 102_400, 1_048_575, 1_048_576, 5 * 2 ** 40]
@@ -28,6 +28,7 @@ test("times have the unit that people would use", () => {
     "2:30 h",
     "4 d",
   ])
+  assert.deepEqual([0, 340, 9_949, 9_950, 185_000].map(took), ["0.0 s", "0.3 s", "9.9 s", "10 s", "3:05 min"])
 })
 
 test("100 % is everything and nothing less", () => {

@@ -28,6 +28,11 @@ export function lasting(ms: number): string {
   return `${Math.round(minutes / 1_440)} d`
 }
 
+/** What something took: `0.3 s`; as `lasting` from ten seconds on. */
+export function took(ms: number): string {
+  return ms < 9_950 ? `${(Math.max(0, ms) / 1_000).toFixed(1)} s` : lasting(ms)
+}
+
 /** Whole, and 100 only when it is everything. */
 export function percent(part: number, whole: number): number {
   if (whole <= 0 || part >= whole) return 100

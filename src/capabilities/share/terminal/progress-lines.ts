@@ -2,6 +2,7 @@
 
 import { clip, plain, printable } from "../../../base/columns.ts"
 import type { Paint } from "../../../base/columns.ts"
+import { counted } from "../../../base/counted.ts"
 import type { ByteWays } from "../protocol/control.ts"
 import { amount, lasting, percent, rate } from "./amounts.ts"
 
@@ -62,7 +63,7 @@ export function origins({
 }: Pick<ProgressFigures, "via" | "peers" | "foundBytes" | "sentBytes">): string {
   const from = [
     ...(via.relay > 0 ? [`relay ${amount(via.relay)}`] : []),
-    ...(via.direct > 0 || peers > 0 ? [`${peers === 1 ? "1 peer" : `${peers} peers`} ${amount(via.direct)}`] : []),
+    ...(via.direct > 0 || peers > 0 ? [`${peersOf(peers)} ${amount(via.direct)}`] : []),
     ...(via.cast > 0 ? [`multicast ${amount(via.cast)}`] : []),
   ]
   return [
@@ -70,6 +71,11 @@ export function origins({
     ...(foundBytes > 0 ? [`there before ${amount(foundBytes)}`] : []),
     ...(sentBytes > 0 ? [`sent ${amount(sentBytes)}`] : []),
   ].join("; ")
+}
+
+/** Of those who gave something all may have left. */
+function peersOf(peers: number): string {
+  return peers === 0 ? "peers" : counted(peers, "peer")
 }
 
 function amounts({ bytes, haveBytes, bytesPerSecond }: ProgressFigures): string {

@@ -42,6 +42,7 @@ test("the picture shows who has which parts, how often they exist, and the ways 
     swarmLine(picture),
     "swarm 482713, 1 receiver, 0 done, slowest 50 %, 1.0 MiB/s, each part at least 1 time",
   )
+  assert.match(swarmLine(picture, 3), /, 3 receivers, 3 done, /)
 })
 
 test("a member's note stands behind it, and many members are counted", () => {

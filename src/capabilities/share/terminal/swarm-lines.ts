@@ -34,15 +34,15 @@ export function swarmLines(picture: SwarmPicture, options: SwarmLinesOptions): s
   ]
 }
 
-/** One line, for where nothing is drawn in place. */
-export function swarmLine(picture: SwarmPicture): string {
+/** One line, for where nothing is drawn in place. `finished`: who is through, also those who left since. */
+export function swarmLine(picture: SwarmPicture, finished = 0): string {
   const receivers = receiversOf(picture)
   const working = receivers.filter(({ state }) => state === "working" || state === "waiting")
   const inRate = receivers.reduce((sum, { inBytesPerSecond }) => sum + inBytesPerSecond, 0)
   return [
     `swarm ${picture.swarm}`,
-    counted(receivers.length + picture.more, "receiver"),
-    `${receivers.filter(({ state }) => state === "done").length} done`,
+    counted(Math.max(receivers.length + picture.more, finished), "receiver"),
+    `${Math.max(receivers.filter(({ state }) => state === "done").length, finished)} done`,
     ...(working.length > 0 ? [`slowest ${Math.min(...working.map((each) => shareOf(each, picture)))} %`] : []),
     rate(inRate),
     `each part at least ${counted(fewestCopies(picture), "time")}`,

@@ -58,6 +58,17 @@ test("a sender may leave when each part is with somebody else, and hears when th
   assert.deepEqual(told, ["safe 1", "unsafe"])
 })
 
+test("a receiver that is through and leaves is no trouble: nobody needs what it had", () => {
+  const { story: it, told } = story({ kind: "copies", copies: 2 })
+  it.look(picture(["done"], [0, 0, 10]))
+  it.look(picture(["away"], [0, 10]))
+  assert.deepEqual(told, ["safe 1", "all 1"])
+  it.done()
+  it.done()
+  it.look(picture(["away", "away"], [0, 10]))
+  assert.deepEqual(told.slice(2), ["all 2", "enough"])
+})
+
 test("all are through when nobody works any more, and again after a latecomer", () => {
   const { story: it, told } = story({ kind: "complete" })
   it.look(picture(["done", "working"], [0, 1, 9]))

@@ -1,13 +1,13 @@
 /** What a sender wants to know of its swarm: whether it may leave, whether everybody is through, whether its task is done. */
 
-import type { SwarmPicture } from "../protocol/control.ts"
+import type { MemberPicture, SwarmPicture } from "../protocol/control.ts"
 import { fewestCopies } from "./swarm-lines.ts"
 
 /** When the sender leaves by itself. */
 export type SeedUntil =
   /** Each part is elsewhere, or everybody who came has all of them. */
   | { readonly kind: "complete" }
-  /** Each part is so many times elsewhere. */
+  /** Each part is so many times elsewhere, or so many who came have all of them and nobody needs any. */
   | { readonly kind: "copies"; readonly copies: number }
   | { readonly kind: "forever" }
 
@@ -20,7 +20,7 @@ export interface SwarmStoryOptions {
 export interface SwarmStoryEvents {
   /** Every part is elsewhere so many times at least: the others can go on without this sender. Again when it was not so between. */
   safe(copies: number): void
-  /** It is not so any more: somebody left with the only copy. */
+  /** It is not so any more, and somebody needs it: who had the only copy left. */
   unsafe(): void
   /** Everybody who came has everything, or is gone. Again when somebody new came and is through. */
   allDone(receivers: number): void
@@ -67,7 +67,7 @@ export class SwarmStory {
     if (isSafe !== this.#isSafe) {
       this.#isSafe = isSafe
       if (isSafe) this.#events.safe(copies)
-      else this.#events.unsafe()
+      else if (picture.members.some(needs)) this.#events.unsafe()
     }
     const isEverybody = this.#isEverybody(picture)
     if (isEverybody && this.#isNews) {
@@ -75,8 +75,9 @@ export class SwarmStory {
       this.#events.allDone(this.finished)
     }
     if (this.#isEnough) return
-    const isDone =
-      seedUntil.kind === "complete" ? isSafe || isEverybody : seedUntil.kind === "copies" && copies >= seedUntil.copies
+    // Who is through and left has a copy, although nobody gets it from there.
+    const enough = seedUntil.kind === "complete" ? 1 : seedUntil.kind === "copies" ? seedUntil.copies : Infinity
+    const isDone = copies >= enough || (isEverybody && this.finished >= enough)
     this.#isEnough = isDone && this.finished >= this.#options.waitFor
     if (this.#isEnough) this.#events.enough()
   }
@@ -103,9 +104,14 @@ export class SwarmStory {
       this.#shown = done
       this.#isNews ||= done > this.#said
     }
-    if (receivers.some(({ state }) => state === "working" || state === "waiting")) return false
+    if (receivers.some(needs)) return false
     // A picture shows 200; of the others only their ends are known.
     if (more > 0 && this.finished < done + more) return false
     return this.finished >= Math.max(1, this.#options.waitFor)
   }
+}
+
+/** A receiver that is here and has not everything yet. */
+function needs({ role, state }: MemberPicture): boolean {
+  return role === "receiver" && (state === "working" || state === "waiting")
 }
