@@ -16,22 +16,25 @@ export class Choice {
     this.#count = count
   }
 
-  /** Something that `member` lacks. `looks`: chunks that are looked at in each of the two ways. */
-  forTaker(member: Member, fits: (chunk: number) => boolean, looks: number = mostLooks): number | undefined {
-    if (this.#count <= looks) return this.#rarity.find(fits, looks)
+  /** Something that `member` lacks. `most`: chunks that are looked at in each of the two ways. */
+  forTaker(member: Member, fits: (chunk: number) => boolean, most: number = mostLooks): number | undefined {
+    const looks = Math.min(most, member.lacksNothing ? leanLooks : mostLooks)
     const chunk = this.#rarity.find(fits, Math.min(looks, fewLooks))
-    if (chunk !== undefined) return chunk
+    member.lacksNothing = chunk === undefined
+    if (chunk !== undefined || this.#count <= looks) return chunk
     const { have } = member
     const found = this.#wander(member.lackPlace, (at) => ~have.word(at), fits, looks)
     member.lackPlace = found.place
+    member.lacksNothing = found.chunk === undefined
     return found.chunk
   }
 
   /** Something that `giver` has and one of the `takers` lacks. */
   forGiver(giver: Member, takers: readonly Member[], fits: (chunk: number) => boolean): number | undefined {
-    if (this.#count <= mostLooks) return this.#rarity.find(fits, mostLooks)
-    const chunk = this.#rarity.find(fits, fewLooks)
-    if (chunk !== undefined) return chunk
+    const looks = giver.givesNothing ? leanLooks : fewLooks
+    const chunk = this.#rarity.find(fits, looks)
+    giver.givesNothing = chunk === undefined
+    if (chunk !== undefined || this.#count <= looks) return chunk
     const mayFit = (at: number) => {
       const has = giver.have.word(at)
       if (has === 0) return 0
@@ -41,6 +44,7 @@ export class Choice {
     }
     const found = this.#wander(giver.givePlace, mayFit, fits, mostLooks)
     giver.givePlace = found.place
+    giver.givesNothing = found.chunk === undefined
     return found.chunk
   }
 
@@ -75,7 +79,10 @@ export class Choice {
 }
 
 const mostLooks = 4_096
+/** In the order of rarity. */
 const fewLooks = 1_024
+/** For whom nothing was found the last time: it is looked for again and again. */
+const leanLooks = 128
 /** Of 32 chunks each. */
 const mostWords = 2_048
 const mostFound = 16

@@ -35,6 +35,9 @@ export class Member {
   /** Where a search among what it lacks goes on, and one among what it has (`choice.ts`). */
   lackPlace = 0
   givePlace = 0
+  /** The last search found nothing. */
+  lacksNothing = false
+  givesNothing = false
   /** It hears the sender's multicast: nothing else goes to it meanwhile. */
   isCast = false
   /** The last time that something came or was assigned, ms. */
