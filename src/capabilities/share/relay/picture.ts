@@ -22,9 +22,10 @@ export function pictureOf({ swarm, edition, members, inBytes, outBytes, nowhere 
   const shown: MemberPicture[] = []
   let size = 0
   for (const member of sorted) {
-    if (shown.length === mostShown || size > mostText) break
+    if (shown.length === mostShown || size > mostBytes) break
     const picture = pictureOfMember(member, edition, nowhere)
-    size += JSON.stringify(picture).length
+    // What people write takes up to three bytes a letter.
+    size += Buffer.byteLength(JSON.stringify(picture))
     shown.push(picture)
   }
   return {
@@ -47,7 +48,7 @@ export function pictureOf({ swarm, edition, members, inBytes, outBytes, nowhere 
 
 /** A metadata block holds 64 KiB. */
 const mostShown = 200
-const mostText = 48_000
+const mostBytes = 48_000
 
 function rank(member: Member): number {
   if (member.role === "sender") return 0
@@ -58,22 +59,26 @@ function pictureOfMember(member: Member, edition: Edition, nowhere: number): Mem
   const { have, seen, via } = member
   const isDone = member.doneVersion === edition.version
   const waits = nowhere > 0 && have !== undefined && !have.isFull
-  const state = !member.isHere
-    ? "away"
-    : member.failure !== undefined
-      ? "failed"
-      : isDone || (member.role === "sender" && have?.isFull === true)
-        ? "done"
-        : waits || member.window === 0
-          ? "waiting"
-          : "working"
+  // Who has everything in its place needs nothing more, and may go.
+  const hasGone = !member.isHere && isDone
+  const state = hasGone
+    ? "done"
+    : !member.isHere
+      ? "away"
+      : member.failure !== undefined
+        ? "failed"
+        : isDone || (member.role === "sender" && have?.isFull === true)
+          ? "done"
+          : waits || member.window === 0
+            ? "waiting"
+            : "working"
   const note = noteOf(member, waits && member.isHere ? nowhere : 0)
   return {
     label: member.label,
     role: member.role,
     state,
-    have: have?.count ?? 0,
-    line: have === undefined ? "" : lineOf(have),
+    have: hasGone ? edition.table.count : (have?.count ?? 0),
+    line: hasGone ? "9".repeat(Math.min(mostParts, edition.table.count)) : have === undefined ? "" : lineOf(have),
     inBytesPerSecond: member.isHere ? seen.inRate : 0,
     outBytesPerSecond: member.isHere ? seen.outRate : 0,
     via,
@@ -93,7 +98,7 @@ function noteOf(member: Member, nowhere: number): string | undefined {
 
 /** Shares of 32 equal parts: 0 is nothing, 9 everything, between them 1 to 8. Of large parts some chunks speak for all. */
 export function lineOf(have: Bitmap): string {
-  const parts = Math.min(32, have.length)
+  const parts = Math.min(mostParts, have.length)
   if (have.isFull) return "9".repeat(parts)
   let line = ""
   for (let part = 0; part < parts; part++) {
@@ -112,4 +117,5 @@ export function lineOf(have: Bitmap): string {
   return line
 }
 
+const mostParts = 32
 const mostLooks = 64
