@@ -63,6 +63,8 @@ export interface ShareOptions extends RelayOptions {
   /** Connections to receivers past the relay. Default true. */
   readonly direct?: boolean
   readonly multicast?: "auto" | "on" | "off"
+  /** Our way to the relay is within this machine, and others come to it over a network. */
+  readonly othersReachRelay?: boolean
   readonly log?: Log
   readonly onEvent?: (event: ShareEvent) => void
 }
@@ -346,14 +348,15 @@ export async function openNet(log: Log): Promise<DirectNet | undefined> {
 export function castOf({
   multicast = "auto",
   relay,
-}: Pick<ShareOptions, "multicast" | "relay">): ChunkCast | undefined {
+  othersReachRelay = false,
+}: Pick<ShareOptions, "multicast" | "relay" | "othersReachRelay">): ChunkCast | undefined {
   if (multicast === "off") return undefined
   if (multicast === "on") {
     if (castInterfaces().length > 0) return udpCast()
     throw new RdvError("usage", "This machine has no network for multicast", { mend: "leave --multicast on out" })
   }
   const address = parseAddress(relay, "tcp")
-  const isNear = !("host" in address) || isLoopback(address.host)
+  const isNear = !othersReachRelay && (!("host" in address) || isLoopback(address.host))
   return isNear || castInterfaces().length === 0 ? undefined : udpCast()
 }
 

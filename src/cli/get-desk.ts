@@ -67,7 +67,7 @@ export class GetDesk {
       case "manifest": {
         const { version, name, bytes, files, foundBytes } = event
         output.record({ event: "share.manifest", version, name, bytes, files, foundBytes })
-        if (this.#isKnown) this.#say("green", `version ${version} of ${printable(name)}: ${amount(bytes)}`)
+        if (this.#isKnown) this.#say("green", `a new version of ${printable(name)}: ${amount(bytes)}`)
         this.#isKnown = true
         if (foundBytes > 0)
           this.#say("green", `${amount(foundBytes)} of it are here already (${percent(foundBytes, bytes)} %)`)

@@ -165,7 +165,7 @@ export class ShareDesk {
       ...(expiresMs !== undefined && { expiresAt: new Date(Date.now() + expiresMs).toISOString() }),
     })
     if (!isFirst) {
-      this.#say("green", `version ${version} is shared: ${what}`)
+      this.#say("green", `a new version is shared: ${what}`)
       return
     }
     if (output.json) return
@@ -197,7 +197,7 @@ export class ShareDesk {
 
   #unsafe(): void {
     this.#options.output.record({ event: "share.unsafe" })
-    this.#say("yellow", "somebody left with the only copy of a part: stay until the swarm has it again")
+    this.#say("yellow", "somebody left with the only copy beside yours of a part: stay until the swarm has it again")
   }
 
   #allDone(receivers: number): void {

@@ -180,6 +180,7 @@ async function run(call: CommandCall): Promise<number> {
       ...relay,
       code,
       ...(given !== undefined && { goesOn: true }),
+      ...(local !== undefined && { othersReachRelay: !isForThisMachine(local) }),
       log,
       ...(password !== undefined && { password }),
       onEvent: (event) => desk.hear(event),
@@ -248,10 +249,15 @@ function unixRelay({ running }: LocalRelay): string | undefined {
   return address?.scheme === "unix" ? printAddress(address) : undefined
 }
 
-/** Below the link: who can use it. */
-function hintOf({ running }: LocalRelay): string {
+function isForThisMachine({ running }: LocalRelay): boolean {
   const [address] = running.addresses
-  if (address !== undefined && "host" in address && !isLoopback(address.host)) {
+  return address === undefined || !("host" in address) || isLoopback(address.host)
+}
+
+/** Below the link: who can use it. */
+function hintOf(local: LocalRelay): string {
+  const [address] = local.running.addresses
+  if (address !== undefined && "port" in address && !isForThisMachine(local)) {
     return `The relay is in this process: others need to reach port ${address.port} of this machine.`
   }
   const port = address !== undefined && "port" in address ? address.port : 8080

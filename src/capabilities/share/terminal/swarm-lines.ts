@@ -100,7 +100,7 @@ function waysIn({ relay, direct, cast }: ByteWays): [name: string, bytes: number
 function titleOf({ swarm, version, chunks, bytes, members, more }: SwarmPicture): string {
   const facts = [
     `swarm ${swarm}`,
-    ...(version > 1 ? [`version ${version}`] : []),
+    ...(version > 1 && version < 1e6 ? [`version ${version}`] : []),
     `${amount(bytes)} in ${counted(chunks, "chunk")}`,
     counted(members.length + more, "member"),
   ]
