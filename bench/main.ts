@@ -58,7 +58,7 @@ ${Object.entries(benches)
   --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports ·
                         balance: of bulk, ping, churn, idle, load, warm, fair, wake, semantics ·
                         channels: of single, core, window, many, stream, stuck, waiting ·
-                        share: of copies, uplinks, hosts, multicast
+                        share: of 1, 10, 50, 100, uplinks, hosts, multicast
   --systems a,b         of the systems that would run
   --link tcp|tls|unix   between relay and agent (default tcp)
   --peers               fetches the peers that come from npm into a folder for temporary files

@@ -1,30 +1,33 @@
 /** The product's own trial: a relay, a sender and receivers, all real programs, several receivers in one process. */
 
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
-import type { Child } from "../children.ts"
+import type { Child, Children } from "../children.ts"
 import { processFamily } from "../machine.ts"
 import { privateBytes } from "./gauge.ts"
+import { compileProduct } from "./product.ts"
 import type { Outcome, ShareSystem, Task } from "./system.ts"
-
-const commandLine = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts")
 
 export const rdv: ShareSystem = {
   name: "rdv",
   note: "`rdv share`, a relay and `rdv get`, encrypted end to end; receivers share processes",
   isSwarm: true,
   missing: () => undefined,
-  run: async (children, task) => run(task, (args) => children.node("rdv share swarm", [commandLine, ...args])),
+  run: (children, task) => run(task, (args) => start(children, args)),
 }
 
 export const rdvCast: ShareSystem = {
   ...rdv,
   name: "rdv multicast",
   isCast: true,
-  run: async (children, task) =>
-    run(task, (args) =>
-      children.node("rdv share swarm", [commandLine, ...args, "--multicast", "on", "--direct", "off"]),
-    ),
+  run: (children, task) => run(task, (args) => start(children, [...args, "--multicast", "on", "--direct", "off"])),
+}
+
+const products = new WeakMap<Children, string>()
+
+function start(children: Children, args: readonly string[]): Child {
+  let commandLine = products.get(children)
+  if (commandLine === undefined) products.set(children, (commandLine = compileProduct(children)))
+  return children.node("rdv share swarm", [commandLine, ...args])
 }
 
 interface Summary {
