@@ -162,12 +162,16 @@ class RunningTrial {
 
   async end(): Promise<void> {
     clearInterval(this.#watch)
-    for (const child of this.#processes) child.kill("SIGKILL")
+    for (const child of this.#processes) child.kill("SIGTERM")
+    const timer = setTimeout(() => {
+      for (const child of this.#processes) child.kill("SIGKILL")
+    }, patienceMs)
     await Promise.all(
       [...this.#processes].map((child) =>
         child.exitCode === null && child.signalCode === null ? once(child, "exit") : undefined,
       ),
     )
+    clearTimeout(timer)
     this.#network?.remove()
     rmSync(this.#folder, { recursive: true, force: true })
   }
@@ -411,6 +415,7 @@ class RunningTrial {
   }
 }
 
+const patienceMs = 3_000
 const lookMs = 100
 const sampleMs = 100
 
