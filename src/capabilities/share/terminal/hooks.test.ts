@@ -97,6 +97,19 @@ test("a command finds the facts in its environment; what it writes is told", asy
   assert.deepEqual(troubles, ['the hook for all-done, "echo wrong >&2; exit 3", failed: it ended with 3'])
 })
 
+test("nothing in a fact is run, and the secrets of this process stay here", async (t) => {
+  process.env["RDV_SHARE_PASSWORD"] = "correct horse"
+  t.after(() => delete process.env["RDV_SHARE_PASSWORD"])
+  const name = "$(echo pwned); `echo pwned`\n'\"; echo pwned; #"
+  const { hooks, output } = rig({ "client-done": ['echo "$RDV_SHARE_NAME|$RDV_SHARE_PASSWORD|"'] })
+  hooks.tell({ ...facts, name })
+  await hooks.finish(5_000)
+  assert.equal(output.join("\n"), `${name}||`)
+  hooks.tell(facts)
+  await hooks.finish(5_000)
+  assert.equal(output.length, 2)
+})
+
 test("a command that hangs ends with all that it started", async () => {
   const { hooks, troubles } = rig({ "client-done": ["sleep 60 | cat"] }, { commandMs: 50 })
   hooks.tell(facts)

@@ -62,8 +62,9 @@ export class Hooks {
     this.#options = options
   }
 
-  /** Returns at once. */
+  /** Returns at once. Behind the end nothing is told. */
   tell(facts: HookFacts): void {
+    if (this.#stopped.signal.aborted) return
     for (const hook of this.#options.hooks[facts.event] ?? []) {
       if (this.#waiting.length >= mostWaiting) {
         this.#left++
@@ -143,7 +144,7 @@ export class Hooks {
       const child = spawn(command, {
         shell: true,
         stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, ...environmentOf(facts) },
+        env: { ...process.env, ...noSecrets, ...environmentOf(facts) },
         // A group of its own, so that what the shell started ends with it.
         detached: process.platform !== "win32",
       })
@@ -213,6 +214,9 @@ function reasonOf(thrown: unknown): RdvError {
   if (name === "TimeoutError") return new RdvError("timeout", "no answer in time", { cause: thrown })
   return new RdvError("unreachable", cause instanceof Error ? cause.message : message, { cause: thrown })
 }
+
+/** What a command starts may live long, and write down what it finds. */
+const noSecrets = { RDV_SHARE_PASSWORD: undefined, RDV_SHARE_CODE: undefined }
 
 function environmentOf(facts: HookFacts): Record<string, string> {
   return Object.fromEntries(
