@@ -47,6 +47,8 @@ const ahead = 3
 const burstMs = 4
 const leastBurst = 16_384
 const adaptMs = 100
+/** Pieces that one message may ask for. */
+const mostAsked = 65_536
 /** A pass that brings less to all together is given up, bytes/ms: radio that carries multicast at its slowest rate. */
 const lameRate = 3_000
 const lameMs = 2_000
@@ -126,12 +128,14 @@ export class CastRun {
   missing(slots: readonly MissingSlot[], highest: number): void {
     if (this.#over) return
     this.#askedAt = this.#options.clock.now()
+    let looked = 0
     for (const { slot: number, ranges } of slots) {
       const slot = this.#slots[number]
       if (slot === undefined || number > this.slot) continue
       const sent = slot === this.#current ? this.#piece : slot.pieces
       for (const [from, to] of ranges) {
         for (let piece = from; piece < Math.min(to === allPieces ? sent : to, sent); piece++) {
+          if (++looked > mostAsked) break
           if ((slot.repaired?.get(piece) ?? -1) <= highest) slot.due.add(piece)
         }
       }

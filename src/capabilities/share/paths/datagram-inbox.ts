@@ -11,6 +11,8 @@ import type { Control, PieceHead } from "./datagram-packet.ts"
 import { Ranges } from "./datagram-ranges.ts"
 
 const mostChunks = 256
+/** Numbers of transfers that never came lie between those that did: who counts in order leaves few. */
+const mostGaps = 4096
 
 interface Incoming {
   readonly name: ChunkName
@@ -47,6 +49,8 @@ export class Inbox {
       if (head.length === 0 || head.length > largestChunk + sealBytes) {
         throw new RdvError("protocol", `A chunk of ${head.length} bytes is announced`, { origin: "remote" })
       }
+      if (this.#finished.count > mostGaps)
+        throw new RdvError("protocol", "Transfers without order", { origin: "remote" })
       const name: ChunkName = { version: head.version, chunk: head.chunk }
       const memory = this.#chunks.size < mostChunks ? sink.room(name, head.length) : undefined
       if (memory === undefined) {
