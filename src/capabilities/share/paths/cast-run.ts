@@ -49,8 +49,8 @@ const leastBurst = 16_384
 const adaptMs = 100
 /** Pieces that one message may ask for. */
 const mostAsked = 65_536
-/** A pass that brings less to all together is given up, bytes/ms: radio that carries multicast at its slowest rate. */
-const lameRate = 3_000
+/** Less than that is radio that carries multicast at its slowest rate. */
+const lameBytesPerSecond = 3_000_000
 const lameMs = 2_000
 /** Nobody has asked for so long: nobody needs anything. */
 const quietMs = 600
@@ -209,7 +209,7 @@ export class CastRun {
   /** The normal way brings more. */
   #isLame(now: number): boolean {
     const { receivers, pass } = this.#options
-    const least = Math.max(lameRate, (pass.leastBytesPerSecond ?? 0) / 1_000)
+    const least = (pass.leastBytesPerSecond ?? lameBytesPerSecond) / 1_000
     const most = ((pass.bytesPerSecond ?? Infinity) / 2_000) * receivers.count
     if (Math.min(this.#rate.rate, this.#actual) * receivers.count >= Math.min(least, most)) this.#briskAt = now
     return now - this.#briskAt > lameMs

@@ -79,7 +79,7 @@ export interface CastPass {
   readonly signal: AbortSignal
   /** `--limit`, bytes/s of chunks. Default: what receivers take. */
   readonly bytesPerSecond?: number
-  /** What receivers get without it, all together, bytes/s: a pass that brings them less is given up. */
+  /** What receivers get without it, all together, bytes/s: a pass that brings them less is given up. Default 3 MB/s. */
   readonly leastBytesPerSecond?: number
 }
 

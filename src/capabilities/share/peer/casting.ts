@@ -103,7 +103,7 @@ export class Casting {
         chunks: chunksOf(table.manifestChunks, table.count),
         read: (chunk) => content.read(chunk),
         signal: pass.signal,
-        leastBytesPerSecond: this.#otherwise,
+        leastBytesPerSecond: Math.max(leastBytesPerSecond, this.#otherwise),
         ...(bytesPerSecond !== undefined && { bytesPerSecond }),
       })
     } catch (error) {
@@ -120,4 +120,6 @@ function* chunksOf(first: number, count: number): Iterable<number> {
 }
 
 const leastReceivers = 3
+/** Less than that is radio that carries multicast at its slowest rate. */
+const leastBytesPerSecond = 3_000_000
 const gatherMs = 1_500
