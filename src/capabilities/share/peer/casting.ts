@@ -16,6 +16,8 @@ export interface CastingOptions {
   readonly clock: Clock
   readonly log: Log
   readonly bytesPerSecond?: number | undefined
+  /** So many have to hear it. Default 3: below that it saves the network little. */
+  readonly leastReceivers?: number | undefined
   readonly began: () => void
   readonly over: (report: CastReport | undefined) => void
 }
@@ -79,10 +81,16 @@ export class Casting {
 
   /** Those who come within the same moment are worth the wait. */
   #consider(): void {
-    if (!this.#isDue || this.#isClosed || this.#heard < leastReceivers || this.#timer !== undefined) return
+    if (
+      !this.#isDue ||
+      this.#isClosed ||
+      this.#heard < (this.#options.leastReceivers ?? usualLeastReceivers) ||
+      this.#timer !== undefined
+    )
+      return
     this.#timer = this.#options.clock.after(gatherMs, () => {
       this.#timer = undefined
-      if (!this.#isDue || this.#isClosed || this.#heard < leastReceivers) return
+      if (!this.#isDue || this.#isClosed || this.#heard < (this.#options.leastReceivers ?? usualLeastReceivers)) return
       this.#isDue = false
       this.#running = this.#running.then(() => this.#run())
     })
@@ -119,7 +127,7 @@ function* chunksOf(first: number, count: number): Iterable<number> {
   for (let chunk = first; chunk < count; chunk++) yield chunk
 }
 
-const leastReceivers = 3
+const usualLeastReceivers = 3
 /** Less than that is radio that carries multicast at its slowest rate. */
 const leastBytesPerSecond = 3_000_000
 const gatherMs = 1_500

@@ -37,6 +37,8 @@ export interface SenderOptions {
   readonly content: Content
   readonly direct?: DirectNet | undefined
   readonly cast?: ChunkCast | undefined
+  /** As `CastingOptions.leastReceivers`. */
+  readonly castFrom?: number | undefined
   readonly rules?: ShareRules
   /** Default `forever`. */
   readonly seedUntil?: SeedUntil
@@ -156,6 +158,7 @@ class RunningSender implements Sender {
             clock,
             log,
             bytesPerSecond,
+            leastReceivers: options.castFrom,
             began: () => {
               this.#member.say({ do: "casting", state: "begun" })
               options.events?.cast?.("begun", undefined)
