@@ -33,11 +33,13 @@ export class Casting {
   #pass: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
   #isClosed = false
+  readonly #leastReceivers: number
   /** What receivers got lately, all together, bytes/s. */
   #otherwise = 0
 
   constructor(options: CastingOptions) {
     this.#options = options
+    this.#leastReceivers = options.leastReceivers ?? usualLeastReceivers
     try {
       this.#speaker = options.cast.speak(options.place, { heard: (receivers) => this.#hear(receivers) })
     } catch (error) {
@@ -81,16 +83,10 @@ export class Casting {
 
   /** Those who come within the same moment are worth the wait. */
   #consider(): void {
-    if (
-      !this.#isDue ||
-      this.#isClosed ||
-      this.#heard < (this.#options.leastReceivers ?? usualLeastReceivers) ||
-      this.#timer !== undefined
-    )
-      return
+    if (!this.#isDue || this.#isClosed || this.#heard < this.#leastReceivers || this.#timer !== undefined) return
     this.#timer = this.#options.clock.after(gatherMs, () => {
       this.#timer = undefined
-      if (!this.#isDue || this.#isClosed || this.#heard < (this.#options.leastReceivers ?? usualLeastReceivers)) return
+      if (!this.#isDue || this.#isClosed || this.#heard < this.#leastReceivers) return
       this.#isDue = false
       this.#running = this.#running.then(() => this.#run())
     })
