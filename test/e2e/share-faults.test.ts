@@ -41,6 +41,9 @@ async function killings(t: TestContext, seed: number): Promise<void> {
     relayFlags: ["--share-carrier", carrier, "--log-level", "error"],
     shareFlags: ["--chunk", "32KiB", "--limit", "1500KB/s"],
   })
+  t.after(() => {
+    if (swarm.relayLog !== "") t.diagnostic(swarm.relayLog)
+  })
   const perProcess = 5
   for (let at = 0; at < 30; at += perProcess) {
     swarm.receivers(
@@ -51,7 +54,7 @@ async function killings(t: TestContext, seed: number): Promise<void> {
   await none(
     t,
     "somebody begins",
-    () => (swarm.groups.some(({ haveBytes }) => haveBytes > 0) ? [] : ["nobody"]),
+    () => (swarm.groups.some(({ haveBytes }) => haveBytes > 0) ? [] : swarm.laggards()),
     20_000,
   )
   for (let round = 0; round < (full ? 6 : 3); round++) {

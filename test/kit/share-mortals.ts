@@ -31,6 +31,7 @@ export class Mortals implements AsyncDisposable {
   readonly #port: number
   readonly #digest: string
   kills = 0
+  #relayLog = ""
 
   private constructor(
     options: MortalsOptions,
@@ -73,6 +74,11 @@ export class Mortals implements AsyncDisposable {
     return this.#sender
   }
 
+  /** What relays logged, all of them. */
+  get relayLog(): string {
+    return this.#relayLog + this.#relay.stderr
+  }
+
   /** In a process of their own. */
   receivers(
     names: readonly string[],
@@ -103,7 +109,7 @@ export class Mortals implements AsyncDisposable {
   async killRelay(): Promise<void> {
     this.kills++
     this.#relay.kill("SIGKILL")
-    await this.#relay.ended
+    this.#relayLog += (await this.#relay.ended).stderr
   }
 
   async returnRelay(): Promise<void> {
