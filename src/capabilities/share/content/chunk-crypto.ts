@@ -34,4 +34,9 @@ export interface ChunkCrypto extends ChunkHash {
   seal(plain: Uint8Array, identity: Uint8Array): Soon<Uint8Array>
   /** Throws `corrupt` when it is not what was sealed under this identity. The answer is the caller's. */
   open(sealed: Uint8Array, identity: Uint8Array): Soon<Uint8Array>
+  /**
+   * The same into memory of the caller, of exactly the right length, where the platform can do it at once. When it throws, that
+   * memory may hold anything.
+   */
+  openInto?(sealed: Uint8Array, identity: Uint8Array, into: Uint8Array): void
 }

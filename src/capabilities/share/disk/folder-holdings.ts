@@ -7,14 +7,14 @@ import * as fs from "node:fs"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
-import type { Soon } from "../content/chunk-crypto.ts"
+import { largestChunk, sealBytes } from "../content/chunk-crypto.ts"
+import type { ChunkCrypto, Soon } from "../content/chunk-crypto.ts"
 import { isFileAlone } from "../content/manifest-rules.ts"
 import type { Finished, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { ByteCache } from "./byte-cache.ts"
 import { shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
 import { Journal } from "./journal.ts"
-import { letGo } from "./let-go.ts"
 import type { JournalFacts } from "./journal.ts"
 import { inspectPart, PartFiles } from "./part-files.ts"
 import type { FileSet } from "./file-set.ts"
@@ -40,6 +40,8 @@ export interface FolderHoldingsOptions {
   readonly log: Log
 }
 
+type OpenInto = NonNullable<ChunkCrypto["openInto"]>
+
 const journalMs = 500
 /** With more files, waiting for the disk to have each of them would take longer than all else. */
 const mostSyncedFiles = 1_000
@@ -48,7 +50,10 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
   foundBytes = 0
   readonly #options: FolderHoldingsOptions
   readonly #files: PartFiles
-  readonly #plain: ByteCache
+  /** Sealed chunks that others may ask for. */
+  readonly #cache: ByteCache
+  /** For a chunk that is open, on its way to its file. */
+  #scratch: Buffer | undefined
   #state: "part" | "finishing" | "placed" | "aside" | "closed"
   #isPlaced: boolean
   #journal: Journal | undefined
@@ -64,11 +69,11 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     const isThere = options.lock === undefined
     const entries = version.manifest.entries.filter((entry) => entry.type === "file")
     const files = new PartFiles(isThere ? place.target : place.part, entries, isThere)
-    const plain = new ByteCache(cacheBytes / 2, letGo)
-    super({ ...version, files: files.set, cache: new ByteCache(cacheBytes / 2), plain })
+    const cache = new ByteCache(cacheBytes)
+    super({ ...version, files: files.set, cache })
     this.#options = options
     this.#files = files
-    this.#plain = plain
+    this.#cache = cache
     this.#isPlaced = isThere
     this.#state = isThere ? "placed" : "part"
     for (let chunk = 0; chunk < version.table.manifestChunks; chunk++) this.have.add(chunk)
@@ -97,16 +102,24 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     if (this.#isPlaced) {
       return Promise.reject(new RdvError("corrupt", `Something else changed ${shownPath(this.#options.place.target)}`))
     }
+    const { crypto } = this.#options.version
+    const identity = this.places.identityOf(chunk)
+    let storing: Soon<void>
     try {
-      const plain = this.#options.version.crypto.open(sealed, this.places.identityOf(chunk))
-      return plain instanceof Promise ? plain.then((bytes) => this.put(chunk, bytes)) : this.put(chunk, plain)
+      if (crypto.openInto === undefined) {
+        const plain = crypto.open(sealed, identity)
+        storing = plain instanceof Promise ? plain.then((bytes) => this.put(chunk, bytes)) : this.put(chunk, plain)
+      } else storing = this.#openInto(crypto.openInto, chunk, sealed, identity)
     } catch (error) {
       return Promise.reject(error as Error)
     }
+    // Kept for others only where others ask.
+    if (this.wasRead) this.#cache.put(chunk - this.table.manifestChunks, sealed.slice())
+    return storing
   }
 
-  /** Keeps a chunk that is open. Throws or rejects as `store` does. `isOurs`: the bytes may be kept, and are not to be used again. */
-  put(chunk: number, plain: Uint8Array, isOurs = true): Soon<void> {
+  /** Keeps a chunk that is open. Throws or rejects as `store` does. Nobody may change the bytes before it is done. */
+  put(chunk: number, plain: Uint8Array): Soon<void> {
     if (plain.length !== this.places.lengthOf(chunk)) {
       return Promise.reject(new RdvError("corrupt", `Chunk ${chunk} is not as long as its manifest says`))
     }
@@ -114,12 +127,12 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     try {
       for (; piece >= 0; piece = this.places.nextOf(piece)) {
         const writing = this.#write(piece, plain)
-        if (writing instanceof Promise) return this.#putRest(writing, chunk, plain, this.places.nextOf(piece), isOurs)
+        if (writing instanceof Promise) return this.#putRest(writing, chunk, plain, this.places.nextOf(piece))
       }
     } catch (error) {
       return Promise.reject(error as Error)
     }
-    this.#has(chunk, plain, isOurs)
+    this.#has(chunk)
     return undefined
   }
 
@@ -175,23 +188,25 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     return this.#files.set.write(start, plain)
   }
 
-  async #putRest(
-    writing: Promise<void>,
-    chunk: number,
-    plain: Uint8Array,
-    next: number,
-    isOurs: boolean,
-  ): Promise<void> {
-    await writing
-    for (let piece = next; piece >= 0; piece = this.places.nextOf(piece)) await this.#write(piece, plain)
-    this.#has(chunk, plain, isOurs)
+  #openInto(open: OpenInto, chunk: number, sealed: Uint8Array, identity: Uint8Array): Soon<void> {
+    const memory = this.#scratch ?? Buffer.allocUnsafeSlow(largestChunk)
+    this.#scratch = undefined
+    const plain = memory.subarray(0, Math.max(0, sealed.length - sealBytes))
+    open(sealed, identity, plain)
+    const putting = this.put(chunk, plain)
+    // Written later, its bytes are still being read.
+    if (!(putting instanceof Promise)) this.#scratch = memory
+    return putting
   }
 
-  #has(chunk: number, plain: Uint8Array, isOurs: boolean): void {
+  async #putRest(writing: Promise<void>, chunk: number, plain: Uint8Array, next: number): Promise<void> {
+    await writing
+    for (let piece = next; piece >= 0; piece = this.places.nextOf(piece)) await this.#write(piece, plain)
+    this.#has(chunk)
+  }
+
+  #has(chunk: number): void {
     this.have.add(chunk)
-    // Kept for others only where others ask.
-    if (isOurs && this.wasRead) this.#plain.put(chunk - this.table.manifestChunks, plain)
-    else if (isOurs) letGo(plain)
     this.#note()
   }
 

@@ -183,7 +183,7 @@ class FolderTarget implements Target {
       have,
       signal: this.#options.signal,
       crypto: version.crypto,
-      put: (chunk, plain) => holdings.put(chunk, plain, false),
+      put: (chunk, plain) => holdings.put(chunk, plain),
     }
     const earlier = await lookAt(place.earlier)
     if (last !== undefined) await findByManifest(last.files, last.map, (chunk) => last.have.has(chunk), search)

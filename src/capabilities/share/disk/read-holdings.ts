@@ -17,8 +17,6 @@ export interface ReadHoldingsParts {
   readonly files: FileSet
   /** Sealed chunks; they count from the first one of the content. */
   readonly cache: ByteCache
-  /** Bytes of chunks before they are sealed, likewise. */
-  readonly plain?: ByteCache
   /** The first chunks of the table, where they can be given. */
   readonly sealedManifest?: readonly Uint8Array[]
 }
@@ -51,13 +49,6 @@ export class ReadHoldings {
     if (chunk < table.manifestChunks) return this.#readManifest(chunk)
     const kept = cache.get(chunk - table.manifestChunks)
     if (kept !== undefined) return kept
-    const plain = this.#parts.plain?.get(chunk - table.manifestChunks)
-    if (plain !== undefined) {
-      const sealed = this.#sealKnown(chunk, plain)
-      // Sealed later, its bytes are still being read, and must not be let go of.
-      if (sealed instanceof Promise) this.#parts.plain?.take(chunk - table.manifestChunks)
-      return sealed
-    }
     if (this.#isReleased) return Promise.reject(new RdvError("closed", "The content is closed"))
     return this.#readContent(chunk)
   }
@@ -66,7 +57,6 @@ export class ReadHoldings {
   protected release(): void {
     this.#isReleased = true
     this.#parts.cache.clear()
-    this.#parts.plain?.clear()
     this.#parts.files.close()
   }
 
