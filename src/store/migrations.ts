@@ -62,4 +62,11 @@ export const migrations: readonly string[] = [
     chunks BLOB NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE finished_receiver (
+    swarm TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (swarm, member)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

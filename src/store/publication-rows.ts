@@ -36,6 +36,9 @@ export interface PublicationRows {
   /** Without `table` the one that is there stays. Throws `limit` when the tables of all have no room. */
   save(row: PublicationRow, table?: Uint8Array): void
   remove(swarm: string): void
+  /** Remembers a receiver that is through. */
+  finish(swarm: string, member: string): void
+  finished(swarm: string): string[]
 }
 
 /** Bytes of all tables: they are on disk, in the file of the store, which is copied for backups. */
@@ -54,6 +57,9 @@ const sql = {
     table_bytes = excluded.table_bytes, mac = excluded.mac, chunks = excluded.chunks`,
   update: "UPDATE publication SET expires_at = ?2, closed = ?3 WHERE swarm = ?1",
   remove: "DELETE FROM publication WHERE swarm = ?",
+  finish: "INSERT OR IGNORE INTO finished_receiver (swarm, member) VALUES (?, ?)",
+  finished: "SELECT member FROM finished_receiver WHERE swarm = ?",
+  forget: "DELETE FROM finished_receiver WHERE swarm = ?",
 } as const
 
 type Query = keyof typeof sql
@@ -96,6 +102,15 @@ export class SqlitePublications implements PublicationRows {
 
   remove(swarm: string): void {
     this.#run("remove", swarm)
+    this.#run("forget", swarm)
+  }
+
+  finish(swarm: string, member: string): void {
+    this.#run("finish", swarm, member)
+  }
+
+  finished(swarm: string): string[] {
+    return this.#ask("finished", (statement) => statement.all(swarm)).map((row) => String(row["member"]))
   }
 
   #run(query: Query, ...values: SQLInputValue[]): void {

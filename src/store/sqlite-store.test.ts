@@ -337,7 +337,7 @@ test("a store from a newer version is refused and unchanged", (t) => {
   const database = new DatabaseSync(path)
   database.prepare("INSERT INTO schema_version (version, applied_at) VALUES (?, 0)").run(migrations.length + 1)
   database.close()
-  assert.throws(() => openAt(t, path), refusal("usage", /newer rdv \(schema 3\)/))
+  assert.throws(() => openAt(t, path), refusal("usage", /newer rdv \(schema 4\)/))
   assert.throws(() => openAt(t, path), refusal("usage", /newer rdv/))
 })
 

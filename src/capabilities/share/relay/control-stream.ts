@@ -1,5 +1,6 @@
 /** One `share` stream at the relay: tables come in one piece, messages go to the swarm, and what is wrong ends the stream. */
 
+import { Bucket } from "../../../base/bucket.ts"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { JsonObject } from "../../../base/json.ts"
@@ -16,6 +17,9 @@ export interface ControlDesk {
   readonly log: Log
   readonly tableMs: number
   readonly unreadMessages: number
+  /** What one member may say, and what it may say at once. */
+  readonly messagesPerSecond: number
+  readonly messagesAtOnce: number
   /** Promises memory for a table. Throws `limit`, `too_large`. Returns what gives it back. */
   reserveTable(facts: TableFacts, owner: string): () => void
   /** A version of a swarm that is there already. Throws `protocol`, `exists`. */
@@ -25,7 +29,7 @@ export interface ControlDesk {
 /** A table that comes in. */
 interface Incoming {
   readonly facts: TableFacts
-  readonly parts: Uint8Array[]
+  readonly bytes: Uint8Array
   length: number
   readonly done: (bytes: Uint8Array) => void
   readonly release: () => void
@@ -41,11 +45,14 @@ export class ControlStream implements StreamSink {
   #swarm: Swarm | undefined
   #member: Member | undefined
   #incoming: Incoming | undefined
+  /** Of messages. */
+  readonly #allowance: Bucket
   #isOver = false
 
   constructor(stream: Stream, desk: ControlDesk) {
     this.#stream = stream
     this.#desk = desk
+    this.#allowance = new Bucket({ clock: desk.clock, perSecond: desk.messagesPerSecond, size: desk.messagesAtOnce })
     this.outbox = new Outbox(stream, desk.unreadMessages)
   }
 
@@ -61,7 +68,7 @@ export class ControlStream implements StreamSink {
     const timer = this.#desk.clock.after(this.#desk.tableMs, () => {
       this.fail(new RdvError("timeout", "The table of chunks did not come"))
     })
-    this.#incoming = { facts, parts: [], length: 0, done, release, timer }
+    this.#incoming = { facts, bytes: new Uint8Array(facts.bytes), length: 0, done, release, timer }
   }
 
   data(chunk: Uint8Array): void {
@@ -70,16 +77,18 @@ export class ControlStream implements StreamSink {
       this.fail(new RdvError("protocol", "Bytes came that belong to no table"))
       return
     }
-    incoming.parts.push(new Uint8Array(chunk))
+    // In one piece: parts of a byte each would cost a hundred times as much.
+    incoming.bytes.set(chunk, incoming.length)
     incoming.length += chunk.length
     this.#stream.consumed(chunk.length)
     if (incoming.length < incoming.facts.bytes) return
     this.#settle()
-    this.#try(() => incoming.done(Buffer.concat(incoming.parts)))
+    this.#try(() => incoming.done(incoming.bytes))
   }
 
   meta(block: JsonObject): void {
     this.#try(() => {
+      if (!this.#allowance.take(1)) throw new RdvError("rate_limited", "It says more than members have to say")
       const message = readMemberMessage(block)
       if (this.#incoming !== undefined) throw new RdvError("protocol", "A message came within a table")
       const swarm = this.#swarm

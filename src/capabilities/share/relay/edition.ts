@@ -95,6 +95,7 @@ export class Edition implements CacheUser, LaneVersion {
   /** Nobody who is here has it, nor the cache; those who have `lost` are not counted. */
   isNowhere(chunk: number, lost: readonly Bitmap[] = []): boolean {
     let copies = this.scheduler.copiesOf(chunk)
+    if (copies > lost.length) return false
     for (const have of lost) if (copies > 0 && have.has(chunk)) copies--
     return copies === 0 && this.cached(chunk) === undefined
   }

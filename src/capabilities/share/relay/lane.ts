@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../../../base/clock.ts"
-import type { RdvError } from "../../../base/error.ts"
+import { RdvError } from "../../../base/error.ts"
 import type { ChunkName, ChunkPath, ChunkPathSink, Refusal } from "../paths/chunk-path.ts"
 import type { CachedChunk, ChunkCache, Pin } from "./chunk-cache.ts"
 import type { Egress } from "./egress.ts"
@@ -48,6 +48,8 @@ export interface LaneMember {
 interface Coming {
   readonly from: LaneVersion
   readonly memory: Uint8Array
+  /** ms. */
+  readonly since: number
 }
 
 export class Lane implements ChunkPathSink {
@@ -84,6 +86,15 @@ export class Lane implements ChunkPathSink {
   /** It waits here. */
   has(chunk: number): boolean {
     return this.#queue.has(chunk)
+  }
+
+  /** Whoever begins chunks and does not go on with them holds memory that all swarms share. */
+  look(now: number): void {
+    for (const { since } of this.#coming.values()) {
+      if (now - since < mostComingMs) return
+      this.path.abort(new RdvError("timeout", "A chunk has taken too long to come"))
+      return
+    }
   }
 
   push(chunk: number, cached: CachedChunk): void {
@@ -126,7 +137,8 @@ export class Lane implements ChunkPathSink {
     const from = this.#versionOf(name)
     const memory = from?.begins(this.#options.member.id, name.chunk, length)
     if (from === undefined || memory === undefined) return undefined
-    this.#coming.set(`${name.version}/${name.chunk}`, { from, memory })
+    const since = this.#options.clock.now()
+    this.#coming.set(`${name.version}/${name.chunk}`, { from, memory, since })
     return memory
   }
 
@@ -262,3 +274,6 @@ export class Lane implements ChunkPathSink {
     this.#pump()
   }
 }
+
+/** 9 KB/s with the largest chunk. */
+const mostComingMs = 120_000

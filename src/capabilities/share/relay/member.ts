@@ -28,6 +28,8 @@ export class Member implements LaneMember {
   /** Undefined while it is away. */
   outbox: Outbox | undefined
   lane: Lane | undefined
+  /** The one before, which sends what it has begun. */
+  leaving: Lane | undefined
   hadPath = false
   isSlow = false
   /** Of the present version; undefined until it has said it. The scheduler keeps it up to date. */
@@ -43,7 +45,11 @@ export class Member implements LaneMember {
   addresses: readonly string[] | undefined
   /** Those it was told of. */
   readonly partners: Set<Member> = new Set()
-  /** Direct paths by what carries them. */
+  /** Direct paths that it says it has, by what carries them. */
+  readonly claims: Map<string, string> = new Map()
+  /** When it was told of others, ms. */
+  introducedAt: number = -Infinity
+  /** Those of which the other end says the same. */
   readonly paths: Map<Member, string> = new Map()
   /** From whom it gets which chunk directly. */
   readonly takes: Map<number, Member> = new Map()
@@ -56,6 +62,8 @@ export class Member implements LaneMember {
   needed: boolean | undefined
   failure: string | undefined
   lies = 0
+  /** Chunks that others gave it and that were none, as it says. */
+  complaints = 0
   /** What is nowhere was told so. */
   nowhere = ""
   /** For rates. */

@@ -3,7 +3,7 @@
  * does not read costs a bounded queue and then its place.
  */
 
-import { RdvError } from "../../../base/error.ts"
+import { asRdvError, RdvError } from "../../../base/error.ts"
 import { Fifo } from "../../../base/fifo.ts"
 import type { JsonObject } from "../../../base/json.ts"
 import type { Stream } from "../../../base/stream.ts"
@@ -35,7 +35,7 @@ export class Outbox {
         return
       }
       this.#waiting.push(message)
-    } else if (!this.#stream.meta(message as unknown as JsonObject)) this.#isFull = true
+    } else if (!this.#meta(message as unknown as JsonObject)) this.#isFull = true
   }
 
   table(facts: TableFacts, bytes: Uint8Array): void {
@@ -75,6 +75,16 @@ export class Outbox {
     this.#picture = undefined
   }
 
+  /** What is larger than a message, which nothing should be, ends this stream and not the relay. */
+  #meta(block: JsonObject): boolean {
+    try {
+      return this.#stream.meta(block)
+    } catch (error) {
+      this.reset(asRdvError(error))
+      return false
+    }
+  }
+
   #flush(): void {
     while (!this.#isFull && !this.#isOver) {
       const next = this.#waiting.shift()
@@ -85,9 +95,9 @@ export class Outbox {
         if (this.#picture === undefined) return
         const picture = this.#picture
         this.#picture = undefined
-        this.#isFull = !this.#stream.meta({ do: "swarm", picture } as unknown as JsonObject)
+        this.#isFull = !this.#meta({ do: "swarm", picture } as unknown as JsonObject)
       } else if (next instanceof Uint8Array) this.#isFull = !this.#stream.write(next)
-      else this.#isFull = !this.#stream.meta(next as unknown as JsonObject)
+      else this.#isFull = !this.#meta(next as unknown as JsonObject)
     }
   }
 }

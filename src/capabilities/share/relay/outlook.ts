@@ -1,5 +1,6 @@
 /** What members and watchers of a swarm are told about it: once a second, and only when something has changed. */
 
+import { RdvError } from "../../../base/error.ts"
 import type { Bitmap } from "../content/bitmap.ts"
 import type { Edition } from "./edition.ts"
 import type { Member } from "./member.ts"
@@ -10,6 +11,7 @@ import { pictureOf } from "./picture.ts"
 
 export interface OutlookOptions {
   readonly swarm: string
+  readonly mostWatchers: number
   readonly members: ReadonlyMap<string, Member>
   /** Bytes of chunks that came to the relay and left it. */
   readonly traffic: () => { readonly inBytes: number; readonly outBytes: number }
@@ -31,7 +33,12 @@ export class Outlook {
     this.#hasChanged = true
   }
 
+  /** Throws `limit`. */
   watch(outbox: Outbox, edition: Edition | undefined): void {
+    const { mostWatchers, swarm } = this.#options
+    if (this.watchers.size >= mostWatchers) {
+      throw new RdvError("limit", `The share ${swarm} is watched by ${mostWatchers} already`)
+    }
     this.watchers.add(outbox)
     if (edition !== undefined) outbox.picture(this.#picture(edition))
   }

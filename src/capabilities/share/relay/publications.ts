@@ -35,11 +35,15 @@ export interface PublicationStore {
   /** `table` comes with a new version; without it the stored one stays. Throws `limit` when there is no room. */
   save(publication: Publication, table?: Uint8Array): void
   remove(swarm: string): void
+  /** A receiver is through: it takes one of the places of a share that is for so many, for good. */
+  finish(swarm: string, member: string): void
+  finished(swarm: string): string[]
 }
 
 /** For relays without a store, and tests. */
 export class MemoryPublications implements PublicationStore {
   readonly #all: Map<string, { readonly publication: Publication; readonly table: Uint8Array }> = new Map()
+  readonly #finished: Map<string, Set<string>> = new Map()
 
   list(): Publication[] {
     return [...this.#all.values()].map(({ publication }) => publication)
@@ -57,5 +61,16 @@ export class MemoryPublications implements PublicationStore {
 
   remove(swarm: string): void {
     this.#all.delete(swarm)
+    this.#finished.delete(swarm)
+  }
+
+  finish(swarm: string, member: string): void {
+    const known = this.#finished.get(swarm)
+    if (known === undefined) this.#finished.set(swarm, new Set([member]))
+    else known.add(member)
+  }
+
+  finished(swarm: string): string[] {
+    return [...(this.#finished.get(swarm) ?? [])]
   }
 }

@@ -251,7 +251,8 @@ export class Register {
     if (bytesPerSecond !== undefined) buckets.push(new Bucket({ clock, perSecond: bytesPerSecond }))
     const own = this.#rateOf(publication.owner)
     if (own !== undefined) buckets.push(own)
-    return new Swarm(this.#options.desk(this), publication, new Egress(clock, buckets), returnMs)
+    const finished = publication.maxPeers === null || returnMs < 0 ? [] : this.#store.finished(publication.swarm)
+    return new Swarm(this.#options.desk(this), publication, new Egress(clock, buckets), returnMs, finished)
   }
 
   /** One rate for all swarms of an owner. */
@@ -274,6 +275,14 @@ export class Register {
     } catch (error) {
       if (table !== undefined) this.#unsaved.add(publication.swarm)
       this.#log.warn("share.save_failed", { swarm: publication.swarm, reason: asRdvError(error).message })
+    }
+  }
+
+  finish(swarm: string, member: string): void {
+    try {
+      this.#store.finish(swarm, member)
+    } catch (error) {
+      this.#log.warn("share.save_failed", { swarm, reason: asRdvError(error).message })
     }
   }
 

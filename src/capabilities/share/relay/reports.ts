@@ -49,8 +49,8 @@ export class Reports {
         for (const chunk of report.chunks) if (chunk < table.count) scheduler.lost(member.id, chunk)
         return
       case "window":
-        member.window = report.bytes
-        scheduler.window(member.id, report.bytes)
+        member.window = Math.min(report.bytes, mostWindowBytes)
+        scheduler.window(member.id, member.window)
         return
       case "uplink":
         member.uplink = report.bytesPerSecond
@@ -63,7 +63,7 @@ export class Reports {
         scheduler.failed(member.id, report.chunk, report.from)
         return
       case "path":
-        this.#path(member, edition, this.#options.members.get(report.member), report.state, report.over)
+        this.#path(member, edition, report.member, report.state, report.over)
         return
       case "cast":
         member.isCast = report.state === "heard"
@@ -112,10 +112,16 @@ export class Reports {
     if (this.#isCasting && member.isCast) this.#cast(edition)
   }
 
-  #path(member: Member, edition: Edition, other: Member | undefined, state: "up" | "down", over: string): void {
+  /** There is none before both ends say so: nobody is sent to somebody who has only been told of it. */
+  #path(member: Member, edition: Edition, id: string, state: "up" | "down", over: string): void {
+    const { claims } = member
+    if (state === "down") claims.delete(id)
+    else if (claims.size >= mostPaths && !claims.has(id)) return
+    else claims.set(id, over)
+    const other = this.#options.members.get(id)
     if (other === undefined || other === member || !other.isHere) return
     if (state === "up") {
-      if (member.paths.size >= mostPaths && !member.paths.has(other)) return
+      if (!other.claims.has(member.id)) return
       member.paths.set(other, over)
       other.paths.set(member, over)
     } else {
@@ -135,6 +141,7 @@ export class Reports {
 
   /** One member's word against another's: it is logged, and the scheduler keeps the two apart. */
   #blame(member: Member, from: string, chunk: number): void {
+    if (++member.complaints > mostComplaints) return
     const other = this.#options.members.get(from)
     this.#options.log.warn("share.corrupt", { by: member.label, from: other?.label ?? from, chunk })
   }
@@ -155,5 +162,9 @@ function has(member: Member, edition: Edition, chunk: number): void {
   edition.scheduler.have(member.id, chunk)
 }
 
+/** Twice what members of the product grant. */
+const mostWindowBytes = 64 * 1024 * 1024
+/** Of one member, in the log. */
+const mostComplaints = 20
 /** Direct paths of one member: those it was told of, both ways, and some that are being replaced. */
 const mostPaths = 64

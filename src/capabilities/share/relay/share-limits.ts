@@ -53,6 +53,11 @@ export interface ShareLimits {
   readonly slowMs: number
   /** Messages that wait for one member; whoever does not read them is put out. */
   readonly unreadMessages: number
+  /** What one member may say. A gigabyte a second in chunks of 64 KiB is a thousand messages; a cut session brings many at once. */
+  readonly messagesPerSecond: number
+  readonly messagesAtOnce: number
+  /** Who hears about a swarm and takes no part, at once. Each gets a picture a second, up to 48 KB. */
+  readonly watchersPerSwarm: number
 }
 
 export const defaultShareLimits: ShareLimits = {
@@ -79,4 +84,7 @@ export const defaultShareLimits: ShareLimits = {
   lies: 3,
   slowMs: 5_000,
   unreadMessages: 4_096,
+  messagesPerSecond: 2_000,
+  messagesAtOnce: 20_000,
+  watchersPerSwarm: 64,
 }

@@ -178,12 +178,14 @@ class ShareService implements ShareRelay {
 
   #serve({ stream, header, caller }: Call): void {
     const { clock, log } = this.#host
-    const { tableMs, unreadMessages } = this.#limits
+    const { tableMs, unreadMessages, messagesPerSecond, messagesAtOnce } = this.#limits
     const control = new ControlStream(stream, {
       clock,
       log,
       tableMs,
       unreadMessages,
+      messagesPerSecond,
+      messagesAtOnce,
       reserveTable: (facts, owner) => this.#register.reserveTable(facts, owner),
       publish: (swarm, facts, bytes, publisher) => this.#register.renew(swarm, facts, bytes, publisher),
     })
@@ -279,15 +281,26 @@ class ShareService implements ShareRelay {
       connections,
       url: (swarm) => url?.(swarm),
       save: (publication, table) => register.save(publication, table),
+      finish: (swarm, member) => register.finish(swarm, member),
       issue: (ticket, swarm, member) => this.#tickets.set(ticket, { swarm, member }),
       revoke: (ticket) => this.#tickets.delete(ticket),
       ended: (swarm, why) => register.ended(swarm, why),
     }
   }
 
+  /** What is wrong with one swarm is no end of the others. */
+  #look(swarm: Swarm): void {
+    try {
+      swarm.tick()
+    } catch (thrown) {
+      const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : "?"
+      this.#host.log.error("share.fault", { swarm: swarm.name, reason })
+    }
+  }
+
   #tick(): void {
     this.#timer = this.#host.clock.after(tickMs, () => {
-      for (const swarm of this.#register.swarms) swarm.tick()
+      for (const swarm of this.#register.swarms) this.#look(swarm)
       this.#register.sweep()
       this.#tick()
     })

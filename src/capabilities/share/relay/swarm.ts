@@ -6,6 +6,7 @@
 import { base64url, randomBytes } from "../../../base/bytes.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
+import type { JsonObject } from "../../../base/json.ts"
 import type { Log } from "../../../base/log.ts"
 import type { ChunkTable } from "../content/chunk-table.ts"
 import type { ChunkPath } from "../paths/chunk-path.ts"
@@ -19,6 +20,7 @@ import { Introductions } from "./introductions.ts"
 import { Lane } from "./lane.ts"
 import { Member, memberId } from "./member.ts"
 import { Orders } from "./orders.ts"
+import { Places } from "./places.ts"
 import { tellNeeds } from "./needs.ts"
 import type { Outbox } from "./outbox.ts"
 import { Outlook } from "./outlook.ts"
@@ -26,6 +28,8 @@ import type { Publication } from "./publications.ts"
 import { onlySender, Reports } from "./reports.ts"
 import { ReturningPaths } from "./returning-paths.ts"
 import type { ShareLimits } from "./share-limits.ts"
+import { swarmStatus } from "./swarm-status.ts"
+import { welcomeOf } from "./welcome.ts"
 
 /** What a swarm needs of the service. */
 export interface SwarmDesk {
@@ -39,6 +43,8 @@ export interface SwarmDesk {
   url(swarm: string): string | undefined
   /** Throws what the store throws. */
   save(publication: Publication, table?: Uint8Array): void
+  /** A receiver is through, in a swarm for so many. */
+  finish(swarm: string, member: string): void
   /** A ticket leads to this member from now on. */
   issue(ticket: string, swarm: Swarm, member: Member): void
   revoke(ticket: string): void
@@ -69,13 +75,22 @@ export class Swarm implements EditionSwarm {
   readonly #outlook: Outlook
   readonly #orders: Orders
   readonly #reports: Reports
-  readonly #banned: Set<string> = new Set()
+  readonly #places: Places
   readonly #returning: ReturningPaths
   readonly #returnUntil: number
   #isOver = false
 
-  /** `returnMs`: members of before the relay's restart may come back for so long where nobody new may. */
-  constructor(desk: SwarmDesk, publication: Publication, egress: Egress, returnMs: number) {
+  /**
+   * `returnMs`: members of before the relay's restart may come back for so long where nobody new may. `finished`: those of
+   * them that were through, where that is of importance.
+   */
+  constructor(
+    desk: SwarmDesk,
+    publication: Publication,
+    egress: Egress,
+    returnMs: number,
+    finished: Iterable<string> = [],
+  ) {
     this.#desk = desk
     this.#returnUntil = desk.clock.now() + returnMs
     this.name = publication.swarm
@@ -87,9 +102,23 @@ export class Swarm implements EditionSwarm {
     this.expiresAt = expiresAt === null ? Infinity : desk.clock.now() + expiresAt - desk.clock.wall()
     this.lonelySince = desk.clock.now()
     this.#log = desk.log.with({ swarm: this.name })
-    const { partners, sparePartners, bitmapBytesPerSwarm: mostBitmapBytes } = desk.limits
+    const { limits, clock } = desk
+    const { partners, sparePartners, bitmapBytesPerSwarm: mostBitmapBytes, watchersPerSwarm: mostWatchers } = limits
+    this.#places = new Places({
+      clock,
+      limits,
+      members: this.#members,
+      returnUntil: this.#returnUntil,
+      publication: () => this.publication,
+      finished,
+    })
     this.#introductions = new Introductions(desk.carrier === "direct" ? partners : sparePartners)
-    this.#outlook = new Outlook({ swarm: this.name, members: this.#members, traffic: () => this })
+    this.#outlook = new Outlook({
+      swarm: this.name,
+      mostWatchers,
+      members: this.#members,
+      traffic: () => this,
+    })
     this.#returning = new ReturningPaths(desk.clock)
     this.#orders = new Orders(() => this.edition?.version)
     this.#reports = new Reports({ log: this.#log, members: this.#members, mostBitmapBytes })
@@ -150,12 +179,10 @@ export class Swarm implements EditionSwarm {
 
   /** Lets a member in whose right to come was checked. Throws `limit`, `removed`, `forbidden`. */
   enter(role: "sender" | "receiver", key: string, label: string, address: string, outbox: Outbox): Member {
-    const { limits } = this.#desk
     const now = this.clock.now()
     const id = memberId(this.name, key)
     const known = this.#members.get(id)
-    if (this.#banned.has(id)) throw new RdvError("forbidden", "You sent chunks that were not what they should be")
-    if (known === undefined || (!known.isHere && known.doneVersion === 0)) this.#checkRoom(role, limits)
+    this.#places.check(role, id)
     const isSame = known?.role === role
     if (known !== undefined && !isSame) this.#forget(known)
     const ticket = base64url(randomBytes(16))
@@ -170,7 +197,7 @@ export class Swarm implements EditionSwarm {
     member.failure = undefined
     this.#members.set(id, member)
     this.#desk.issue(member.ticket, this, member)
-    this.#welcome(member, outbox)
+    outbox.say(welcomeOf(member, this, this.#desk))
     const { edition } = this
     if (role === "receiver" && edition !== undefined) outbox.table(edition.facts, edition.table.encode())
     this.#outlook.changed()
@@ -201,6 +228,8 @@ export class Swarm implements EditionSwarm {
     this.#log.info("share.left", { member: member.label, role: member.role })
     if (member.role === "sender") this.#reports.endCasting(this.edition)
     if (this.here === 0) this.lonelySince = this.clock.now()
+    const surplus = this.#places.surplus()
+    if (surplus !== undefined) this.#forget(surplus)
     this.#endIfDone()
   }
 
@@ -228,6 +257,9 @@ export class Swarm implements EditionSwarm {
     }
     if (older !== undefined) {
       this.edition?.replace(member.id, older)
+      // One that is let finish; who dials and dials has no more connections for that.
+      member.leaving?.path.abort(new RdvError("replaced", "Its member has newer ones"))
+      member.leaving = older
       lane.inherit(older)
       this.edition?.askAgain(member.id)
     } else if (!member.hadPath || member.have === undefined) this.#usePath(member)
@@ -263,12 +295,16 @@ export class Swarm implements EditionSwarm {
     switch (message.do) {
       case "reach":
         member.addresses = message.addresses
+        if (this.clock.now() - member.introducedAt < introduceMs) break
+        member.introducedAt = this.clock.now()
         this.#introductions.introduce(member, this.#members.values())
         break
       case "done":
         this.#done(member, edition)
         break
       case "failure":
+        // Once, as long as it is here: the sender has others to listen to.
+        if (member.failure !== undefined) break
         member.failure = message.reason
         this.#tell({ do: "failure", member: member.label, reason: message.reason })
         this.#log.info("share.failed", { member: member.label, reason: message.reason })
@@ -310,7 +346,7 @@ export class Swarm implements EditionSwarm {
     this.#outlook.changed()
     this.#log.warn("share.lied", { member: member.label, address: member.address, chunk, times: member.lies })
     if (member.lies < this.#desk.limits.lies) return
-    this.#banned.add(member.id)
+    this.#places.ban(member.id)
     const reason = `It sent ${member.lies} chunks that were not what they should be`
     member.failure = reason
     this.#log.warn("share.banned", { member: member.label, address: member.address })
@@ -337,6 +373,7 @@ export class Swarm implements EditionSwarm {
     const { limits } = this.#desk
     for (const member of this.#members.values()) {
       member.measure(now)
+      member.lane?.look(now)
       if (member.isHere && member.have === undefined && now - member.askedAt > limits.holdsMs) {
         this.leave(member, member.outbox, new RdvError("timeout", "It did not say what it has of this version"))
       }
@@ -347,46 +384,11 @@ export class Swarm implements EditionSwarm {
     if (edition !== undefined) this.#outlook.tick(edition)
   }
 
-  status(): { [key: string]: string | number | boolean | null } {
-    const { publication, edition } = this
-    let receivers = 0
-    for (const { role, isHere } of this.#members.values()) if (isHere && role === "receiver") receivers++
-    return {
-      swarm: this.name,
-      owner: publication.owner,
-      version: publication.table.version,
-      chunks: edition?.table.count ?? null,
-      bytes: edition?.table.sealedBytes ?? null,
-      receivers,
-      finished: this.finished,
-      sender: [...this.#members.values()].some(({ role, isHere }) => role === "sender" && isHere),
-      inBytes: this.inBytes,
-      outBytes: this.outBytes,
-      nowhere: this.#outlook.nowhere,
-      closed: publication.isClosed,
-      expiresAt: publication.expiresAt,
-    }
+  status(): JsonObject {
+    return swarmStatus(this, this.#members.values(), this.#outlook.nowhere)
   }
 
   // Private parts.
-
-  #checkRoom(role: "sender" | "receiver", limits: ShareLimits): void {
-    const { isClosed, maxPeers } = this.publication
-    if (this.here >= limits.membersPerSwarm) {
-      throw new RdvError("limit", `The share ${this.name} has ${limits.membersPerSwarm} members, and takes no more now`)
-    }
-    if (role === "sender") return
-    if (isClosed && this.clock.now() > this.#returnUntil)
-      throw new RdvError("removed", `The share ${this.name} takes nobody new: its sender has ended it`)
-    if (maxPeers === null) return
-    let receivers = 0
-    for (const member of this.#members.values()) {
-      if (member.role === "receiver" && (member.isHere || member.doneVersion > 0)) receivers++
-    }
-    if (receivers < maxPeers) return
-    const many = maxPeers === 1 ? "1 receiver" : `${maxPeers} receivers`
-    throw new RdvError("limit", `The share ${this.name} is for ${many}, and has them`)
-  }
 
   /** False when it has another stream by now. */
   #detach(member: Member, outbox: Outbox | undefined, farewell: RdvError | "end" | undefined): boolean {
@@ -401,28 +403,16 @@ export class Swarm implements EditionSwarm {
     member.uplink = undefined
     member.isCast = false
     member.addresses = undefined
+    member.introducedAt = -Infinity
+    member.claims.clear()
     member.takes.clear()
     for (const other of member.paths.keys()) other.paths.delete(member)
     member.paths.clear()
     this.edition?.scheduler.leave(member.id)
     this.edition?.lose(member.id)
-    this.#introductions.part(member, this.#members.values())
+    if (!this.#isOver) this.#introductions.part(member, this.#members.values())
     this.#outlook.changed()
     return true
-  }
-
-  #welcome(member: Member, outbox: Outbox): void {
-    const { once } = this.publication
-    const url = member.role === "sender" ? this.#desk.url(this.name) : undefined
-    outbox.say({
-      do: "welcome",
-      you: member.id,
-      ticket: member.ticket,
-      connections: this.#desk.connections,
-      ...(url !== undefined && { url }),
-      once,
-      ...(this.expiresAt !== Infinity && { expiresMs: Math.max(0, Math.round(this.expiresAt - this.clock.now())) }),
-    })
   }
 
   #usePath(member: Member): void {
@@ -446,6 +436,10 @@ export class Swarm implements EditionSwarm {
     member.needed = undefined
     member.failure = undefined
     if (isFirst) this.finished++
+    if (isFirst && this.publication.maxPeers !== null) {
+      this.#places.finish(member.id)
+      this.#desk.finish(this.name, member.id)
+    }
     const ms = Math.round(this.clock.now() - member.joinedAt)
     this.#tell({ do: "finished", member: member.label, ms })
     this.#log.info("share.finished", { member: member.label, ms, version: edition.version })
@@ -487,10 +481,13 @@ export class Swarm implements EditionSwarm {
     this.#desk.revoke(member.ticket)
     const { lane } = member
     lane?.path.close()
+    member.leaving?.path.close()
     this.#outlook.changed()
   }
 }
 
+/** However often a member says where it is. */
+const introduceMs = 1_000
 /** A member's path outlives its stream so long: sessions come back, and paths need not begin anew. */
 const awayPathMs = 60_000
 /** Who has gone is shown for so long. */

@@ -1,0 +1,87 @@
+/**
+ * Who may take part in a swarm: as many as there is room for, nobody new once it is closed, nobody who lied. Who was
+ * through before the relay was started anew still counts.
+ */
+
+import type { Clock } from "../../../base/clock.ts"
+import { RdvError } from "../../../base/error.ts"
+import type { Member } from "./member.ts"
+import type { Publication } from "./publications.ts"
+import type { ShareLimits } from "./share-limits.ts"
+
+export interface PlacesOptions {
+  readonly clock: Clock
+  readonly limits: ShareLimits
+  /** By what others call them; those who come back to a closed swarm until `returnUntil`, ms, were here before. */
+  readonly members: ReadonlyMap<string, Member>
+  readonly returnUntil: number
+  readonly publication: () => Publication
+  /** Receivers that were through in an earlier life of the relay. */
+  readonly finished: Iterable<string>
+}
+
+export class Places {
+  readonly #options: PlacesOptions
+  readonly #banned: Set<string> = new Set()
+  readonly #finished: Set<string>
+
+  constructor(options: PlacesOptions) {
+    this.#options = options
+    this.#finished = new Set(options.finished)
+  }
+
+  ban(id: string): void {
+    this.#banned.add(id)
+    if (this.#banned.size <= mostBanned) return
+    const [oldest] = this.#banned
+    if (oldest !== undefined) this.#banned.delete(oldest)
+  }
+
+  finish(id: string): void {
+    this.#finished.add(id)
+  }
+
+  /** Throws `limit`, `removed`, `forbidden`. */
+  check(role: "sender" | "receiver", id: string): void {
+    const { limits, members, clock, returnUntil, publication } = this.#options
+    if (this.#banned.has(id)) throw new RdvError("forbidden", "You sent chunks that were not what they should be")
+    const known = members.get(id)
+    if (known !== undefined && (known.isHere || known.doneVersion > 0)) return
+    const { swarm, isClosed, maxPeers } = publication()
+    let here = 0
+    for (const { isHere } of members.values()) if (isHere) here++
+    if (here >= limits.membersPerSwarm) {
+      throw new RdvError("limit", `The share ${swarm} has ${limits.membersPerSwarm} members, and takes no more now`)
+    }
+    if (role === "sender") return
+    if (isClosed && clock.now() > returnUntil)
+      throw new RdvError("removed", `The share ${swarm} takes nobody new: its sender has ended it`)
+    if (maxPeers === null || this.#finished.has(id)) return
+    let receivers = this.#finished.size
+    for (const member of members.values()) {
+      if (member.role !== "receiver" || this.#finished.has(member.id)) continue
+      if (member.isHere || member.doneVersion > 0) receivers++
+    }
+    if (receivers < maxPeers) return
+    const many = maxPeers === 1 ? "1 receiver" : `${maxPeers} receivers`
+    throw new RdvError("limit", `The share ${swarm} is for ${many}, and has them`)
+  }
+
+  /** Who is to be forgotten, since too many have come and gone: the oldest, and before others those who took nothing. */
+  surplus(): Member | undefined {
+    const { members, limits } = this.#options
+    if (members.size <= limits.membersPerSwarm * 2) return undefined
+    let oldest: Member | undefined
+    for (const member of members.values()) {
+      if (member.awayAt === undefined) continue
+      if (oldest === undefined || rank(member) < rank(oldest)) oldest = member
+    }
+    return oldest
+  }
+}
+
+function rank({ doneVersion, awayAt = 0 }: Member): number {
+  return doneVersion > 0 ? awayAt : awayAt - 1e12
+}
+
+const mostBanned = 10_000
