@@ -124,7 +124,8 @@ export class RelayLine {
 
   /** One stream from its opening to its end; what `open` rejects with stays so, but for a session that is leaving. */
   async #once(signal: AbortSignal): Promise<{ readonly error: RdvError | undefined; readonly wasUp: boolean }> {
-    const { access, opening, events } = this.#options
+    const { access, opening, events, clock } = this.#options
+    let welcomedAt: number | undefined
     let stream: Stream
     let table: Uint8Array | undefined
     try {
@@ -147,7 +148,7 @@ export class RelayLine {
         if (message.do === "welcome") {
           current.isWelcome = true
           this.#wasIn = true
-          this.#backoff.reset()
+          welcomedAt = clock.now()
         }
         events.message(message)
       },
@@ -158,6 +159,8 @@ export class RelayLine {
     if (table !== undefined) current.sayTable(table)
     const error = await current.over
     this.#current = undefined
+    // One that ends a stream soon after its welcome would hear from all members several times a second.
+    if (welcomedAt !== undefined && clock.now() - welcomedAt >= steadyMs) this.#backoff.reset()
     return { error, wasUp: current.isWelcome }
   }
 
@@ -170,6 +173,9 @@ export class RelayLine {
     return wasUp || this.#wasIn || !unlessKnown.has(code)
   }
 }
+
+/** A line that held for so long was a good one, ms. */
+const steadyMs = 5_000
 
 interface CurrentEvents {
   message(message: RelayMessage): void
