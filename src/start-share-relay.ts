@@ -8,19 +8,24 @@ import type { ShareOptions, ShareRelay } from "./capabilities/share/relay/share-
 import type { RunningRelay } from "./node.ts"
 import { serveBundledPage } from "./relay/bundled-page.ts"
 
-export interface StartShareRelayOptions extends Omit<ShareOptions, "url" | "mayPublish" | "connections"> {
+export interface StartShareRelayOptions extends Omit<ShareOptions, "url" | "mayPublish" | "owners" | "connections"> {
   /** How people reach the relay's own pages: `https://relay.example`. */
   readonly url: string
   readonly log: Log
 }
 
 /** Ends with the relay. */
-export function startShareRelay({ relay, scope }: RunningRelay, options: StartShareRelayOptions): ShareRelay {
+export function startShareRelay({ relay, scope, store }: RunningRelay, options: StartShareRelayOptions): ShareRelay {
   const { url, log, ...rest } = options
   const share = startShare(relay, {
     ...rest,
     url: (swarm) => `${url}/share/${swarm}`,
     mayPublish: ({ guest }) => guest === undefined,
+    owners: () => {
+      const now = relay.clock.wall()
+      const good = store.listTokens().filter((token) => token.revokedAt === null && (token.expiresAt ?? Infinity) > now)
+      return new Set(good.map(({ name }) => name))
+    },
   })
   scope.onEnd(() => share.close())
   relay.letGuestsIn("share", (what, access, address) => share.admit(what.slice("share/".length), access, address))

@@ -31,6 +31,8 @@ export interface RegisterOptions {
   /** Chunks to all members of one swarm, bytes/s. */
   readonly bytesPerSecond?: number | undefined
   readonly limitsOf?: ((owner: string | undefined) => OwnerLimits) | undefined
+  /** Tokens that are good now, by name. Throws what the store throws. */
+  readonly owners?: (() => ReadonlySet<string>) | undefined
   /** What swarms need of the service. */
   readonly desk: (register: Register) => SwarmDesk
 }
@@ -48,8 +50,8 @@ export class Register {
   readonly #store: PublicationStore
   readonly #guesses: Guesses
   readonly #swarms: Map<string, Swarm> = new Map()
-  /** Numbers whose first table is on its way. */
-  readonly #arriving: Set<string> = new Set()
+  /** Numbers whose first table is on its way, with their owners. */
+  readonly #arriving: Map<string, string> = new Map()
   /** Swarms that are over, and why; the newest last. */
   readonly #past: Map<string, RdvError> = new Map()
   readonly #rates: Map<string, Bucket> = new Map()
@@ -57,6 +59,7 @@ export class Register {
   readonly #unsaved: Set<string> = new Set()
   /** Memory for tables that are on their way. */
   #tableBytes = 0
+  #ownersAt = -Infinity
 
   /** Throws what the store throws. */
   constructor(options: RegisterOptions) {
@@ -89,7 +92,7 @@ export class Register {
   /** Holds a number until its table is here; returns what lets it go. Throws `limit`. */
   hold(name: string, owner: string, token: string | undefined): () => void {
     this.#checkOwner(owner, token)
-    this.#arriving.add(name)
+    this.#arriving.set(name, owner)
     let isHeld = true
     return () => {
       if (isHeld) this.#arriving.delete(name)
@@ -143,6 +146,7 @@ export class Register {
     const most = Math.min(swarmsPerOwner, this.#options.limitsOf?.(token).swarms ?? Infinity)
     let own = 0
     for (const { publication } of this.#swarms.values()) if (publication.owner === owner) own++
+    for (const other of this.#arriving.values()) if (other === owner) own++
     if (own < most) return
     throw new RdvError("limit", `You have ${own} shares at this relay, and may have ${most}`, {
       mend: "end one of them",
@@ -259,7 +263,7 @@ export class Register {
   #rateOf(owner: string): Bucket | undefined {
     const known = this.#rates.get(owner)
     if (known !== undefined) return known
-    const token = owner.startsWith("anonymous ") ? undefined : owner
+    const token = isAnonymous(owner) ? undefined : owner
     const perSecond = this.#options.limitsOf?.(token).bytesPerSecond
     if (perSecond === undefined) return undefined
     const bucket = new Bucket({ clock: this.#clock, perSecond })
@@ -313,9 +317,31 @@ export class Register {
     if (!this.#unsaved.has(swarm.name)) swarm.rest()
   }
 
+  /** Ends what tokens have begun that are good no more. */
+  #endOrphans(): void {
+    const owned = this.swarms.filter(({ publication: { owner } }) => !isAnonymous(owner))
+    if (owned.length === 0) return
+    let owners: ReadonlySet<string> | undefined
+    try {
+      owners = this.#options.owners?.()
+    } catch (error) {
+      // A locked file passes.
+      this.#log.warn("share.owners_failed", { reason: asRdvError(error).message })
+    }
+    if (owners === undefined) return
+    for (const swarm of owned) {
+      if (owners.has(swarm.publication.owner)) continue
+      swarm.end(new RdvError("removed", "The token of its sender was revoked or has expired"))
+    }
+  }
+
   /** Ends what has expired and what nobody is in, and unloads what nobody needs now. */
   sweep(): void {
     const now = this.#clock.now()
+    if (now - this.#ownersAt >= ownersMs) {
+      this.#ownersAt = now
+      this.#endOrphans()
+    }
     for (const swarm of this.#swarms.values()) {
       if (this.#isExpired(swarm)) this.#expire(swarm)
       else if (swarm.here > 0 || swarm.hasWatchers) continue
@@ -329,9 +355,16 @@ export class Register {
 /** Members find their way back to a relay that was started anew within this. */
 const returnMs = 120_000
 const rememberedPast = 1_000
+/** A revoked token's shares end within this, ms. */
+const ownersMs = 2_000
 /** Of an encoded table, bytes. */
 const tableHead = 16
 const tableRow = 36
+
+/** Names of tokens have no spaces. */
+function isAnonymous(owner: string): boolean {
+  return owner.startsWith("anonymous ")
+}
 
 function sha256(text: string): Uint8Array {
   return createHash("sha256").update(text).digest()

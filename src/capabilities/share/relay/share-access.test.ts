@@ -11,6 +11,8 @@ import type { JsonObject } from "../../../base/json.ts"
 import { piecesService } from "../protocol/control.ts"
 import { relayGreetingByte } from "../paths/relay-greeting.ts"
 import { dial } from "../../../transport/dial.ts"
+import { MemoryPublications } from "./publications.ts"
+import type { Publication } from "./publications.ts"
 import type { ShareOptions } from "./share-service.ts"
 
 const lengths = (count: number): number[] => [300, ...Array.from({ length: count }, () => 20_000)]
@@ -322,4 +324,26 @@ test("headers and messages that are nonsense end their stream, and nothing else"
   await receiver.receive("r")
   await receiver.until(() => receiver.got.size === content.chunks.length, "every chunk")
   assert.equal(sender.end, undefined)
+})
+
+test("shares end with the token that began them", async (t) => {
+  let owners = new Set(["blog", "shop"])
+  const store = new MemoryPublications()
+  const rig = await shareRig(t, { store, owners: () => owners })
+  const sender = await rig.member()
+  await sender.share(rawContent(lengths(3)))
+  rig.share.close()
+  const [publication] = store.list() as [Publication]
+  for (const [swarm, owner] of Object.entries({ "482713": "shop", "482714": "blog", "482715": "anonymous 10.0.0.1" }))
+    store.save({ ...publication, swarm, owner }, store.table("482713"))
+  const names = (relay: ShareRig) => (relay.share.status()["swarms"] as { swarm: string }[]).map(({ swarm }) => swarm)
+  const again = await shareRig(t, { store, owners: () => owners })
+  assert.deepEqual(names(again).toSorted(), ["482713", "482714", "482715"])
+  owners = new Set(["blog"])
+  const receiver = await again.member()
+  receiver.join("r")
+  const { code, message } = await receiver.ended()
+  assert.equal(code, "removed")
+  assert.match(message, /token/)
+  assert.deepEqual(names(again).toSorted(), ["482714", "482715"])
 })

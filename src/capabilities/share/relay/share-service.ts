@@ -49,6 +49,8 @@ export interface ShareOptions {
   readonly bytesPerSecond?: number
   /** What an owner may beside; `owner` is a token's name, or undefined without one. */
   readonly limitsOf?: (owner: string | undefined) => OwnerLimits
+  /** Tokens that are good now, by name: shares of others end. Default: all are. */
+  readonly owners?: () => ReadonlySet<string>
   /** Whether this caller may begin a share; guests may not. Default: everybody who gets here. */
   readonly mayPublish?: (caller: Caller) => boolean
   /** Who carries chunks where members reach each other too. */
@@ -94,7 +96,7 @@ class ShareService implements ShareRelay {
     this.#limits = { ...defaultShareLimits, ...options.limits }
     const { clock, log } = host
     const { cacheBytes, diskBytes, slowMs } = this.#limits
-    const { diskFolder, store = new MemoryPublications(), hash = nodeHash, bytesPerSecond, limitsOf } = options
+    const { diskFolder, store = new MemoryPublications(), hash = nodeHash, bytesPerSecond, limitsOf, owners } = options
     const disk = diskFolder === undefined ? undefined : new ChunkDisk({ folder: diskFolder, bytes: diskBytes, log })
     this.#cache = new ChunkCache({ bytes: cacheBytes, clock, slowMs, disk })
     this.#register = new Register({
@@ -105,6 +107,7 @@ class ShareService implements ShareRelay {
       hash,
       bytesPerSecond,
       limitsOf,
+      owners,
       desk: (register) => this.#desk(register),
     })
     host.accept(shareService, (call) => this.#serve(call))
