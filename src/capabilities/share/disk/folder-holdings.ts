@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
-import { largestChunk, sealBytes } from "../content/chunk-crypto.ts"
+import { sealBytes } from "../content/chunk-crypto.ts"
 import type { ChunkCrypto, Soon } from "../content/chunk-crypto.ts"
 import { isFileAlone } from "../content/manifest-rules.ts"
 import type { Finished, TargetHoldings, TargetVersion } from "../peer/target.ts"
@@ -113,8 +113,10 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     } catch (error) {
       return Promise.reject(error as Error)
     }
-    // Kept for others only where others ask.
-    if (this.wasRead) this.#cache.put(chunk - this.table.manifestChunks, sealed.slice())
+    if (this.demand > 0) {
+      this.demand--
+      this.#cache.put(chunk - this.table.manifestChunks, sealed.slice())
+    }
     return storing
   }
 
@@ -189,14 +191,21 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
   }
 
   #openInto(open: OpenInto, chunk: number, sealed: Uint8Array, identity: Uint8Array): Soon<void> {
-    const memory = this.#scratch ?? Buffer.allocUnsafeSlow(largestChunk)
+    const length = Math.max(0, sealed.length - sealBytes)
+    const kept = this.#scratch
+    const memory = kept !== undefined && kept.length >= length ? kept : Buffer.allocUnsafeSlow(length)
     this.#scratch = undefined
-    const plain = memory.subarray(0, Math.max(0, sealed.length - sealBytes))
+    const plain = memory.subarray(0, length)
     open(sealed, identity, plain)
     const putting = this.put(chunk, plain)
-    // Written later, its bytes are still being read.
-    if (!(putting instanceof Promise)) this.#scratch = memory
-    return putting
+    if (!(putting instanceof Promise)) {
+      this.#scratch = memory
+      return undefined
+    }
+    // Its bytes are being read until then.
+    return putting.then(() => {
+      this.#scratch = memory
+    })
   }
 
   async #putRest(writing: Promise<void>, chunk: number, plain: Uint8Array, next: number): Promise<void> {

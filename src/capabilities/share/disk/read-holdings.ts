@@ -25,8 +25,8 @@ export class ReadHoldings {
   readonly table: ChunkTable
   readonly manifest: Manifest
   readonly have: Bitmap
-  /** Somebody has asked for a chunk. */
-  protected wasRead: boolean = false
+  /** So many of the next chunks are worth keeping for others: each that was asked for speaks for some more. */
+  protected demand: number = 0
   protected readonly places: PieceMap
   readonly #parts: ReadHoldingsParts
   /** For bytes on their way to be sealed. */
@@ -45,7 +45,7 @@ export class ReadHoldings {
   read(chunk: number): Soon<Uint8Array> {
     const { cache, table } = this.#parts
     if (!this.have.has(chunk)) return Promise.reject(new RdvError("not_found", `Chunk ${chunk} is not here`))
-    this.wasRead = true
+    this.demand = Math.min(mostDemand, this.demand + demandOfOne)
     if (chunk < table.manifestChunks) return this.#readManifest(chunk)
     const kept = cache.get(chunk - table.manifestChunks)
     if (kept !== undefined) return kept
@@ -110,3 +110,6 @@ export class ReadHoldings {
     return Promise.reject(new RdvError("corrupt", text, { cause: error }))
   }
 }
+
+const demandOfOne = 4
+const mostDemand = 32
