@@ -23,7 +23,7 @@ export function lint(node, { fix = false, full = false, walls = true } = {}) {
   if (walls) steps.push(["walls", node, ["--test", "test/repo/layers.test.ts"]])
   if (full) steps.push(["build", node, ["scripts/build.mjs"]])
   // --pack=false: publint reads the files as they lie here instead of calling npm pack, which would build again.
-  if (full || existsSync(join(root, "dist")))
+  if (full || existsSync(join(root, "dist", "index.js")))
     steps.push(["package", ...tool("publint", "run", "--pack=false", "--strict")])
   return steps.filter(([name, command, args]) => !passes(name, command, args)).map(([name]) => name)
 }

@@ -76,7 +76,7 @@ async function runSwarm(children: Children, task: Task, name: string, line: Peer
     const torrent = join(folder, "content.torrent")
     const port = await freePort()
     makeTorrent(file, torrent, `http://${tracker.address}:${port}/announce`)
-    const [command = "opentracker", ...before] = [...tracker.prefix, found("opentracker") ?? "opentracker"]
+    const [command = "", ...before]: readonly string[] = [...tracker.prefix, found("opentracker") ?? "opentracker"]
     // As root it becomes nobody and sees no more than this folder.
     const trackerFolder = join(folder, "tracker")
     mkdirSync(trackerFolder)

@@ -168,7 +168,7 @@ class RunningTrial {
     }, patienceMs)
     await Promise.all(
       [...this.#processes].map((child) =>
-        child.exitCode === null && child.signalCode === null ? once(child, "exit") : undefined,
+        child.exitCode === null && child.signalCode === null ? once(child, "exit") : Promise.resolve(),
       ),
     )
     clearTimeout(timer)
@@ -219,7 +219,7 @@ class RunningTrial {
       (event) => typeof event["code"] === "string" && event["event"] === "share.published",
     )
     const published = await line
-    return { pid: pidOf(child), code: String(published["code"]), bytes: numberOf(published["bytes"]) }
+    return { pid: pidOf(child), code: published["code"] as string, bytes: numberOf(published["bytes"]) }
   }
 
   #receivers(relay: string, code: string, from: number, to: number): void {
@@ -393,7 +393,7 @@ class RunningTrial {
   }
 
   #command(args: readonly string[], host: TrialHost | undefined, wanted: (event: JsonObject) => boolean) {
-    const [command = process.execPath, ...before] = [...(host?.prefix ?? []), process.execPath]
+    const [command = "", ...before]: readonly string[] = [...(host?.prefix ?? []), process.execPath]
     const child = spawn(command, [...before, main, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, RDV_DATA: join(this.#folder, "data") },

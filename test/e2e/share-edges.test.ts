@@ -163,7 +163,7 @@ test("what may not be read is named before anything is read, and left out when t
   await using sender = new RunningCommand(args, options)
   const left = [await sender.event("share.remark"), await sender.event("share.remark")].map(({ text }) => text)
   assert.deepEqual(
-    left.toSorted(),
+    left.map(String).toSorted(),
     ["locked", "shut"].map((name) => `${name}: no permission to read it; left out`),
   )
   const { code } = (await sender.event("share.published")) as { code?: string }

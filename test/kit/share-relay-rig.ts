@@ -68,7 +68,7 @@ export async function shareRig(t: TestContext, options: ShareOptions = {}): Prom
 }
 
 /** Where the relay listens, for error texts. */
-export function placeOf({ addresses }: RunningRelay): string {
+function placeOf({ addresses }: RunningRelay): string {
   return printAddress(addresses[0] as never)
 }
 

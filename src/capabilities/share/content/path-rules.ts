@@ -26,7 +26,7 @@ export function comparePaths(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length)
   for (let at = 0; at < length; at++) {
     const [x, y] = [a[at] as number, b[at] as number]
-    if (x !== y) return (x === slash ? 0 : x) - (y === slash ? 0 : y)
+    if (x !== y) return (x === slash ? -1 : x) - (y === slash ? -1 : y)
   }
   return a.length - b.length
 }
