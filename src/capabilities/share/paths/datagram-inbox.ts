@@ -69,6 +69,7 @@ export class Inbox {
     if (bytes.length === 0) throw new RdvError("protocol", "A piece without bytes", { origin: "remote" })
     const added = got.add(head.offset, end)
     if (added === 0) return
+    if (got.count > mostGaps) throw new RdvError("protocol", "A chunk comes in too many pieces", { origin: "remote" })
     this.receivedBytes += added
     memory.set(bytes, head.offset)
     if (got.size !== memory.length) return

@@ -53,6 +53,8 @@ export class RelayLine {
   #current: Current | undefined
   /** It was welcomed once: the code is right, and what the relay has forgotten may come back. */
   #wasIn = false
+  /** Since when it has said nothing else, ms. */
+  #forgottenAt: number | undefined
   /** There will be no session any more. */
   #isHopeless = false
   #running: Promise<void> | undefined
@@ -112,7 +114,7 @@ export class RelayLine {
       const { error, wasUp } = await this.#once(signal)
       if (signal.aborted) return
       if (error !== undefined && !wasUp && this.#options.amend?.(error) === true) continue
-      if (error === undefined || this.#isHopeless || !this.#passes(error, wasUp)) {
+      if (error === undefined || this.#isHopeless || !this.#passes(error, wasUp) || this.#isForgotten(error, wasUp)) {
         events.ended(error)
         return
       }
@@ -120,6 +122,14 @@ export class RelayLine {
       events.down(error)
       await delay(clock, this.#backoff.next(), signal).catch(() => undefined)
     }
+  }
+
+  /** A relay that was there all the time has said for long that it does not know the share, or has no place in it. */
+  #isForgotten({ code }: RdvError, wasUp: boolean): boolean {
+    const now = this.#options.clock.now()
+    if (wasUp || !unlessKnown.has(code)) this.#forgottenAt = undefined
+    else this.#forgottenAt ??= now
+    return now - (this.#forgottenAt ?? now) >= mostForgottenMs
   }
 
   /** One stream from its opening to its end; what `open` rejects with stays so, but for a session that is leaving. */
@@ -174,6 +184,8 @@ export class RelayLine {
   }
 }
 
+/** A sender that comes back to a relay without its shares does so within this, ms. */
+const mostForgottenMs = 900_000
 /** A line that held for so long was a good one, ms. */
 const steadyMs = 5_000
 

@@ -194,3 +194,22 @@ test("a path that ends while its chunk is read costs nothing", async () => {
   assert.equal(path.sends.length, 0)
   assert.equal(rig.uploads.heldBytes, 0)
 })
+
+test("an ask that was taken back and made again is answered once, behind those that stayed", () => {
+  const rig = new Rig()
+  const { path, lane } = rig.lane()
+  path.takesMore = false
+  path.isQuick = false
+  for (const chunk of [1, 2, 3]) lane.asked(name(chunk))
+  for (let again = 0; again < 5_000; again++) {
+    lane.cancelled(name(2))
+    lane.asked(name(2))
+  }
+  assert.equal(lane.length, 2)
+  path.takesMore = true
+  lane.ready()
+  assert.deepEqual(
+    path.sends.map(({ chunk }) => chunk),
+    [1, 3, 2],
+  )
+})

@@ -7,7 +7,6 @@ import { Bucket } from "../../../base/bucket.ts"
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { asRdvError } from "../../../base/error.ts"
 import type { RdvError } from "../../../base/error.ts"
-import { Fifo } from "../../../base/fifo.ts"
 import type { ChunkName, ChunkPath } from "../paths/chunk-path.ts"
 import { shortVersion } from "./local-version.ts"
 import type { LocalVersion } from "./local-version.ts"
@@ -234,8 +233,8 @@ interface LaneEvents {
 export class UploadLane {
   readonly path: ChunkPath
   readonly #events: LaneEvents
-  readonly #asks: Fifo<ChunkName> = new Fifo()
-  readonly #asked = new Set<number>()
+  /** By chunk: who asks and takes it back again and again leaves nothing here. */
+  readonly #asks = new Map<number, ChunkName>()
   #isFull = false
   #isOpen = true
 
@@ -254,7 +253,7 @@ export class UploadLane {
   }
 
   get length(): number {
-    return this.#asked.size
+    return this.#asks.size
   }
 
   asked(name: ChunkName): void {
@@ -262,7 +261,7 @@ export class UploadLane {
   }
 
   cancelled(name: ChunkName): void {
-    this.#asked.delete(name.chunk)
+    this.#asks.delete(name.chunk)
   }
 
   ready(): void {
@@ -272,16 +271,16 @@ export class UploadLane {
 
   /** False when it waits already. */
   push(name: ChunkName): boolean {
-    if (this.#asked.has(name.chunk)) return false
-    this.#asked.add(name.chunk)
-    this.#asks.push(name)
+    if (this.#asks.has(name.chunk)) return false
+    this.#asks.set(name.chunk, name)
     return true
   }
 
-  /** The next that is still wanted. */
   shift(): ChunkName | undefined {
-    for (let name = this.#asks.shift(); name !== undefined; name = this.#asks.shift())
-      if (this.#asked.delete(name.chunk)) return name
+    for (const name of this.#asks.values()) {
+      this.#asks.delete(name.chunk)
+      return name
+    }
     return undefined
   }
 
@@ -297,7 +296,6 @@ export class UploadLane {
   close(): void {
     this.#isOpen = false
     this.#asks.clear()
-    this.#asked.clear()
     this.#events.close()
   }
 }
