@@ -11,6 +11,7 @@ import { closeSync, createReadStream, mkdirSync, mkdtempSync, openSync, rmSync, 
 import { tmpdir } from "node:os"
 import { basename, extname, join } from "node:path"
 import { createInterface } from "node:readline"
+import { counted } from "../base/counted.ts"
 import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
@@ -104,7 +105,7 @@ class RunningTrial {
     for (let from = 0; from < clients; from += perProcess) {
       this.#receivers(relay.address, sender.code, from, Math.min(clients, from + perProcess))
     }
-    say(`${clients} receivers in ${this.#groups.length} processes are ready`)
+    say(`${counted(clients, "receiver")} in ${counted(this.#groups.length, "process", "processes")} are ready`)
     await this.#all("ready")
     const startSeconds = machineSeconds() - forked
     this.#watch = setInterval(() => this.#look(), lookMs)
@@ -297,7 +298,10 @@ class RunningTrial {
       }
       if (!isKilled && this.#half()) {
         isKilled = true
-        for (const group of this.#groups.slice(0, Math.round(this.#groups.length * (kill ?? 0)))) this.#kill(group)
+        const ending = this.#groups.slice(0, Math.round(this.#groups.length * (kill ?? 0)))
+        for (const group of ending) this.#kill(group)
+        const { length } = this.#groups
+        this.#options.say(`${ending.length} of ${counted(length, "process", "processes")} ended half way`)
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 200)

@@ -1,12 +1,13 @@
 /** What a trial came to, for people. */
 
+import { counted } from "../../../base/counted.ts"
 import type { TrialSummary } from "./trial-summary.ts"
 
 export function trialLines(summary: TrialSummary): string[] {
   const { clients, processes, bytes, seconds, times, bound, relay, sender, receivers, via, failed } = summary
   const { startSeconds, senderLinkCopies } = summary
   const lines = [
-    `${mb(bytes)} to ${clients} receivers in ${processes} processes: ${s(seconds)}${bound === undefined ? "" : `, ${(seconds / bound).toFixed(2)} times the least possible ${s(bound)}`}`,
+    `${mb(bytes)} to ${counted(clients, "receiver")} in ${counted(processes, "process", "processes")}: ${s(seconds)}${bound === undefined ? "" : `, ${(seconds / bound).toFixed(2)} times the least possible ${s(bound)}`}`,
     `  each      min ${s(times.min)}  median ${s(times.median)}  p95 ${s(times.p95)}  max ${s(times.max)}`,
     `  relay     ${cost(relay)}  in ${relay.inCopies.toFixed(2)} copies  out ${relay.outCopies.toFixed(2)}${relay.cpuSecondsPerGb === undefined ? "" : `  ${relay.cpuSecondsPerGb.toFixed(3)} CPU-s/GB`}`,
     `  sender    ${cost(sender)}${senderLinkCopies === undefined ? "" : `  its card sent ${senderLinkCopies.toFixed(2)} copies`}`,

@@ -92,7 +92,15 @@ function shape(
   const isFar = (delayMs ?? 0) > 0 || (loss ?? 0) > 0
   if (isFar) {
     const far = ["delay", `${delayMs ?? 0}ms`, "loss", `${(loss ?? 0) * 100}%`, "limit", "100000"]
-    tc("qdisc", "add", "dev", device, "root", "handle", "1:", "netem", ...far)
+    try {
+      tc("qdisc", "add", "dev", device, "root", "handle", "1:", "netem", ...far)
+    } catch (cause) {
+      if (!String(cause).includes("qdisc kind is unknown")) throw cause
+      throw new RdvError("usage", "This kernel can neither delay nor lose packets: it has no netem (sch_netem)", {
+        mend: "leave --delay and --loss out",
+        cause,
+      })
+    }
   }
   if (rate === undefined) return
   const place = isFar ? ["parent", "1:1", "handle", "10:"] : ["root", "handle", "10:"]
