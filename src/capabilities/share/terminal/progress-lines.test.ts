@@ -28,6 +28,9 @@ test("a receiver sees how far it is, how fast, how long, and where it came from"
     "big.iso: receiving;  52 %  520 MiB of 1000 MiB  0 B/s; " +
       `${origins(figures)}; waiting for part 17: nobody has it now`,
   )
+  const before = { ...figures, name: undefined, phase: "waiting", bytes: 0 }
+  assert.equal(progressLine({ ...before, waitsFor: "the relay" }), "waiting for the relay")
+  assert.equal(progressLine(before), "waiting")
 })
 
 test("no line is wider than the terminal, whatever a name holds", () => {

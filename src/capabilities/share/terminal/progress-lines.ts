@@ -46,8 +46,10 @@ export function progressFrame(figures: ProgressFigures, columns: number, paint: 
 
 export function progressLine(figures: ProgressFigures): string {
   const { name, phase, bytes, waitsFor } = figures
+  // What it waits for says that it waits.
+  const waits = phase === "waiting" && waitsFor !== undefined
   const parts = [
-    name === undefined ? phase : `${printable(name)}: ${phase}`,
+    ...(name !== undefined ? [`${printable(name)}: ${phase}`] : waits ? [] : [phase]),
     ...(bytes > 0 ? [amounts(figures), origins(figures)] : []),
     ...(waitsFor === undefined ? [] : [`waiting for ${printable(waitsFor)}`]),
   ]
