@@ -4,13 +4,12 @@
  * docs/benchmarks.md.
  */
 
-import { execFileSync } from "node:child_process"
 import { createHash, randomFillSync } from "node:crypto"
-import { closeSync, createReadStream, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs"
+import { closeSync, createReadStream, existsSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs"
 import { freemem } from "node:os"
 import { join } from "node:path"
 import { Rounds } from "../channels/rounds.ts"
-import type { Children } from "../children.ts"
+import type { Child, Children } from "../children.ts"
 import { writeDocs } from "../docs.ts"
 import { machineLine } from "../machine.ts"
 import { wants } from "../options.ts"
@@ -89,9 +88,9 @@ async function take(
     const { bavail, bsize } = statfsSync(folder)
     if (bavail * bsize < needed) throw new Error(`it needs ${Math.ceil(needed / 1e9)} GB of free disk in ${folder}`)
     const { clients, bytes, uplink, by } = work
-    // A virtual machine may have given its free memory back to the host: whoever wrote first would pay for getting it again.
-    execFileSync(process.execPath, [warm, String(Math.min(clients * bytes + 1e9, freemem() / 2))])
-    const { taken, outputs } = await system.run(children, { clients, bytes, uplink, by, file: file.path, folder })
+    const ballast = await keepMemory(children, clients * bytes + 1e9)
+    const task = { clients, bytes, uplink, by, file: file.path, folder }
+    const { taken, outputs } = await system.run(children, task).finally(() => ballast?.stop())
     // Outside of the clock: the first, the last and some between.
     for (const at of [0, Math.floor(outputs.length / 2), outputs.length - 1]) {
       const output = outputs[at]
@@ -106,6 +105,15 @@ async function take(
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Where free memory goes back to a host, it is kept until it is needed. */
+async function keepMemory(children: Children, bytes: number): Promise<Child | undefined> {
+  if (!existsSync("/sys/module/page_reporting")) return undefined
+  const program = join(import.meta.dirname, "programs", "ballast.ts")
+  const child = children.node("ballast", [program, String(Math.min(bytes, freemem() * 0.45))])
+  await child.until(/ready/, 120_000)
+  return child
 }
 
 function randomFile(path: string, bytes: number): void {
@@ -124,5 +132,4 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest("hex")
 }
 
-const warm = join(import.meta.dirname, "programs", "warm.ts")
 const spareBytes = 2e9
