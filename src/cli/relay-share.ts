@@ -37,7 +37,8 @@ export const relayShareFlags: Flags = {
     kind: "text",
     value: "relay|direct",
     env: "RDV_SHARE_CARRIER",
-    summary: "Who sends where members reach each other as well; default: relay on loopback, else direct",
+    summary:
+      "Who sends where members reach each other as well; default: relay on loopback without --share-rate, else direct",
   },
 }
 
@@ -72,13 +73,14 @@ export function startRelayShares(
   if (share === undefined) return undefined
   const url = ownUrl(running.addresses, { domain, publicUrl })
   const { cacheBytes, diskBytes, bytesPerSecond } = share
+  // What is near and has no bound carries faster than members do.
   const isNear = running.addresses.every((address) => !("host" in address) || isLoopback(address.host))
   startShareRelay(running, {
     url,
     log,
     store: running.store.publications,
     limits: { cacheBytes, ...(diskBytes !== undefined && { diskBytes }) },
-    carrier: share.carrier ?? (isNear ? "relay" : "direct"),
+    carrier: share.carrier ?? (isNear && bytesPerSecond === undefined ? "relay" : "direct"),
     ...(diskBytes !== undefined && { diskFolder: join(at.data, "share-chunks") }),
     ...(bytesPerSecond !== undefined && { bytesPerSecond }),
   })
