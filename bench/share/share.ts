@@ -90,7 +90,9 @@ async function take(
     const { clients, bytes, uplink, by } = work
     const ballast = await keepMemory(children, clients * bytes + 1e9)
     const task = { clients, bytes, uplink, by, file: file.path, folder }
-    const { taken, outputs } = await system.run(children, task).finally(() => ballast?.stop())
+    const { taken, outputs } = await system.run(children, task).finally(async () => {
+      await ballast?.stop()
+    })
     // Outside of the clock: the first, the last and some between.
     for (const at of [0, Math.floor(outputs.length / 2), outputs.length - 1]) {
       const output = outputs[at]

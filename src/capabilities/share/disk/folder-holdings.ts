@@ -40,7 +40,11 @@ export interface FolderHoldingsOptions {
   readonly log: Log
 }
 
-type OpenInto = NonNullable<ChunkCrypto["openInto"]>
+type OpensInto = ChunkCrypto & Required<Pick<ChunkCrypto, "openInto">>
+
+function canOpenInto(crypto: ChunkCrypto): crypto is OpensInto {
+  return crypto.openInto !== undefined
+}
 
 const journalMs = 500
 /** With more files, waiting for the disk to have each of them would take longer than all else. */
@@ -106,10 +110,11 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     const identity = this.places.identityOf(chunk)
     let storing: Soon<void>
     try {
-      if (crypto.openInto === undefined) {
+      if (canOpenInto(crypto)) storing = this.#openInto(crypto, chunk, sealed, identity)
+      else {
         const plain = crypto.open(sealed, identity)
         storing = plain instanceof Promise ? plain.then((bytes) => this.put(chunk, bytes)) : this.put(chunk, plain)
-      } else storing = this.#openInto(crypto.openInto, chunk, sealed, identity)
+      }
     } catch (error) {
       return Promise.reject(error as Error)
     }
@@ -190,13 +195,13 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     return this.#files.set.write(start, plain)
   }
 
-  #openInto(open: OpenInto, chunk: number, sealed: Uint8Array, identity: Uint8Array): Soon<void> {
+  #openInto(crypto: OpensInto, chunk: number, sealed: Uint8Array, identity: Uint8Array): Soon<void> {
     const length = Math.max(0, sealed.length - sealBytes)
     const kept = this.#scratch
     const memory = kept !== undefined && kept.length >= length ? kept : Buffer.allocUnsafeSlow(length)
     this.#scratch = undefined
     const plain = memory.subarray(0, length)
-    open(sealed, identity, plain)
+    crypto.openInto(sealed, identity, plain)
     const putting = this.put(chunk, plain)
     if (!(putting instanceof Promise)) {
       this.#scratch = memory
