@@ -123,6 +123,8 @@ export async function get(options: GetOptions): Promise<Get> {
 /** A share that is not there yet is looked for so often, ms. */
 const againMs = 1_000
 const stopGraceMs = 1_000
+/** Who asks for multicast waits for a beacon, and for the others to come, ms. */
+const castFirstMs = 8_000
 
 class RunningGet implements Get {
   readonly agent: RunningAgent
@@ -256,6 +258,7 @@ class RunningGet implements Get {
       crypto: (hash) => nodeCrypto(this.#keys, hash),
       direct: net,
       cast: castOf(this.#options),
+      castFirstMs: this.#options.multicast === "on" ? castFirstMs : 0,
       label: this.#options.label ?? hostname().slice(0, 64),
       bytesPerSecond: limitBytesPerSecond,
       ...(follow !== undefined && { follow }),

@@ -30,7 +30,6 @@ import { startShare } from "../../src/capabilities/share/relay/share-service.ts"
 import type { ShareOptions, ShareRelay } from "../../src/capabilities/share/relay/share-service.ts"
 import type { Link } from "../../src/mux/link.ts"
 import type { RunningAgent, RunningRelay } from "../../src/node.ts"
-import { printAddress } from "../../src/transport/address.ts"
 import { dial } from "../../src/transport/dial.ts"
 import { localAgent, localRelay } from "./local-sessions.ts"
 import { someKeys } from "./swarm-keys.ts"
@@ -65,11 +64,6 @@ export async function shareRig(t: TestContext, options: ShareOptions = {}): Prom
       }
     },
   }
-}
-
-/** Where the relay listens, for error texts. */
-function placeOf({ addresses }: RunningRelay): string {
-  return printAddress(addresses[0] as never)
 }
 
 export interface RawContent {

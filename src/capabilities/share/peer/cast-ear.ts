@@ -10,6 +10,8 @@ export interface CastEarOptions {
   readonly place: CastPlace
   readonly inflow: Inflow
   readonly log: Log
+  /** Chunks are coming in by it; more than once. */
+  readonly began: () => void
   /** What is there of a version, by the number that travels. */
   readonly have: (version: number) => Uint8Array | undefined
   readonly say: (state: "heard" | "deaf") => void
@@ -27,7 +29,7 @@ export class CastEar {
 
   /** From now on: whoever hears has a place for what comes, since nothing else is sent to it meanwhile. */
   open(): void {
-    const { cast, place, inflow, log, have } = this.#options
+    const { cast, place, inflow, log, have, began } = this.#options
     if (this.#listener !== undefined || this.#isUnreachable) return
     try {
       this.#listener = cast.listen(place, {
@@ -37,11 +39,14 @@ export class CastEar {
           this.#turn(false)
         },
         have: (version) => have(version),
-        room: (name, length) => inflow.room(name, length),
+        room(name, length) {
+          began()
+          return inflow.room(name, length)
+        },
         chunk: (name, sealed) => inflow.chunk(name, sealed),
         lost: (name) => inflow.lost(name),
         // What is missing comes the normal way.
-        over: () => undefined,
+        over: began,
       })
     } catch (error) {
       this.#isUnreachable = true

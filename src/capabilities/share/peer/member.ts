@@ -239,6 +239,12 @@ export class Member {
     for (const peer of this.#direct ?? []) peer.forget()
   }
 
+  /** As much may be under way as the network carries, whatever `work` said. */
+  widen(): void {
+    this.#mostWindow = Infinity
+    this.#sayWindow()
+  }
+
   /** Nothing new is sent here until `work` is called again. */
   pause(): void {
     this.#paused = true

@@ -24,6 +24,7 @@ import type { RelayMessage, TableFacts } from "../protocol/control.ts"
 import { CastEar } from "./cast-ear.ts"
 import type { Holdings } from "./holdings.ts"
 import { shortVersion } from "./local-version.ts"
+import type { LocalVersion } from "./local-version.ts"
 import { Member } from "./member.ts"
 import type { MemberTraffic } from "./member.ts"
 import { MemoryHoldings } from "./memory-holdings.ts"
@@ -46,6 +47,8 @@ export interface ReceiverOptions {
   readonly crypto: (hash: HashName) => ChunkCrypto
   readonly direct?: DirectNet | undefined
   readonly cast?: ChunkCast | undefined
+  /** Waits so long for the multicast before it takes anything from the relay or others, ms. Default 0. */
+  readonly castFirstMs?: number | undefined
   /** What it is called in the picture of the swarm. */
   readonly label?: string
   /** Most that goes to others, bytes/s. 0: it only takes. */
@@ -110,6 +113,8 @@ class RunningReceiver implements Receiver {
   readonly #name: string
   readonly #progress: Progress
   readonly #ear: CastEar | undefined
+  /** Until then the multicast comes first. */
+  #patience: Timer | undefined
   #job: Job | undefined
   #phase: ReceiverPhase = "joining"
   /** What is done to targets happens one behind the other. */
@@ -179,6 +184,7 @@ class RunningReceiver implements Receiver {
         place: { swarm, key: keys.peer },
         inflow: this.#member.inflow({ from: "cast", way: "cast", reject: () => undefined }),
         log,
+        began: () => this.#takeAll(),
         have: (number) => {
           const { version } = this.#member
           return version !== undefined && shortVersion(version.number) === number
@@ -311,15 +317,27 @@ class RunningReceiver implements Receiver {
       job.target = target
       this.#phase = "fetching"
       this.#progress.opened(target.have, target.foundBytes)
-      this.#member.work({
+      const version: LocalVersion = {
         number: table.version,
         table,
         holdings: withManifest(target, memory, table.manifestChunks),
         accepts: () => true,
-      })
+      }
+      const { castFirstMs = 0 } = this.#options
+      const isPatient = this.#ear !== undefined && castFirstMs > 0 && !target.have.isFull
+      this.#member.work(version, isPatient ? 0 : Infinity)
+      if (isPatient) this.#patience = this.#options.clock.after(castFirstMs, () => this.#takeAll())
       if (target.have.isFull) this.#finish(job, target)
       else this.#ear?.open()
     })
+  }
+
+  /** The multicast has begun, and the relay gives nothing beside it; or it did not come. */
+  #takeAll(): void {
+    if (this.#patience === undefined) return
+    this.#patience.cancel()
+    this.#patience = undefined
+    this.#member.widen()
   }
 
   #finish(job: Job, target: TargetHoldings): void {
@@ -388,6 +406,7 @@ class RunningReceiver implements Receiver {
     this.#phase = "over"
     this.#ticker?.cancel()
     this.#stay?.cancel()
+    this.#patience?.cancel()
     this.#ear?.close()
     await this.#member.stop()
     await this.#work
