@@ -17,7 +17,7 @@ import type { Options } from "../options.ts"
 import { writeJson } from "../report.ts"
 import { say } from "../table.ts"
 import { showShare } from "./show.ts"
-import type { ShareSystem } from "./system.ts"
+import type { Outcome, ShareSystem } from "./system.ts"
 import { systems } from "./systems.ts"
 import { worksOf } from "./works.ts"
 import type { ShareWork } from "./works.ts"
@@ -90,9 +90,7 @@ async function take(
     const { clients, bytes, uplink, by } = work
     const ballast = await keepMemory(children, clients * bytes + 1e9)
     const task = { clients, bytes, uplink, by, file: file.path, folder }
-    const { taken, outputs } = await system.run(children, task).finally(async () => {
-      await ballast?.stop()
-    })
+    const { taken, outputs } = await runAndStop(() => system.run(children, task), ballast)
     // Outside of the clock: the first, the last and some between.
     for (const at of [0, Math.floor(outputs.length / 2), outputs.length - 1]) {
       const output = outputs[at]
@@ -116,6 +114,14 @@ async function keepMemory(children: Children, bytes: number): Promise<Child | un
   const child = children.node("ballast", [program, String(Math.min(bytes, freemem() * 0.45))])
   await child.until(/ready/, 120_000)
   return child
+}
+
+async function runAndStop(run: () => Promise<Outcome>, ballast: Child | undefined): Promise<Outcome> {
+  try {
+    return await run()
+  } finally {
+    await ballast?.stop()
+  }
 }
 
 function randomFile(path: string, bytes: number): void {
