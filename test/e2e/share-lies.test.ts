@@ -33,7 +33,7 @@ const wrongTables: { readonly [what: string]: { readonly lies: Lies; readonly me
 }
 
 describe("lies", { concurrency: 3 }, () => {
-  test("a relay that changes chunks is told, and what it spoils comes from others", { timeout: 60_000 }, async (t) => {
+  test("a relay that changes chunks is told, and what it spoils comes from others", { timeout: 110_000 }, async (t) => {
     const lies: Lies = {}
     const stage = await ShareStage.start(t, { wrap: (running) => lyingRelay(running, lies), carrier: "relay" })
     const file = stage.file(1_500_000)
@@ -48,7 +48,7 @@ describe("lies", { concurrency: 3 }, () => {
 
   test(
     "where there is nobody else, a relay that lies is one clear line, and no end at 99 %",
-    { timeout: 60_000 },
+    { timeout: 110_000 },
     async (t) => {
       const lies: Lies = {}
       const stage = await ShareStage.start(t, { wrap: (running) => lyingRelay(running, lies), carrier: "relay" })
@@ -71,7 +71,7 @@ describe("lies", { concurrency: 3 }, () => {
     },
   )
 
-  test("whatever a relay says wrong about a share is told in one line", { timeout: 60_000 }, async (t) => {
+  test("whatever a relay says wrong about a share is told in one line", { timeout: 110_000 }, async (t) => {
     const one = async (what: string, { lies, message }: { readonly lies: Lies; readonly message: RegExp }) => {
       const told: Lies = {}
       const stage = await ShareStage.start(t, { wrap: (running) => lyingRelay(running, told) })
@@ -87,7 +87,7 @@ describe("lies", { concurrency: 3 }, () => {
 
   test(
     "a member that gives false chunks is dropped and told, and nothing of it is kept",
-    { timeout: 60_000 },
+    { timeout: 110_000 },
     async (t) => {
       const stage = await ShareStage.start(t, { carrier: "direct" })
       const file = stage.file(3_000_000)
@@ -112,7 +112,7 @@ describe("lies", { concurrency: 3 }, () => {
     },
   )
 
-  test("guesses are slowed down, and nobody else is", { timeout: 60_000 }, async (t) => {
+  test("guesses are slowed down, and nobody else is", { timeout: 110_000 }, async (t) => {
     const stage = await ShareStage.start(t, { limits: { guessBurst: 5, guessForgiveMs: 30_000 } })
     const file = stage.file(300_000)
     const { code } = await stage.send(file, { password: "right" })
@@ -139,7 +139,7 @@ describe("lies", { concurrency: 3 }, () => {
 
   test(
     "two shares of the same content at once are two, and one folder takes one of them",
-    { timeout: 60_000 },
+    { timeout: 110_000 },
     async (t) => {
       const stage = await ShareStage.start(t)
       const file = stage.file(2_000_000)

@@ -26,7 +26,7 @@ import { withClock } from "../kit/share-liars.ts"
 import { eventually, ShareStage } from "../kit/share-stage.ts"
 
 describe("scarce", { concurrency: 3 }, () => {
-  test("a cache of less than a hundredth of the file is enough", { timeout: 60_000 }, async (t) => {
+  test("a cache of less than a hundredth of the file is enough", { timeout: 110_000 }, async (t) => {
     const bytes = 24_000_000
     const cacheBytes = 200_000
     const stage = await ShareStage.start(t, { carrier: "relay", limits: { cacheBytes } })
@@ -41,7 +41,7 @@ describe("scarce", { concurrency: 3 }, () => {
 
   test(
     "a disk that is full ends one receiver; others go on, and it does when there is room",
-    { timeout: 60_000 },
+    { timeout: 110_000 },
     async (t) => {
       const disk = smallDisk(t, 6)
       if (disk === undefined) return t.skip("no file system can be mounted here")
@@ -76,7 +76,7 @@ describe("scarce", { concurrency: 3 }, () => {
 
   test(
     "clocks that are set forward and back harm no transfer, and a share lives as long as it was said",
-    { timeout: 60_000 },
+    { timeout: 110_000 },
     async (t) => {
       let offMs = 0
       const clock: Clock = { now: systemClock.now, after: systemClock.after, wall: () => systemClock.wall() + offMs }
@@ -98,7 +98,7 @@ describe("scarce", { concurrency: 3 }, () => {
     },
   )
 
-  test("twenty gigabytes of nothing take no time and no room", { timeout: 60_000 }, async (t) => {
+  test("twenty gigabytes of nothing take no time and no room", { timeout: 110_000 }, async (t) => {
     const stage = await ShareStage.start(t)
     const file = stage.file(0)
     truncateSync(file, 20 * 2 ** 30)

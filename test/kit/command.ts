@@ -9,7 +9,7 @@ import { join, resolve } from "node:path"
 
 const main = resolve(import.meta.dirname, "../../src/cli/main.ts")
 /** Nothing that is waited for takes longer on a busy machine, ms. */
-const patienceMs = 15_000
+const patienceMs = 45_000
 
 export interface CommandOptions {
   /** A folder of its own for each relay or agent that shall not know the others. */

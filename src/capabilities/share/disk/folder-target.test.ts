@@ -117,6 +117,16 @@ test("what is there already is not fetched; what is different is kept unless it 
   }
 })
 
+test("a file takes the place of no folder that holds something, even when it may replace", async (t) => {
+  const folder = trialFolder(t)
+  const from = join(folder, "file")
+  fs.writeFileSync(from, randomBytes(1_000))
+  fs.mkdirSync(join(folder, "kept/file"), { recursive: true })
+  fs.writeFileSync(join(folder, "kept/file/precious"), "p")
+  await assert.rejects(copy({}, from, join(folder, "kept/"), true), { code: "exists", message: /with something in it/ })
+  assert.equal(fs.readFileSync(join(folder, "kept/file/precious"), "utf8"), "p")
+})
+
 test("a name that is taken while chunks come is not taken away, and nothing is lost", async (t) => {
   const folder = trialFolder(t)
   fs.mkdirSync(join(folder, "tree/closed"), { recursive: true })

@@ -11,7 +11,6 @@ import { silentLog } from "../../../base/log.ts"
 import type { Log } from "../../../base/log.ts"
 import { Bitmap } from "../content/bitmap.ts"
 import type { FileEntry, Manifest } from "../content/manifest.ts"
-import { isFileAlone } from "../content/manifest-rules.ts"
 import { pathText } from "../content/path-text.ts"
 import type { Target, TargetHoldings, TargetVersion } from "../peer/target.ts"
 import { amount } from "../terminal/amounts.ts"
@@ -21,6 +20,7 @@ import { findByContent, findByManifest, findByPlace, hasSameBytes, hasSameShape,
 import type { Search } from "./find-chunks.ts"
 import { FolderHoldings } from "./folder-holdings.ts"
 import { Journal } from "./journal.ts"
+import { isFileAlone } from "../content/manifest-rules.ts"
 import { checkNames, doubtfulNames } from "./name-check.ts"
 import type { NameRules } from "./name-check.ts"
 import { inspectPart, makeFolder } from "./part-files.ts"
@@ -86,7 +86,7 @@ class FolderTarget implements Target {
       removeLeft(place, version)
       return this.#keep(this.#holdings(version, place, undefined))
     }
-    checkKind(place)
+    checkKind(place, isFileAlone(manifest.entries))
     if (!this.#mayReplace(scan) && exists(place.target)) throw taken(place)
     last?.setAside()
     // What never fits shall leave nothing behind; of a part, some is there already.
@@ -226,9 +226,14 @@ function taken({ target }: Place): RdvError {
   })
 }
 
-/** `-o /dev/null --overwrite` shall not cost a machine its `/dev/null`. */
-function checkKind({ target }: Place): void {
+/** `-o /dev/null --overwrite` shall not cost a machine its `/dev/null`, nor a file take the place of a folder with all that is in it. */
+function checkKind({ target }: Place, isFile: boolean): void {
   const stat = fs.lstatSync(target, { throwIfNoEntry: false })
+  if (isFile && stat?.isDirectory() === true && fs.readdirSync(target).length > 0) {
+    throw new RdvError("exists", `What has the name is a folder with something in it: ${shownPath(target)}`, {
+      mend: "choose another name with -o, or a / at its end to put the file into it",
+    })
+  }
   if (stat === undefined || stat.isFile() || stat.isDirectory() || stat.isSymbolicLink()) return
   throw new RdvError("exists", `What has the name is no file and no folder: ${shownPath(target)}`, {
     mend: "choose another name with -o",
