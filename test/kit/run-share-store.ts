@@ -14,7 +14,7 @@ const content = await fileContent({
 })
 const holdings = await folderTarget({ path, sync: false }).open(versionOf(content))
 process.stdout.write(`found ${holdings.foundBytes}\n`)
-for (const chunk of [...holdings.have.missing()]) {
+for (const chunk of holdings.have.missing()) {
   await holdings.store(chunk, await content.read(chunk))
   process.stdout.write(`${chunk}\n`)
   await new Promise((resolve) => setTimeout(resolve, 3))
