@@ -11,6 +11,7 @@ import type { Soon } from "../content/chunk-crypto.ts"
 import { diskError } from "./disk-error.ts"
 import { shownPath } from "./disk-path.ts"
 import type { DiskPath } from "./disk-path.ts"
+import { WriteSize } from "./write-size.ts"
 
 export interface FileSetOptions {
   /** Bytes of each file. */
@@ -41,6 +42,7 @@ export class FileSet {
   readonly starts: Float64Array
   readonly #options: FileSetOptions
   readonly #open = new Map<number, OpenFile>()
+  readonly #writeSize: WriteSize = new WriteSize()
   #slowLeft = 0
   /** Grows with slow calls, shrinks with quick ones. */
   #slowness = 0
@@ -90,8 +92,10 @@ export class FileSet {
       return this.#writeLater(offset, bytes)
     }
     const begun = performance.now()
-    this.#writeNow(offset, bytes)
-    this.#took(performance.now() - begun)
+    this.#writeNow(offset, bytes, this.#writeSize.next())
+    const ms = performance.now() - begun
+    this.#writeSize.took(bytes.length, ms)
+    this.#took(ms)
     return undefined
   }
 
@@ -155,12 +159,12 @@ export class FileSet {
     if (this.#slowness > slowWeight) this.#slowLeft = slowCalls
   }
 
-  #writeNow(offset: number, bytes: Uint8Array): void {
+  #writeNow(offset: number, bytes: Uint8Array, mostBytes: number): void {
     let done = 0
     while (done < bytes.length) {
       const file = this.fileAt(offset + done)
       const at = offset + done - (this.starts[file] as number)
-      const length = Math.min(bytes.length - done, (this.starts[file + 1] as number) - offset - done)
+      const length = Math.min(mostBytes, bytes.length - done, (this.starts[file + 1] as number) - offset - done)
       const { fd } = this.#take(file)
       try {
         done += fs.writeSync(fd, bytes, done, length, at)

@@ -43,7 +43,7 @@ export interface FolderTargetOptions {
   readonly overwrite?: boolean
   /** `finish` waits until the disk has it, for trees of up to 1,000 files. Default true. */
   readonly sync?: boolean
-  /** Memory for chunks that others may ask for, bytes. Default 16 MiB. */
+  /** Memory for chunks that others may ask for, bytes. Default 8 MiB. */
   readonly cacheBytes?: number
   /** Gives up a look at what is there, which may take minutes. */
   readonly signal?: AbortSignal
@@ -111,7 +111,7 @@ class FolderTarget implements Target {
   }
 
   #holdings(version: TargetVersion, place: Place, lock: PartLock | undefined): FolderHoldings {
-    const { sync = true, cacheBytes = 16 * 1024 * 1024, clock = systemClock } = this.#options
+    const { sync = true, cacheBytes = 8 * 1024 * 1024, clock = systemClock } = this.#options
     return new FolderHoldings({
       version,
       place,

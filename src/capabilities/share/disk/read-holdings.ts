@@ -111,5 +111,5 @@ export class ReadHoldings {
   }
 }
 
-const demandOfOne = 4
+const demandOfOne = 2
 const mostDemand = 32

@@ -3,7 +3,7 @@
  * elsewhere, SHA-256 and AES-256-GCM from OpenSSL. All of it is done at once: a chunk takes well below a millisecond.
  */
 
-import { createCipheriv, createDecipheriv, createHmac, hash as digest } from "node:crypto"
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hash as digest } from "node:crypto"
 import type { Cipheriv, Decipheriv } from "node:crypto"
 import { createRequire } from "node:module"
 import type * as BlakeHash from "@napi-rs/blake-hash"
@@ -33,7 +33,9 @@ export function nodeCrypto(keys: SwarmKeys, hash: HashName = native === undefine
   const openInto = (sealed: Uint8Array, identity: Uint8Array, into: Uint8Array): void => {
     const length = sealed.length - sealBytes
     if (length < 0 || into.length !== length) throw changed()
-    const decipher = createDecipheriv("aes-256-gcm", sealingKey(identity), nonce, { authTagLength: sealBytes })
+    const decipher = createDecipheriv("aes-256-gcm", createSecretKey(sealingKey(identity)), nonce, {
+      authTagLength: sealBytes,
+    })
     decipher.setAuthTag(sealed.subarray(length))
     inParts(decipher, sealed.subarray(0, length), into)
     try {
@@ -46,7 +48,7 @@ export function nodeCrypto(keys: SwarmKeys, hash: HashName = native === undefine
     ...nodeHash(hash),
     identify,
     seal(plain, identity) {
-      const cipher = createCipheriv("aes-256-gcm", sealingKey(identity), nonce)
+      const cipher = createCipheriv("aes-256-gcm", createSecretKey(sealingKey(identity)), nonce)
       // Memory of its own: what is sealed may be kept for long, beside others of the pool.
       const sealed = Buffer.allocUnsafeSlow(plain.length + sealBytes)
       inParts(cipher, plain, sealed)
