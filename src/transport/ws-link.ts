@@ -10,7 +10,7 @@ import type { Clock, Timer } from "../base/clock.ts"
 import { systemClock } from "../base/clock.ts"
 import { RdvError } from "../base/error.ts"
 import type { Link, LinkSink } from "../mux/link.ts"
-import { abortSocket } from "./socket.ts"
+import { abortSocket } from "../sockets/socket-pipe.ts"
 import { plainBytes } from "../sockets/socket-reader.ts"
 
 /** The subprotocol (RFC 6455 section 1.9); `/` is not allowed in its name. */

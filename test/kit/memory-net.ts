@@ -3,7 +3,7 @@
 import type { Clock } from "../../src/base/clock.ts"
 import { RdvError } from "../../src/base/error.ts"
 import type { DirectNet } from "../../src/capabilities/share/paths/direct-net.ts"
-import type { Pipe } from "../../src/capabilities/share/paths/pipe.ts"
+import type { Pipe } from "../../src/base/pipe.ts"
 import { memoryPair } from "../../src/transport/memory.ts"
 import type { MemoryOptions, MemoryPair } from "../../src/transport/memory.ts"
 

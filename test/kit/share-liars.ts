@@ -4,7 +4,7 @@ import type { Clock } from "../../src/base/clock.ts"
 import type { JsonObject } from "../../src/base/json.ts"
 import type { Stream } from "../../src/base/stream.ts"
 import type { DirectNet } from "../../src/capabilities/share/paths/direct-net.ts"
-import type { Pipe } from "../../src/capabilities/share/paths/pipe.ts"
+import type { Pipe } from "../../src/base/pipe.ts"
 import { shareService } from "../../src/capabilities/share/protocol/control.ts"
 import type { RunningRelay } from "../../src/node.ts"
 

@@ -83,7 +83,6 @@ export const portable: readonly string[] = [
   "capabilities/share/paths/direct-handshake.ts",
   "capabilities/share/paths/direct-net.ts",
   "capabilities/share/paths/piece-frames.ts",
-  "capabilities/share/paths/pipe.ts",
   "capabilities/share/paths/pipe-talk.ts",
   "capabilities/share/paths/relay-greeting.ts",
   "capabilities/share/paths/stream-path.ts",

@@ -4,12 +4,12 @@ import * as net from "node:net"
 import { systemClock } from "../../../base/clock.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
+import { adopted, SocketPipe } from "../../../sockets/socket-pipe.ts"
 import { SocketReader, tryAdoption } from "../../../sockets/socket-reader.ts"
 import type { DirectNet } from "../paths/direct-net.ts"
-import type { Pipe } from "../paths/pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 import { directTarget, hostPort, lowestPort, mostAddresses, ownAddresses } from "./direct-addresses.ts"
 import type { Target } from "./direct-addresses.ts"
-import { acceptedPipe, socketPipe } from "./socket-pipe.ts"
 
 export interface SocketNetOptions {
   /** Default: any free one. */
@@ -79,7 +79,8 @@ class SocketNet implements DirectNet {
     server.maxConnections = mostIncoming
     server.on("connection", (socket) => {
       const peer = hostPort(socket.remoteAddress ?? "unknown", socket.remotePort ?? 0)
-      const pipe = acceptedPipe(socket, { peer, clock: this.#clock })
+      const { socket: own, ...reader } = adopted(socket)
+      const pipe = new SocketPipe(own, { kind: "tcp", peer, clock: this.#clock, ...reader })
       if (this.onPipe === undefined) pipe.abort(new RdvError("no_service", "No swarm is open here"))
       else this.onPipe(pipe)
     })
@@ -169,7 +170,7 @@ function firstOf(targets: readonly Target[], signal: AbortSignal, dialMs: number
         if (!running.delete(socket)) return
         settle()
         socket.off("error", onError)
-        resolve(socketPipe(socket, { peer, reader, clock }))
+        resolve(new SocketPipe(socket, { kind: "tcp", peer, reader, clock }))
       })
       stagger = clock.after(staggerMs, begin)
     }

@@ -9,7 +9,7 @@ import { memoryPair } from "../../../transport/memory.ts"
 import type { MemoryOptions } from "../../../transport/memory.ts"
 import { dialHandshake, DirectDoor } from "./direct-handshake.ts"
 import type { DialHandshakeOptions, DirectDoorOptions, DirectPath } from "./direct-handshake.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 
 const key = Uint8Array.from({ length: 32 }, (_, at) => at)
 const otherKey = new Uint8Array(32).fill(9)

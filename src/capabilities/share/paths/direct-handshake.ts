@@ -19,7 +19,7 @@ import { systemClock } from "../../../base/clock.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { concat, equalConstantTime, randomBytes } from "../../../base/bytes.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 import { PipeTalk } from "./pipe-talk.ts"
 
 /** The first byte of a connection between members. */

@@ -1,7 +1,7 @@
 /** Ways between members without the relay: sockets in Node, nothing in a page. */
 
 import type { ChunkPath } from "./chunk-path.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 
 export interface DirectNet {
   /** Where others may reach this machine, `host:port`; empty when nothing listens. Own addresses only, no loopback but for tests. */

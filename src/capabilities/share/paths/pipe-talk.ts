@@ -6,7 +6,7 @@
 import type { Clock, Timer } from "../../../base/clock.ts"
 import { concat, emptyBytes } from "../../../base/bytes.ts"
 import { RdvError } from "../../../base/error.ts"
-import type { Pipe, PipeSink } from "./pipe.ts"
+import type { Pipe, PipeSink } from "../../../base/pipe.ts"
 
 export interface PipeTalkOptions {
   readonly clock: Clock

@@ -5,7 +5,7 @@ import { base64url, concat } from "../../../base/bytes.ts"
 import type { RdvError } from "../../../base/error.ts"
 import { memoryPair } from "../../../transport/memory.ts"
 import { greetRelay, readGreeting, relayGreetingByte, ticketBytes } from "./relay-greeting.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 
 const ticket = Uint8Array.from({ length: ticketBytes }, (_, at) => 250 - at)
 

@@ -7,7 +7,7 @@ import { systemClock } from "../../../base/clock.ts"
 import type { Clock } from "../../../base/clock.ts"
 import { concat, fromBase64url } from "../../../base/bytes.ts"
 import { RdvError } from "../../../base/error.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 import { PipeTalk } from "./pipe-talk.ts"
 
 /** The first byte: no frame of a session, no TLS and no letter of HTTP begins with it. */

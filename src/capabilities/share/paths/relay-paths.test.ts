@@ -10,7 +10,7 @@ import { startRelay } from "../../../node.ts"
 import type { RunningRelay } from "../../../node.ts"
 import { parseAddress, printAddress } from "../../../transport/address.ts"
 import { dial } from "../../../transport/dial.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 import { greetRelay, readGreeting, relayGreetingByte, ticketBytes } from "./relay-greeting.ts"
 import { streamPath } from "./stream-path.ts"
 

@@ -12,7 +12,7 @@ import { memoryPair } from "../../../transport/memory.ts"
 import type { MemoryOptions } from "../../../transport/memory.ts"
 import { openSocketNet } from "../node/socket-net.ts"
 import type { ChunkPathSink } from "./chunk-path.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 import { streamPath } from "./stream-path.ts"
 import { streamPipe } from "./stream-pipe.ts"
 

@@ -24,7 +24,7 @@ import {
   writeSmall,
 } from "./piece-frames.ts"
 import type { SmallType } from "./piece-frames.ts"
-import type { Pipe } from "./pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 
 export interface StreamPathOptions {
   readonly clock?: Clock

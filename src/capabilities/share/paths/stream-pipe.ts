@@ -8,7 +8,7 @@ import type { Clock, Timer } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
 import { Fifo } from "../../../base/fifo.ts"
 import type { Stream } from "../../../base/stream.ts"
-import type { Pipe, PipeSink } from "./pipe.ts"
+import type { Pipe, PipeSink } from "../../../base/pipe.ts"
 
 export interface StreamPipeOptions {
   readonly clock?: Clock

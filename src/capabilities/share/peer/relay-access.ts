@@ -2,7 +2,7 @@
 
 import type { JsonObject } from "../../../base/json.ts"
 import type { Stream } from "../../../base/stream.ts"
-import type { Pipe } from "../paths/pipe.ts"
+import type { Pipe } from "../../../base/pipe.ts"
 
 export interface RelayAccess {
   /** Opens a stream as soon as there is a session. Rejects when there will not be one: `unauthorized`, `unreachable`, `closed`. */
