@@ -17,41 +17,15 @@ import {
   writeFileSync,
 } from "node:fs"
 import { join, resolve } from "node:path"
-import { after, before, test } from "node:test"
+import { test } from "node:test"
 import { newCode, printCode } from "../../src/share.ts"
 import type { Ended } from "../kit/command.ts"
-import {
-  assertOneLine,
-  newToken,
-  RunningCommand,
-  runCommand,
-  startRelayCommand,
-  temporaryFolder,
-} from "../kit/command.ts"
+import { assertOneLine, newToken, RunningCommand, runCommand, startRelayCommand } from "../kit/command.ts"
 import { until } from "../kit/processes.ts"
+import { sharePlaces } from "../kit/share-places.ts"
 
-const home = temporaryFolder()
-let folders = 0
-let relay: RunningCommand
-let address: string
-
-before(async () => {
-  const started = await startRelayCommand(["--open"], { data: folder("relay") })
-  relay = started.relay
-  address = started.address
-})
-
-after(async () => {
-  await relay[Symbol.asyncDispose]()
-  home[Symbol.dispose]()
-})
-
-/** A new one, for an installation or for what it receives. */
-function folder(name: string): string {
-  const path = join(home.path, `${name}-${++folders}`)
-  mkdirSync(path)
-  return path
-}
+const places = sharePlaces()
+const { folder } = places
 
 function file(bytes: number | Uint8Array | string, name = "big.bin"): string {
   const path = join(folder("source"), name)
@@ -61,7 +35,7 @@ function file(bytes: number | Uint8Array | string, name = "big.bin"): string {
 
 /** A sender whose code works. */
 async function sharing(...args: readonly string[]): Promise<{ sender: RunningCommand; code: string; link: string }> {
-  const sender = new RunningCommand(["share", "--relay", address, "--json", ...args], { data: folder("sender") })
+  const sender = new RunningCommand(["share", "--relay", places.address, "--json", ...args], { data: folder("sender") })
   const { code, link } = (await sender.event("share.published")) as { code?: string; link?: string }
   return { sender, code: code ?? "", link: link ?? "" }
 }
@@ -75,7 +49,7 @@ async function ended(command: RunningCommand, patienceMs = 60_000): Promise<Ende
 }
 
 function getting(code: string, into: string, ...args: readonly string[]): RunningCommand {
-  return new RunningCommand(["get", code, "-o", `${into}/`, "--relay", address, "--no-serve", ...args], {
+  return new RunningCommand(["get", code, "-o", `${into}/`, "--relay", places.address, "--no-serve", ...args], {
     data: folder("receiver"),
   })
 }
@@ -139,7 +113,7 @@ test("a folder arrives as it was: empty files, modes, times, links that stay ins
 test("standard input has the name that was given, and --once ends both sides", async () => {
   const input = randomBytes(700_000)
   const main = resolve(import.meta.dirname, "../../src/cli/main.ts")
-  const args = [main, "share", "-", "--name", "piped.bin", "--once", "--relay", address, "--json"]
+  const args = [main, "share", "-", "--name", "piped.bin", "--once", "--relay", places.address, "--json"]
   const sender = spawn(process.execPath, args, {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, RDV_DATA: folder("sender") },
@@ -224,7 +198,7 @@ test("a code that is wrong is told: by its letters, by the relay, without one", 
 
 test("a password is asked for on both sides", async () => {
   const data = folder("sender")
-  const sender = new RunningCommand(["share", file("guarded"), "--relay", address, "--json"], {
+  const sender = new RunningCommand(["share", file("guarded"), "--relay", places.address, "--json"], {
     data,
     env: { RDV_SHARE_PASSWORD: "öpen" },
   })
@@ -306,7 +280,7 @@ test("--timeout waits for a share that begins later, and no longer than it says"
   const code = printCode(newCode())
   const into = folder("early")
   const early = getting(code, into, "--timeout", "40s")
-  const sender = new RunningCommand(["share", file("late"), "--code", code, "--relay", address, "--json"], {
+  const sender = new RunningCommand(["share", file("late"), "--code", code, "--relay", places.address, "--json"], {
     data: folder("sender"),
   })
   await using _ = sender
@@ -321,7 +295,9 @@ test("a sender that was killed goes on with its code, and its receivers with it"
   const data = folder("sender")
   const code = printCode(newCode())
   const share = () =>
-    new RunningCommand(["share", path, "--code", code, "--limit", "2MB/s", "--relay", address, "--json"], { data })
+    new RunningCommand(["share", path, "--code", code, "--limit", "2MB/s", "--relay", places.address, "--json"], {
+      data,
+    })
   const first = share()
   await first.event("share.published")
   const into = folder("patient")
@@ -375,13 +351,13 @@ test("without a relay there is one in the process, and the sender leaves when it
 
 test("people see code, link and what to type; others find it with rdv share status", async () => {
   const data = folder("sender")
-  const sender = new RunningCommand(["share", file("shown"), "--relay", address], { data })
+  const sender = new RunningCommand(["share", file("shown"), "--relay", places.address], { data })
   await using _ = sender
   await sender.says(/\nrdv get \d{6}(-[a-z]{5}){5} --relay 127\.0\.0\.1:\d+\n/)
   const code = /^\d{6}(-[a-z]{5}){5}$/m.exec(sender.stdout)?.[0] as string
   assert.match(sender.stdout, /^big\.bin, 5 B$/m)
   assert.match(sender.stdout, /^https?:\/\/\S+\/share\/\d{6}#/m)
-  const picture = await runCommand(["share", "status", code, "--relay", address], { data: folder("watcher") })
+  const picture = await runCommand(["share", "status", code, "--relay", places.address], { data: folder("watcher") })
   assert.equal(picture.code, 0, picture.stderr)
   assert.match(picture.stdout, /^swarm \d{6}, .* 1 member$/m)
   const here = await runCommand(["share", "status"], { data })

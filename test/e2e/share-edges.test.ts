@@ -6,42 +6,24 @@ import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import { join, resolve } from "node:path"
-import { after, before, test } from "node:test"
-import { assertOneLine, RunningCommand, runCommand, startRelayCommand, temporaryFolder } from "../kit/command.ts"
+import { test } from "node:test"
+import { assertOneLine, RunningCommand, runCommand } from "../kit/command.ts"
 import type { CommandRecord } from "../kit/command.ts"
 import { until } from "../kit/processes.ts"
+import { sharePlaces } from "../kit/share-places.ts"
 import { picture } from "../kit/share-disk.ts"
 
-const home = temporaryFolder()
-let folders = 0
-let relay: RunningCommand
-let address: string
-
-before(async () => {
-  const started = await startRelayCommand(["--open"], { data: folder("relay") })
-  relay = started.relay
-  address = started.address
-})
-
-after(async () => {
-  await relay[Symbol.asyncDispose]()
-  home[Symbol.dispose]()
-})
-
-function folder(name: string): string {
-  const path = join(home.path, `${name}-${++folders}`)
-  fs.mkdirSync(path)
-  return path
-}
+const places = sharePlaces()
+const { folder } = places
 
 async function sharing(...args: readonly string[]): Promise<{ sender: RunningCommand; code: string }> {
-  const sender = new RunningCommand(["share", "--relay", address, "--json", ...args], { data: folder("sender") })
+  const sender = new RunningCommand(["share", "--relay", places.address, "--json", ...args], { data: folder("sender") })
   const { code } = (await sender.event("share.published")) as { code?: string }
   return { sender, code: code ?? "" }
 }
 
 function getting(code: string, output: string, ...args: readonly string[]): RunningCommand {
-  return new RunningCommand(["get", code, "-o", output, "--relay", address, "--no-serve", ...args], {
+  return new RunningCommand(["get", code, "-o", output, "--relay", places.address, "--no-serve", ...args], {
     data: folder("receiver"),
   })
 }
@@ -126,7 +108,7 @@ test("of two receivers into the same place one gets it, and the other one says w
 test("Ctrl+C ends a share whose standard input stands still", async () => {
   const data = folder("sender")
   const main = resolve(import.meta.dirname, "../../src/cli/main.ts")
-  const sender = spawn(process.execPath, [main, "share", "-", "--name", "x", "--relay", address], {
+  const sender = spawn(process.execPath, [main, "share", "-", "--name", "x", "--relay", places.address], {
     stdio: ["pipe", "ignore", "inherit"],
     env: { ...process.env, RDV_DATA: data },
   })
@@ -152,14 +134,14 @@ test("what may not be read is named before anything is read, and left out when t
   const isRoot = process.getuid?.() === 0
   const nobody = 65_534
   if (isRoot) {
-    fs.chmodSync(home.path, 0o711)
+    fs.chmodSync(places.path, 0o711)
     fs.chownSync(data, nobody, nobody)
   }
   const through = isRoot ? ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"] : []
   const options = { data, through, env: { HOME: data } }
-  const refused = await runCommand(["share", join(source, "tree"), "--relay", address], options)
+  const refused = await runCommand(["share", join(source, "tree"), "--relay", places.address], options)
   assertOneLine(refused, 1, /No permission to read .*tree\/(shut|locked): .*--skip-unreadable/)
-  const args = ["share", join(source, "tree"), "--skip-unreadable", "--relay", address, "--json"]
+  const args = ["share", join(source, "tree"), "--skip-unreadable", "--relay", places.address, "--json"]
   await using sender = new RunningCommand(args, options)
   const left = [await sender.event("share.remark"), await sender.event("share.remark")].map(({ text }) => text)
   assert.deepEqual(
@@ -176,13 +158,13 @@ test("a password is in no argument, no log, no status and no error", async () =>
   const path = join(folder("source"), "file")
   fs.writeFileSync(path, "guarded")
   const data = folder("sender")
-  const sender = new RunningCommand(["share", path, "--relay", address, "--json", "--log-level", "debug"], {
+  const sender = new RunningCommand(["share", path, "--relay", places.address, "--json", "--log-level", "debug"], {
     data,
     env: { RDV_SHARE_PASSWORD: "correct horse" },
   })
   await using _ = sender
   const { code } = (await sender.event("share.published")) as { code?: string }
-  const wrong = await runCommand(["get", code ?? "", "--relay", address, "--log-level", "debug"], {
+  const wrong = await runCommand(["get", code ?? "", "--relay", places.address, "--log-level", "debug"], {
     data: folder("receiver"),
     env: { RDV_SHARE_PASSWORD: "battery staple" },
   })
