@@ -3,7 +3,7 @@
 import assert from "node:assert/strict"
 import { dirname, join } from "node:path/posix"
 import { test } from "node:test"
-import { forbiddenNames, layers, longestFile, packages, portable } from "./layers.ts"
+import { forbiddenNames, layers, longestFile, packages, portable, webPortable } from "./layers.ts"
 import { importsOf, readSource, repositoryFiles } from "./source-files.ts"
 
 interface SourceImport {
@@ -106,6 +106,14 @@ test("portable code is exactly what the portable compiler project includes", () 
   assert.deepEqual(included.toSorted(), portable.toSorted())
 })
 
+test("portable code that needs the web platform is compiled with its types", () => {
+  const { include } = JSON.parse(readSource("tsconfig.web.json")) as { include: string[] }
+  const included = include
+    .filter((pattern) => pattern !== "src/web/**/*.ts")
+    .map((pattern) => pattern.replace(/^src\//, "").replace(/\/\*\.ts$/, ""))
+  assert.deepEqual(included.toSorted(), webPortable.toSorted())
+})
+
 test("nothing that is shipped imports a test", () => {
   const broken = ours.filter(({ to }) => to.endsWith(".test.ts") || (to.startsWith("../") && to.endsWith(".ts")))
   assert.deepEqual(broken.map(described), [])
@@ -190,7 +198,7 @@ function capabilityOf(file: string): string | undefined {
 }
 
 function isPortable(file: string): boolean {
-  return portable.some((place) => covers(place, file))
+  return [...portable, ...webPortable].some((place) => covers(place, file))
 }
 
 function isOutside(specifier: string): boolean {

@@ -30,8 +30,10 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "capabilities/balance": ["base", "config", "host", "http1", "sockets", "certificates"],
   "capabilities/channels": ["base", "config", "host", "http1", "sockets", "ninep"],
   "capabilities/share": ["base", "config", "host", "http1", "sockets"],
+  // Peers of tabs have sessions of their own, over data channels.
+  "capabilities/tab": ["base", "config", "host", "http1", "mux", "transport"],
   // Pages: the portable core with what a browser has.
-  web: ["base", "wire", "mux", "host", "agent", "transport", "capabilities/share"],
+  web: ["base", "wire", "mux", "host", "agent", "transport", "capabilities/share", "capabilities/tab"],
   // Composition roots: here parts that do not know each other are put together.
   "capabilities/*/command.ts": ["*"],
   "capabilities/*/*-command.ts": ["*"],
@@ -44,6 +46,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "start-share-relay.ts": ["*"],
   "channels.ts": ["*"],
   "share.ts": ["*"],
+  "tab.ts": ["base", "capabilities/tab"],
   "start-share.ts": ["*"],
   "start-get.ts": ["*"],
   "share-access.ts": ["base", "mux", "agent", "transport", "node.ts", "capabilities/share"],
@@ -61,6 +64,10 @@ export const packages: { readonly [name: string]: readonly string[] } = {
   "@noble/hashes": ["capabilities/share"],
   "@napi-rs/blake-hash": ["capabilities/share/node"],
   uqr: ["capabilities/share", "web"],
+  "@sqlite.org/sqlite-wasm": ["web"],
+  hono: ["test"],
+  "node-datachannel": ["capabilities/tab/node", "test"],
+  esbuild: ["capabilities/tab/build", "test"],
   "fast-check": ["test"],
 }
 
@@ -90,6 +97,17 @@ export const portable: readonly string[] = [
   "transport/memory.ts",
   "transport/ws.ts",
   "index.ts",
+]
+
+/** The same for code that needs the web platform's own words too (requests, streams, Web Crypto), which Node has as well. */
+export const webPortable: readonly string[] = [
+  "capabilities/tab/app",
+  "capabilities/tab/data",
+  "capabilities/tab/identity",
+  "capabilities/tab/peers",
+  "capabilities/tab/serve",
+  "transport/data-channel.ts",
+  "tab.ts",
 ]
 
 /** Names that say nothing about what is inside. */
