@@ -8,7 +8,10 @@ import type { ShareOptions, ShareRelay } from "./capabilities/share/relay/share-
 import type { RunningRelay } from "./node.ts"
 import { serveBundledPage } from "./relay/bundled-page.ts"
 
-export interface StartShareRelayOptions extends Omit<ShareOptions, "url" | "mayPublish" | "owners" | "connections"> {
+export interface StartShareRelayOptions extends Omit<
+  ShareOptions,
+  "url" | "mayPublish" | "owners" | "limitsOf" | "connections"
+> {
   /** How people reach the relay's own pages: `https://relay.example`. */
   readonly url: string
   readonly log: Log
@@ -17,14 +20,20 @@ export interface StartShareRelayOptions extends Omit<ShareOptions, "url" | "mayP
 /** Ends with the relay. */
 export function startShareRelay({ relay, scope, store }: RunningRelay, options: StartShareRelayOptions): ShareRelay {
   const { url, log, ...rest } = options
+  const living = () => {
+    const now = relay.clock.wall()
+    return store.listTokens().filter((token) => token.revokedAt === null && (token.expiresAt ?? Infinity) > now)
+  }
   const share = startShare(relay, {
     ...rest,
     url: (swarm) => `${url}/share/${swarm}`,
     mayPublish: ({ guest }) => guest === undefined,
-    owners: () => {
-      const now = relay.clock.wall()
-      const good = store.listTokens().filter((token) => token.revokedAt === null && (token.expiresAt ?? Infinity) > now)
-      return new Set(good.map(({ name }) => name))
+    owners: () => new Set(living().map(({ name }) => name)),
+    limitsOf: (owner) => {
+      if (owner === undefined) return {}
+      const { shares, shareBytes, shareBytesPerSecond } =
+        living().find(({ name }) => name === owner)?.scopes.limits ?? {}
+      return { swarms: shares, bytes: shareBytes, bytesPerSecond: shareBytesPerSecond }
     },
   })
   scope.onEnd(() => share.close())

@@ -66,7 +66,7 @@ export function shareExitCode(thrown: unknown, output: Output): number {
   return code
 }
 
-const ofDisks: ReadonlySet<RdvError["code"]> = new Set(["limit", "not_found", "forbidden"])
+const ofDisks: ReadonlySet<RdvError["code"]> = new Set(["limit", "not_found", "forbidden", "too_large"])
 
 const codes: { readonly [code in RdvError["code"]]?: number } = {
   timeout: exitCode.nobody,
@@ -80,4 +80,5 @@ const codes: { readonly [code in RdvError["code"]]?: number } = {
   claimed: exitCode.gone,
   rate_limited: exitCode.gone,
   limit: exitCode.gone,
+  too_large: exitCode.gone,
 }

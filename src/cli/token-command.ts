@@ -28,7 +28,11 @@ export const tokenNew: Command = {
       value: "PATH:RIGHTS",
       summary: "Only these channels and what is below: /jobs:r receives, /results:w sends, /team:rw",
     },
-    limit: { kind: "list", value: "NAME=VALUE", summary: "Not more than this: sessions, visitors, requests, bytes" },
+    limit: {
+      kind: "list",
+      value: "NAME=VALUE",
+      summary: "Not more than this: sessions, visitors, requests, bytes, shares, share-size, share-rate",
+    },
     expires: { kind: "text", value: "TIME", summary: "Not longer than this: 12h, 30d" },
     ...dataFlag,
     ...commonFlags,
@@ -37,11 +41,17 @@ export const tokenNew: Command = {
     ["rdv token new laptop > laptop.token", "one that may do everything"],
     ["rdv token new blog --names blog,blog-* --services http --expires 90d", "one that may do little"],
     ["rdv token new guest --limit sessions=5,visitors=100,requests=100/s,bytes=10MB/s", "one that may not do much"],
+    [
+      "rdv token new lab --services 'share*' --limit shares=3,share-size=20GB,share-rate=20MB/s",
+      "one that only shares files",
+    ],
   ],
   notes: [
     "Limits hold for all sessions of the token together: sessions and visitors (requests under way and",
     "TCP connections) at a time, requests a second, bytes a second of visitors' traffic up and down.",
-    "Without --limit it is 1000 sessions and 10000 visitors at a time, and any rate.",
+    "Shares of files: so many at a time (shares), bytes of each (share-size), and what the relay sends for all of them",
+    "together (share-rate).",
+    "Without --limit it is 1000 sessions, 10000 visitors and 1000 shares at a time, and any size and rate.",
   ],
   run: (call) => withRelayStore(call, (store) => make(call, store)),
 }

@@ -8,6 +8,9 @@ test("limits are read with their units and shown as they were written", () => {
   assert.deepEqual(all, { sessions: 5, visitors: 100, requestsPerSecond: 100, bytesPerSecond: 10_000_000 })
   assert.equal(tokenLimitsText(all), "5 sessions, 100 visitors, 100 requests/s, 10 MB/s")
   assert.equal(tokenLimitsText({}), "")
+  const shares = readTokenLimits(["shares=1", "share-size=1.5TB", "share-rate=20MiB/s"])
+  assert.deepEqual(shares, { shares: 1, shareBytes: 1.5e12, shareBytesPerSecond: 20 * 2 ** 20 })
+  assert.equal(tokenLimitsText(shares), "1 share, 1.5 TB a share, 20 MiB/s for shares")
   for (const [written, bytes, shown] of [
     ["1.5GB/s", 1_500_000_000, "1.5 GB/s"],
     ["64KiB/s", 65_536, "64 KiB/s"],
@@ -33,6 +36,8 @@ test("what is no limit is refused in one line with the mend", () => {
     [["bytes=0.1B/s"], /has no value/, /10MB/],
     [["sessions=5=6"], /has no value/, /^write sessions=5$/],
     [["bytes=1MB/s=2"], /has no value/, /10MB/],
+    [["share-size=20GB/s"], /has no value/, /^write share-size=20GB$/],
+    [["share-rate=20MB"], /has no value/, /^write share-rate=20MB\/s$/],
     [["bytes=1MB/s", "bytes=2MB/s"], /The limit bytes is given twice/, /leave one out/],
   ]
   for (const [texts, message, mend] of bad) {

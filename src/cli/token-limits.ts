@@ -15,13 +15,22 @@ const kinds: { readonly [name: string]: Kind } = {
   visitors: { limit: "visitors", shape: /^(\d{1,9})$/, example: "100" },
   requests: { limit: "requestsPerSecond", shape: /^(\d{1,9})\/s$/, example: "100/s" },
   bytes: { limit: "bytesPerSecond", shape: /^(\d{1,9}(?:\.\d{1,3})?) ?([kK]B|[KMG]iB|[MG]B|B)\/s$/, example: "10MB/s" },
+  shares: { limit: "shares", shape: /^(\d{1,9})$/, example: "5" },
+  "share-size": { limit: "shareBytes", shape: /^(\d{1,6}(?:\.\d{1,3})?) ?([kK]B|[KMGT]iB|[MGT]B|B)$/, example: "20GB" },
+  "share-rate": {
+    limit: "shareBytesPerSecond",
+    shape: /^(\d{1,9}(?:\.\d{1,3})?) ?([kK]B|[KMG]iB|[MG]B|B)\/s$/,
+    example: "20MB/s",
+  },
 }
 
 /** Those that amounts are shown in come first, of equals the first. */
 const units: readonly (readonly [unit: string, bytes: number])[] = [
+  ["TB", 1e12],
   ["GB", 1e9],
   ["MB", 1e6],
   ["kB", 1e3],
+  ["TiB", 2 ** 40],
   ["GiB", 2 ** 30],
   ["MiB", 2 ** 20],
   ["KiB", 2 ** 10],
@@ -57,12 +66,15 @@ export function readTokenLimits(texts: readonly string[]): TokenLimits {
 
 /** `5 sessions, 100 requests/s, 10 MB/s`; empty without any. */
 export function tokenLimitsText(limits: { readonly [limit in keyof TokenLimits]?: number | undefined }): string {
-  const { sessions, visitors, requestsPerSecond, bytesPerSecond } = limits
+  const { sessions, visitors, requestsPerSecond, bytesPerSecond, shares, shareBytes, shareBytesPerSecond } = limits
   return [
     ...(sessions === undefined ? [] : [counted(sessions, "session")]),
     ...(visitors === undefined ? [] : [counted(visitors, "visitor")]),
     ...(requestsPerSecond === undefined ? [] : [`${requestsPerSecond} requests/s`]),
     ...(bytesPerSecond === undefined ? [] : [`${bytesText(bytesPerSecond)}/s`]),
+    ...(shares === undefined ? [] : [counted(shares, "share")]),
+    ...(shareBytes === undefined ? [] : [`${bytesText(shareBytes)} a share`]),
+    ...(shareBytesPerSecond === undefined ? [] : [`${bytesText(shareBytesPerSecond)}/s for shares`]),
   ].join(", ")
 }
 

@@ -29,10 +29,24 @@ export interface TokenLimits {
   readonly requestsPerSecond?: number
   /** Of visitors' traffic, both directions together. */
   readonly bytesPerSecond?: number
+  /** Shares of files, at a time. */
+  readonly shares?: number
+  /** Of one share: bytes of its files, without holes and with equal parts once. */
+  readonly shareBytes?: number
+  /** What the relay sends for all its shares. */
+  readonly shareBytesPerSecond?: number
 }
 
 const scopeKeys = ["names", "ports", "services", "channels", "limits"]
-const limitKeys = ["sessions", "visitors", "requestsPerSecond", "bytesPerSecond"] as const
+const limitKeys = [
+  "sessions",
+  "visitors",
+  "requestsPerSecond",
+  "bytesPerSecond",
+  "shares",
+  "shareBytes",
+  "shareBytesPerSecond",
+] as const
 const listMax = 256
 
 /** Reads scopes from a file, a command line or a row. Throws `usage` that says where; `at` names the place. */

@@ -7,12 +7,14 @@ import { createHash } from "node:crypto"
 import { Bucket } from "../../../base/bucket.ts"
 import { equalConstantTime, fromBase64url } from "../../../base/bytes.ts"
 import type { Clock } from "../../../base/clock.ts"
+import { counted } from "../../../base/counted.ts"
 import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
 import { checkAccess } from "../code/proofs.ts"
 import type { ChunkHash, HashName } from "../content/chunk-crypto.ts"
 import { ChunkTable } from "../content/chunk-table.ts"
 import type { PublishHeader, TableFacts } from "../protocol/control.ts"
+import { amount } from "../terminal/amounts.ts"
 import { tableCost } from "./edition.ts"
 import { Egress } from "./egress.ts"
 import { Guesses } from "./guesses.ts"
@@ -39,6 +41,9 @@ export interface RegisterOptions {
 
 export interface OwnerLimits {
   readonly swarms?: number | undefined
+  /** Of one share's files, without holes and with equal parts once. */
+  readonly bytes?: number | undefined
+  /** Of all its shares. */
   readonly bytesPerSecond?: number | undefined
 }
 
@@ -70,8 +75,12 @@ export class Register {
     this.#limits = limits
     this.#store = store
     this.#guesses = new Guesses({ clock, burst: limits.guessBurst, forgiveMs: limits.guessForgiveMs })
+    const rates = new Map<string, Bucket | undefined>()
     for (const publication of store.list()) {
-      this.#swarms.set(publication.swarm, this.#swarmOf(publication, returnMs))
+      const { owner } = publication
+      // Asked once for each: who has thousands of shares has one token.
+      if (!rates.has(owner)) rates.set(owner, this.#rateOf(owner))
+      this.#swarms.set(publication.swarm, this.#swarmOf(publication, returnMs, rates.get(owner)))
     }
     this.sweep()
   }
@@ -90,8 +99,8 @@ export class Register {
   }
 
   /** Holds a number until its table is here; returns what lets it go. Throws `limit`. */
-  hold(name: string, owner: string, token: string | undefined): () => void {
-    this.#checkOwner(owner, token)
+  hold(name: string, owner: string): () => void {
+    this.#checkOwner(owner)
     this.#arriving.set(name, owner)
     let isHeld = true
     return () => {
@@ -104,8 +113,9 @@ export class Register {
   create(asked: PublishHeader, owner: string, bytes: Uint8Array): Swarm {
     const { swarm: name, table: facts } = asked
     const table = this.#decode(facts, bytes)
+    this.#checkSize(owner, table)
     const publication = this.#publicationOf(asked, owner)
-    const swarm = this.#swarmOf(publication, -1)
+    const swarm = this.#swarmOf(publication, -1, this.#rateOf(owner))
     this.save(publication, bytes)
     this.#swarms.set(name, swarm)
     this.#past.delete(name)
@@ -140,17 +150,31 @@ export class Register {
     throw taken(name)
   }
 
-  #checkOwner(owner: string, token: string | undefined): void {
+  #checkOwner(owner: string): void {
     const { swarms, swarmsPerOwner } = this.#limits
     if (this.#swarms.size + this.#arriving.size >= swarms) throw new RdvError("limit", `The relay has ${swarms} shares`)
-    const most = Math.min(swarmsPerOwner, this.#options.limitsOf?.(token).swarms ?? Infinity)
+    const most = Math.min(swarmsPerOwner, this.#limitsOf(owner).swarms ?? Infinity)
     let own = 0
     for (const { publication } of this.#swarms.values()) if (publication.owner === owner) own++
     for (const other of this.#arriving.values()) if (other === owner) own++
     if (own < most) return
-    throw new RdvError("limit", `You have ${own} shares at this relay, and may have ${most}`, {
-      mend: "end one of them",
-    })
+    const whose = isAnonymous(owner) ? "You have" : "This token has"
+    // A mend does not travel.
+    const mend = own === 1 ? "end it first" : "end one of them"
+    throw new RdvError("limit", `${whose} ${counted(own, "share")} at this relay, and may have ${most}: ${mend}`)
+  }
+
+  #checkSize(owner: string, table: ChunkTable): void {
+    const most = this.#limitsOf(owner).bytes ?? Infinity
+    const bytes = openedBytes(table)
+    if (bytes <= most) return
+    const [has, may] = amount(bytes) === amount(most) ? [`${bytes} B`, `${most} B`] : [amount(bytes), amount(most)]
+    const mend = "share it in parts, or with another token"
+    throw new RdvError("too_large", `It has ${has}, and a share of this token may have ${may}: ${mend}`)
+  }
+
+  #limitsOf(owner: string): OwnerLimits {
+    return this.#options.limitsOf?.(isAnonymous(owner) ? undefined : owner) ?? {}
   }
 
   reserveTable(facts: TableFacts, owner: string): () => void {
@@ -213,6 +237,7 @@ export class Register {
       throw new RdvError("exists", `Version ${facts.version} of the share ${swarm.name} exists already`)
     }
     const table = this.#decode(facts, bytes)
+    this.#checkSize(swarm.publication.owner, table)
     swarm.publication = { ...swarm.publication, table: facts }
     this.save(swarm.publication, bytes)
     swarm.open(facts, table, publisher)
@@ -248,24 +273,25 @@ export class Register {
     }
   }
 
-  #swarmOf(publication: Publication, returnMs: number): Swarm {
+  #swarmOf(publication: Publication, returnMs: number, ownRate: Bucket | undefined): Swarm {
     const clock = this.#clock
     const buckets: Bucket[] = []
     const { bytesPerSecond } = this.#options
     if (bytesPerSecond !== undefined) buckets.push(new Bucket({ clock, perSecond: bytesPerSecond }))
-    const own = this.#rateOf(publication.owner)
-    if (own !== undefined) buckets.push(own)
+    if (ownRate !== undefined) buckets.push(ownRate)
     const finished = publication.maxPeers === null || returnMs < 0 ? [] : this.#store.finished(publication.swarm)
     return new Swarm(this.#options.desk(this), publication, new Egress(clock, buckets), returnMs, finished)
   }
 
-  /** One rate for all swarms of an owner. */
+  /** One rate for all swarms of an owner. A token that took the place of another one of its name has its own. */
   #rateOf(owner: string): Bucket | undefined {
+    const perSecond = this.#limitsOf(owner).bytesPerSecond
     const known = this.#rates.get(owner)
-    if (known !== undefined) return known
-    const token = isAnonymous(owner) ? undefined : owner
-    const perSecond = this.#options.limitsOf?.(token).bytesPerSecond
-    if (perSecond === undefined) return undefined
+    if (known?.perSecond === perSecond) return known
+    if (perSecond === undefined) {
+      this.#rates.delete(owner)
+      return undefined
+    }
     const bucket = new Bucket({ clock: this.#clock, perSecond })
     this.#rates.set(owner, bucket)
     return bucket
@@ -360,10 +386,19 @@ const ownersMs = 2_000
 /** Of an encoded table, bytes. */
 const tableHead = 16
 const tableRow = 36
+/** What the tag of AES-GCM adds to a chunk, bytes. */
+const sealBytes = 16
 
 /** Names of tokens have no spaces. */
 function isAnonymous(owner: string): boolean {
   return owner.startsWith("anonymous ")
+}
+
+/** What is left of a table's chunks when they are open, but the manifest, bytes. */
+function openedBytes(table: ChunkTable): number {
+  let bytes = table.sealedBytes - sealBytes * (table.count - table.manifestChunks)
+  for (let chunk = 0; chunk < table.manifestChunks; chunk++) bytes -= table.lengthOf(chunk)
+  return bytes
 }
 
 function sha256(text: string): Uint8Array {

@@ -236,7 +236,7 @@ class ShareService implements ShareRelay {
       return
     }
     const owner = caller.owner ?? `anonymous ${address}`
-    const letGo = this.#register.hold(name, owner, caller.owner)
+    const letGo = this.#register.hold(name, owner)
     control.onClosed = letGo
     control.expect(facts, owner, (bytes) => {
       letGo()
