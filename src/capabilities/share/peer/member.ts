@@ -401,7 +401,7 @@ export class Member {
     return {
       room: (name, length) => inflow.room(name, length),
       chunk: (name, sealed) => {
-        this.#arrived(sealed.length, path.rttMs)
+        this.#arrived(sealed.length, path.rttMs, "relay")
         inflow.chunk(name, sealed)
       },
       asked: (name) => lane.asked(name),
@@ -418,7 +418,7 @@ export class Member {
     return {
       room: (name, length) => inflow.room(name, length),
       chunk: (name, sealed) => {
-        this.#arrived(sealed.length, peer.arrived(name.chunk))
+        this.#arrived(sealed.length, peer.arrived(name.chunk), "direct")
         inflow.chunk(name, sealed)
       },
       asked: (name) => lane.asked(name),
@@ -455,8 +455,8 @@ export class Member {
     for (const name of awaited) this.#sayFailed(name.chunk, peer.member, "lost")
   }
 
-  #arrived(bytes: number, delayMs: number | undefined): void {
-    if (this.#window.arrived(bytes, delayMs)) this.#sayWindow()
+  #arrived(bytes: number, delayMs: number | undefined, way: "relay" | "direct"): void {
+    if (this.#window.arrived(bytes, delayMs, way)) this.#sayWindow()
   }
 }
 

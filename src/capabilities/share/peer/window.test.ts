@@ -41,6 +41,17 @@ test("a time that grows with the window itself does not open it further", () => 
   assert.ok(window.bytes < 2_000_000, `${window.bytes}`)
 })
 
+test("a short way leaves room for what waits in the uplinks of other members", () => {
+  const clock = new FakeClock()
+  const window = new Window(clock)
+  const rate = 20_000
+  for (let round = 0; round < 200; round++) {
+    clock.advance(13)
+    window.arrived(256 * 1024, round % 10 === 0 ? 5 : 160, "direct")
+  }
+  assert.ok(window.bytes > rate * 300 && window.bytes < rate * 600, `${window.bytes}`)
+})
+
 test("nothing is asked for while the disk is behind", () => {
   const window = new Window(new FakeClock())
   window.backlog = 17 * 1024 * 1024
