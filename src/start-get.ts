@@ -17,6 +17,7 @@ import type { Manifest } from "./capabilities/share/content/manifest.ts"
 import { folderTarget } from "./capabilities/share/disk/folder-target.ts"
 import { nodeCrypto } from "./capabilities/share/node/node-crypto.ts"
 import type { DirectNet } from "./capabilities/share/paths/direct-net.ts"
+import type { MissingFiles } from "./capabilities/share/peer/missing-files.ts"
 import { startReceiver } from "./capabilities/share/peer/receiver.ts"
 import type { Receiver } from "./capabilities/share/peer/receiver.ts"
 import type { Finished, Target } from "./capabilities/share/peer/target.ts"
@@ -100,6 +101,8 @@ export interface GetFigures {
   readonly peers: number
   /** Completes "waiting for …". */
   readonly waitsFor: string | undefined
+  /** Files of which parts are with nobody who is here, when it waits for those: the first three, and how many more. */
+  readonly missing: MissingFiles | undefined
 }
 
 export interface Get {
@@ -142,6 +145,7 @@ class RunningGet implements Get {
   /** When the present version began, and what had come before it. */
   #began = { at: this.#startedAt, via: none }
   #waitsFor: string | undefined
+  #missing: MissingFiles | undefined
   #isDone = false
   #stopped: Promise<void> | undefined
 
@@ -187,6 +191,7 @@ class RunningGet implements Get {
       via: progress?.via ?? none,
       peers: progress?.peers ?? 0,
       waitsFor: this.#waitsFor,
+      missing: this.#missing,
     }
   }
 
@@ -268,7 +273,10 @@ class RunningGet implements Get {
       events: {
         manifest: (manifest) => (this.#manifest = manifest),
         progress: ({ haveBytes, phase }) => quiet.look(haveBytes, phase),
-        waiting: (what) => (this.#waitsFor = what),
+        waiting: (what, files) => {
+          this.#waitsFor = what
+          this.#missing = files
+        },
         corrupt: (chunk, from) =>
           this.#tell({ kind: "remark", text: `part ${chunk} from ${fromText(from)} was false and thrown away` }),
         done: (finished, version) => this.#finished(receiver, finished, version),

@@ -4,6 +4,7 @@ import { printable } from "../base/columns.ts"
 import { counted } from "../base/counted.ts"
 import { systemClock } from "../base/clock.ts"
 import type { RdvError } from "../base/error.ts"
+import type { JsonObject } from "../base/json.ts"
 import { amount, percent, rate, took } from "../capabilities/share/terminal/amounts.ts"
 import { Hooks } from "../capabilities/share/terminal/hooks.ts"
 import type { HookEvent, HookFacts, HooksOptions } from "../capabilities/share/terminal/hooks.ts"
@@ -107,7 +108,13 @@ export class GetDesk {
   }
 
   failed(error: RdvError): void {
-    this.#options.output.record({ event: "share.failed", code: error.code, reason: error.message })
+    const missing = this.#options.read()?.missing
+    this.#options.output.record({
+      event: "share.failed",
+      code: error.code,
+      reason: error.message,
+      ...(missing !== undefined && { missing: missing as unknown as JsonObject }),
+    })
     this.#tell("failed", { reason: error.message })
   }
 
@@ -127,7 +134,7 @@ export class GetDesk {
     if (!output.json) return
     const figures = this.#options.read()
     if (figures === undefined) return
-    const { phase, bytes, haveBytes, foundBytes, sentBytes, via, peers, waitsFor, bytesPerSecond } = figures
+    const { phase, bytes, haveBytes, foundBytes, sentBytes, via, peers, waitsFor, missing, bytesPerSecond } = figures
     const record = {
       event: "share.progress",
       phase,
@@ -139,6 +146,7 @@ export class GetDesk {
       peers,
       bytesPerSecond: Math.round(bytesPerSecond ?? 0),
       ...(waitsFor !== undefined && { waitsFor }),
+      ...(missing !== undefined && { missing: missing as unknown as JsonObject }),
     }
     // A line a second of a transfer that stands still would say nothing.
     const text = JSON.stringify(record)

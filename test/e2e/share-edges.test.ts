@@ -7,6 +7,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import { join, resolve } from "node:path"
 import { test } from "node:test"
+import type { MissingFiles } from "../../src/capabilities/share/peer/missing-files.ts"
 import { assertOneLine, RunningCommand, runCommand } from "../kit/command.ts"
 import type { CommandRecord } from "../kit/command.ts"
 import { until } from "../kit/processes.ts"
@@ -103,6 +104,37 @@ test("of two receivers into the same place one gets it, and the other one says w
   assertOneLine(other, 1, /Process \d+ receives the same thing into the same place/)
   assert.deepEqual(fs.readFileSync(join(into, "file")), fs.readFileSync(path))
   assert.deepEqual(fs.readdirSync(into), ["file"])
+})
+
+test("when the only holder has gone, the files of which parts are missing are named, for people and for scripts", async () => {
+  const tree = join(folder("source"), "tree")
+  fs.mkdirSync(join(tree, "sub"), { recursive: true })
+  const names = ["a", "b", "c", "sub/d", "sub/e", "sub/f"]
+  for (const name of names) fs.writeFileSync(join(tree, name), randomBytes(150_000))
+  const { sender, code } = await sharing(tree, "--limit", "300KB/s", "--chunk", "16KiB")
+  await using _ = sender
+  const people = getting(code, `${folder("people")}/`, "--timeout", "8s")
+  await using scripts = getting(code, `${folder("scripts")}/`, "--json", "--timeout", "8s")
+  for (;;) {
+    const { haveBytes } = (await scripts.event("share.progress")) as { haveBytes?: number }
+    if ((haveBytes ?? 0) > 50_000) break
+  }
+  sender.kill("SIGKILL")
+  const failed = (await scripts.event("share.failed")) as { missing?: MissingFiles; code?: string }
+  assert.equal(failed.code, "timeout")
+  const { files = [], moreFiles = 0, bytes = 0 } = failed.missing ?? {}
+  assert.ok(files.length > 0 && files.every(({ path, ofBytes }) => names.includes(path) && ofBytes === 150_000))
+  assert.equal(files.length < 3 && moreFiles > 0, false)
+  assert.ok(bytes > 0 && bytes < 900_000, String(bytes))
+  const records = scripts.stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as CommandRecord)
+  const waiting = records.findLast(({ event, missing }) => event === "share.progress" && missing !== undefined)
+  assert.deepEqual(waiting?.["missing"], failed.missing)
+  const { code: status, stderr } = await people.ended
+  assert.equal(status, 4, stderr)
+  assert.match(stderr, /Nothing came for 8 s: it waits for .* parts of \S+ \(\d[^)]*B\).* with nobody who is here$/m)
 })
 
 test("Ctrl+C ends a share whose standard input stands still", async () => {

@@ -26,6 +26,8 @@ import type { Holdings } from "./holdings.ts"
 import { shortVersion } from "./local-version.ts"
 import type { LocalVersion } from "./local-version.ts"
 import { Member } from "./member.ts"
+import { NowhereFiles } from "./missing-files.ts"
+import type { MissingFiles, Nowhere } from "./missing-files.ts"
 import type { MemberTraffic } from "./member.ts"
 import { MemoryHoldings } from "./memory-holdings.ts"
 import { toldFailure } from "./told-failure.ts"
@@ -34,7 +36,7 @@ import type { ProgressFacts } from "./progress.ts"
 import type { RelayAccess } from "./relay-access.ts"
 import type { Finished, Target, TargetHoldings } from "./target.ts"
 import { waitsFor } from "./waiting.ts"
-import type { Nowhere, ReceiverPhase } from "./waiting.ts"
+import type { ReceiverPhase } from "./waiting.ts"
 
 export interface ReceiverOptions {
   /** Six digits. */
@@ -70,8 +72,11 @@ export interface ReceiverEvents {
   manifest?(manifest: Manifest, version: number): void
   /** Five times a second while something changes, and once a second else. */
   progress?(facts: ProgressFacts): void
-  /** Completes "waiting for …": nothing came for some seconds. Undefined: something comes again. */
-  waiting?(what: string | undefined): void
+  /**
+   * Completes "waiting for …": nothing came for some seconds. Undefined: something comes again. `files`: those of which parts
+   * are with nobody who is here.
+   */
+  waiting?(what: string | undefined, files?: MissingFiles): void
   /** Somebody gave something false, which was thrown away: `relay`, `cast`, or a member's number. */
   corrupt?(chunk: number, from: string): void
   /** It is in its place. Others may still be served. */
@@ -101,6 +106,7 @@ interface Job {
   readonly crypto: ChunkCrypto
   /** The manifest, and what came before the target was open. */
   readonly memory: MemoryHoldings
+  manifest: Manifest | undefined
   target: TargetHoldings | undefined
   isFinished: boolean
 }
@@ -120,6 +126,7 @@ class RunningReceiver implements Receiver {
   /** What is done to targets happens one behind the other. */
   #work: Promise<void> = Promise.resolve()
   #nowhere: Nowhere | undefined
+  readonly #nowhereFiles: NowhereFiles = new NowhereFiles()
   #downReason: string | undefined
   #corrupt = 0
   #waiting: string | undefined
@@ -262,6 +269,7 @@ class RunningReceiver implements Receiver {
       table,
       crypto: this.#options.crypto(table.hash),
       memory: new MemoryHoldings(table.count),
+      manifest: undefined,
       target: undefined,
       isFinished: false,
     }
@@ -307,6 +315,7 @@ class RunningReceiver implements Receiver {
       for (let chunk = 0; chunk < table.manifestChunks; chunk++) chunks.push(memory.read(chunk))
       const manifest = await openManifest(chunks, crypto)
       checkManifest(manifest, table)
+      job.manifest = manifest
       this.#options.events?.manifest?.(manifest, table.version)
       const target = await this.#options.target.open({ table, manifest, crypto })
       if (this.#job !== job || this.#ending !== undefined) {
@@ -436,22 +445,24 @@ class RunningReceiver implements Receiver {
     const { events } = this.#options
     if (this.#progress.isDue(this.#phase)) events?.progress?.(this.progress)
     const silentMs = this.#phase === "staying" ? 0 : this.#progress.silentMs
-    const what =
-      silentMs < silenceMs
-        ? undefined
-        : waitsFor({
-            phase: this.#phase,
-            isUp: this.#member.isUp,
-            downReason: this.#downReason,
-            nowhere: this.#nowhere,
-            backlogBytes: this.#member.backlogBytes,
-            missing: this.#missing(),
-            hasRelayPath: this.#member.traffic.relayOver !== undefined,
-            corruptChunks: this.#corrupt,
-          })
+    const isSilent = silentMs >= silenceMs
+    const nowhereFiles = isSilent ? this.#nowhereFiles.of(this.#nowhere, this.#job) : undefined
+    const what = !isSilent
+      ? undefined
+      : waitsFor({
+          phase: this.#phase,
+          isUp: this.#member.isUp,
+          downReason: this.#downReason,
+          nowhere: this.#nowhere,
+          nowhereFiles,
+          backlogBytes: this.#member.backlogBytes,
+          missing: this.#missing(),
+          hasRelayPath: this.#member.traffic.relayOver !== undefined,
+          corruptChunks: this.#corrupt,
+        })
     if (what === this.#waiting) return
     this.#waiting = what
-    events?.waiting?.(what)
+    events?.waiting?.(what, nowhereFiles)
   }
 
   #missing(): number {

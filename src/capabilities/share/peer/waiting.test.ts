@@ -8,6 +8,7 @@ const facts: WaitingFacts = {
   isUp: true,
   downReason: undefined,
   nowhere: undefined,
+  nowhereFiles: undefined,
   backlogBytes: 0,
   missing: 3,
   hasRelayPath: true,
@@ -24,6 +25,16 @@ test("what is waited for is said in words", () => {
   assert.match(nowhere([17, 20]), /whoever has chunks 17-20: nobody/)
   assert.match(nowhere([1, 1], [3, 4], [9, 9]), /chunks 1, 3-4 and 9:/)
   assert.match(said({ nowhere: { ranges: [[1, 1]], more: 40 } }), /chunks 1 and 40 more:/)
+  const files = (...bytes: number[]) =>
+    bytes.map((each, at) => ({ path: "abc"[at] as string, bytes: each, ofBytes: each }))
+  assert.equal(
+    said({ nowhere: { ranges: [[1, 1]], more: 40 }, nowhereFiles: { files: files(5), moreFiles: 0, bytes: 5 } }),
+    "the sender, or whoever has it: parts of a (5 B) are with nobody who is here",
+  )
+  assert.match(
+    said({ nowhereFiles: { files: files(5, 2048, 1), moreFiles: 1, bytes: 5000 } }),
+    /parts of a \(5 B\), b \(2\.0 KiB\), c \(1 B\) and 1 more file are with nobody who is here$/,
+  )
   assert.equal(said({ hasRelayPath: false }), "a path to the relay for 3 chunks")
   assert.equal(said({ missing: 1 }), "1 chunk from others")
   assert.match(said({ corruptChunks: 2 }), /a true copy of 3 chunks/)
