@@ -141,7 +141,7 @@ export class SwarmSimulation implements SwarmPort {
   directBytes = 0
   takes = 0
   readonly #options: Required<SimulationOptions>
-  /** Oldest first. */
+  /** What was used last at the end. */
   readonly #cache: Set<number> = new Set()
 
   constructor(options: SimulationOptions) {
@@ -237,7 +237,10 @@ export class SwarmSimulation implements SwarmPort {
       return
     }
     const at = member.down.carry(this.relayUp.carry(this.clock.now(), bytes), bytes)
-    this.#later(at, () => this.#give(member, chunk, "relay"))
+    this.#later(at, () => {
+      this.#use(chunk)
+      this.#give(member, chunk, "relay")
+    })
   }
 
   fetch(name: string, chunk: number): void {
@@ -251,12 +254,9 @@ export class SwarmSimulation implements SwarmPort {
         this.scheduler.refused(name, chunk)
         return
       }
-      this.#cache.delete(chunk)
       this.#cache.add(chunk)
-      while (this.#cache.size * bytes > this.#options.cacheBytes) {
-        const [oldest] = this.#cache
-        this.#cache.delete(oldest as number)
-      }
+      this.#use(chunk)
+      while (this.#cache.size * bytes > this.#options.cacheBytes) this.#evict()
       this.scheduler.arrived(chunk, name)
     })
   }
@@ -294,6 +294,24 @@ export class SwarmSimulation implements SwarmPort {
     this.clock.after(this.#options.reportMs, () => {
       if (member.isHere) this.scheduler.have(member.name, chunk)
     })
+  }
+
+  /** As the relay's cache does: what fewest lack, and of these what was not used for longest. */
+  #evict(): void {
+    let victim: number | undefined
+    let fewest = Infinity
+    for (const chunk of this.#cache) {
+      const lackedBy = this.scheduler.lackedBy(chunk)
+      if (lackedBy >= fewest) continue
+      fewest = lackedBy
+      victim = chunk
+      if (lackedBy === 0) break
+    }
+    this.#cache.delete(victim as number)
+  }
+
+  #use(chunk: number): void {
+    if (this.#cache.delete(chunk)) this.#cache.add(chunk)
   }
 
   #fails(): boolean {

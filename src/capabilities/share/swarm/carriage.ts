@@ -4,6 +4,8 @@
  */
 
 import type { Clock } from "../../../base/clock.ts"
+import { Bitmap } from "../content/bitmap.ts"
+import { Front } from "./front.ts"
 import { Lead } from "./lead.ts"
 import type { Ledger } from "./ledger.ts"
 import type { Member } from "./member.ts"
@@ -13,6 +15,8 @@ export interface CarriageOptions {
   readonly clock: Clock
   readonly port: SwarmPort
   readonly ledger: Ledger
+  /** Chunks in all. */
+  readonly count: number
   readonly lengthOf: (chunk: number) => number
   /** What the cache has for this swarm, bytes. */
   readonly cacheBytes: number
@@ -25,19 +29,23 @@ export interface CarriageOptions {
 export class Carriage {
   readonly #options: CarriageOptions
   readonly #lead: Lead = new Lead()
-  /** Of this round. */
-  #front: number | undefined
+  readonly #front: Front
+  /** What was in the cache before: others have it. */
+  readonly #carried: Bitmap
 
   constructor(options: CarriageOptions) {
     this.#options = options
+    this.#front = new Front({ ...options, members: options.ledger.members, lead: this.#lead })
+    this.#carried = new Bitmap(options.count)
   }
 
   get hasRoom(): boolean {
     return this.#options.ledger.relay.hasRoom(this.#options.chunkBytes)
   }
 
-  newRound(): void {
-    this.#front = undefined
+  /** Somebody waited for those who are behind, and does no longer. */
+  isReleased(): boolean {
+    return this.#front.isHeld && !this.#front.holds(this.#options.ledger.fetches.bytes)
   }
 
   /** Where somebody who comes now begins. */
@@ -56,42 +64,27 @@ export class Carriage {
       if (isOn && member.wants(chunk) && !member.avoids(chunk, "relay") && this.one(member, chunk)) return true
     }
     const mayFetch = this.#mayFetch(member)
-    const chunk = this.#options.ledger.choice.forTaker(
-      member,
-      (each) => member.wants(each) && !member.avoids(each, "relay") && this.#canCarry(each, mayFetch),
-    )
+    const isStarving = member.isStarving(this.#options.clock.now())
+    const fits = (each: number) =>
+      member.wants(each) && !member.avoids(each, "relay") && this.#canCarry(member, each, mayFetch, isStarving)
+    // Behind the order's end there is little else than what can be fetched.
+    const chunk = this.#options.ledger.choice.forTaker(member, fits, mayFetch ? undefined : leanLooks)
     return chunk !== undefined && this.one(member, chunk)
   }
 
-  /**
-   * Most are so near to the end of the relay's order that the cache still holds what they have not got. Who has little left
-   * to do goes on all the same: it does not wait for those who are slow.
-   */
+  /** Those who keep up lose nothing by it; or this one has little left to do, and has waited long enough. */
   #mayFetch(member: Member): boolean {
-    const { cacheBytes } = this.#options
     const { bytes } = this.#options.ledger.fetches
-    if (bytes === 0) return true
-    if (bytes > cacheBytes / 2) return false
-    if (member.underWay * 4 <= member.window) return true
-    this.#front ??= this.#frontPlace()
-    return (this.#lead.end - this.#front) * this.#options.chunkBytes + bytes <= cacheBytes * 0.75
+    if (bytes > this.#options.cacheBytes / 2) return false
+    if (this.#front.hasRoom(bytes)) return true
+    return member.underWay * 4 <= member.window && !this.#front.holds(bytes)
   }
 
-  /** What three quarters of those who get something have passed. */
-  #frontPlace(): number {
-    const places: number[] = []
-    for (const { have, hasRelayPath, window, place } of this.#options.ledger.members.values())
-      if (!have.isFull && hasRelayPath && window > 0) places.push(Math.max(place, this.#lead.start))
-    places.sort((a, b) => a - b)
-    return places[Math.floor(places.length / 4)] ?? this.#lead.end
-  }
-
-  #canCarry(chunk: number, mayFetch: boolean): boolean {
-    return (
-      this.#options.port.cached(chunk) ||
-      this.#options.ledger.fetches.has(chunk) ||
-      (mayFetch && this.#options.ledger.fetches.canBegin(chunk))
-    )
+  #canCarry(member: Member, chunk: number, mayFetch: boolean, isStarving: boolean): boolean {
+    const { port, ledger } = this.#options
+    if (port.cached(chunk) || ledger.fetches.has(chunk)) return true
+    if (!mayFetch || !ledger.fetches.canBegin(chunk)) return false
+    return isStarving || !this.#carried.has(chunk) || !isNear(member, chunk)
   }
 
   one(member: Member, chunk: number): boolean {
@@ -107,6 +100,7 @@ export class Carriage {
     if (!this.#options.ledger.fetches.has(chunk)) {
       if (!this.#options.ledger.fetches.begin(chunk)) return false
       this.#lead.append(chunk)
+      this.#carried.add(chunk)
       // Others can wait for the same now.
       this.#options.begun()
     }
@@ -123,12 +117,21 @@ export class Carriage {
       if (!member.wants(each) || member.avoids(each, "relay")) return false
       for (const other of member.paths)
         if ((other.have.has(each) && !member.avoids(each, other.name)) || other.attempts.has(each)) return false
-      return this.#canCarry(each, mayFetch)
+      return this.#canCarry(member, each, mayFetch, true)
     }
     const chunk = this.#options.ledger.choice.forTaker(member, carried, fewLooks)
     return chunk !== undefined && this.one(member, chunk)
   }
 }
 
+/** Another member has it and can give it directly: the relay need not get it again. Whoever had it all from the start is spared. */
+function isNear(member: Member, chunk: number): boolean {
+  for (const other of member.paths)
+    if (!other.isOrigin && other.have.has(chunk) && !other.load.isShut && !member.avoids(chunk, other.name)) return true
+  return false
+}
+
 /** Chunks that one choice looks at: whoever finds nothing looks again in a moment. */
 const fewLooks = 128
+/** While nothing may be fetched. */
+const leanLooks = 32

@@ -209,10 +209,11 @@ export class Fetches {
   }
 }
 
-/** Who was silent lately is asked when there is nobody else. */
+/** Who was silent lately is asked when there is nobody else; who had everything from the start, when no other has room. */
 function isSooner(one: Member, other: Member, now: number): boolean {
   const isSilent = one.silentUntil > now
   if (isSilent !== other.silentUntil > now) return !isSilent
+  if (one.isOrigin !== other.isOrigin) return other.isOrigin
   return one.load.delayMs < other.load.delayMs
 }
 

@@ -25,6 +25,8 @@ export class Member {
   readonly seconds: Map<number, Attempt> = new Map()
   /** From whom a chunk did not come, or came wrong. */
   readonly avoid: Map<number, Set<string>> = new Map()
+  /** It had everything when it came. */
+  readonly isOrigin: boolean
   hasRelayPath = false
   /** Bytes that may be under way to it. */
   window = 0
@@ -52,6 +54,7 @@ export class Member {
   constructor(name: string, have: Bitmap, load: Load, now: number) {
     this.name = name
     this.have = have
+    this.isOrigin = have.isFull
     this.load = load
     this.movedAt = now
   }
@@ -68,6 +71,11 @@ export class Member {
   hasRoom(bytes: number): boolean {
     if (this.have.isFull || this.window === 0) return false
     return this.underWay === 0 || this.underWay + bytes <= this.window
+  }
+
+  /** Nothing is on its way to it, and has not been for a while. */
+  isStarving(now: number): boolean {
+    return this.attempts.size === 0 && now - this.movedAt > starvingMs
   }
 
   /** It was asked for a chunk and said nothing. */
@@ -87,5 +95,7 @@ export class Member {
   }
 }
 
+/** A member that gets nothing for so long may have it from whoever has it. */
+const starvingMs = 500
 const firstSilentMs = 2_500
 const mostSilentMs = 60_000

@@ -250,6 +250,11 @@ export class Scheduler {
     return this.#ledger.copiesOf(chunk)
   }
 
+  /** How many who are here have not. */
+  lackedBy(chunk: number): number {
+    return this.#ledger.members.size - this.#ledger.copiesOf(chunk)
+  }
+
   close(): void {
     this.#isOver = true
     this.#timer?.cancel()
@@ -280,7 +285,7 @@ export class Scheduler {
   }
 
   #work(): void {
-    this.#carriage.newRound()
+    if (this.#carriage.isReleased()) this.#retry()
     this.#ledger.fetches.newRound()
     for (const { chunk, waiting } of this.#ledger.fetches.repair()) {
       for (const member of waiting) {
@@ -320,7 +325,7 @@ export class Scheduler {
     const takers: Member[] = []
     for (const other of giver.paths) {
       if (other.isCast || !other.hasRoom(this.#chunkBytes) || !this.#hasManifest(other)) continue
-      if (this.#carrier === "relay" && other.attempts.size > 0 && !this.#starved.has(other)) continue
+      if (this.#carrier === "relay" && !this.#needsHelp(other, giver)) continue
       takers.push(other)
     }
     if (takers.length === 0) return false
@@ -340,6 +345,12 @@ export class Scheduler {
     return true
   }
 
+  /** The relay has nothing for it now. Whoever had everything from the start gives once, to the relay, if that is enough. */
+  #needsHelp(member: Member, giver: Member): boolean {
+    if (giver.isOrigin && member.hasRelayPath) return member.isStarving(this.#clock.now())
+    return member.attempts.size === 0 || this.#starved.has(member)
+  }
+
   #hasManifest(member: Member): boolean {
     for (let chunk = 0; chunk < this.#options.manifestChunks; chunk++) if (!member.have.has(chunk)) return false
     return true
@@ -356,13 +367,9 @@ export class Scheduler {
         return true
     }
     if (isWaiting || member.isCast) return false
-    if (this.#carrier === "relay" || member.paths.size === 0 || this.#isStarving(member))
+    if (this.#carrier === "relay" || member.paths.size === 0 || member.isStarving(this.#clock.now()))
       return this.#carriage.next(member)
     return this.#carriage.nextUnreachable(member)
-  }
-
-  #isStarving(member: Member): boolean {
-    return member.attempts.size === 0 && this.#clock.now() - member.movedAt > starvingMs
   }
 
   #directly(member: Member, chunk: number): boolean {
@@ -447,8 +454,6 @@ function attemptFrom(member: Member, chunk: number, from: string): Attempt | und
 const leastAheadBytes = 512 * 1024
 const gapWeight = 0.1
 const lookMs = 200
-/** A member that gets nothing for so long may have it from the relay. */
-const starvingMs = 500
 /** A second attempt begins after this at the soonest. */
 const leastPatienceMs = 700
 /** A direct attempt is given up after this; the member itself gives up sooner by its own measure. */
