@@ -23,6 +23,8 @@ import { Slabs } from "./slabs.ts"
 export interface CacheUser {
   /** False: nothing is kept for it longer than it is wanted. */
   readonly keeps: boolean
+  /** How many may still want it from here; what fewest want goes first. */
+  lackedBy(chunk: number): number
   /** A chunk that it used is gone. Called from within any call to the cache. */
   evicted(chunk: number): void
 }
@@ -301,9 +303,26 @@ export class ChunkCache {
 
   /** False when nothing more can go. */
   #evictOne(): boolean {
-    for (const chunk of this.#idle) return this.#evict(chunk)
+    const idle = this.#leastLacked()
+    if (idle !== undefined) return this.#evict(idle)
     for (const chunk of this.#wanted) return this.#evict(chunk)
     return false
+  }
+
+  /** Of those that were not used for longest: who reads behind the others still needs what they used long ago. */
+  #leastLacked(): CachedChunk | undefined {
+    let least: CachedChunk | undefined
+    let fewest = Infinity
+    let looks = mostLooks
+    for (const chunk of this.#idle) {
+      const lackedBy = lacking(chunk)
+      if (lackedBy < fewest) {
+        least = chunk
+        fewest = lackedBy
+      }
+      if (fewest === 0 || --looks === 0) break
+    }
+    return least
   }
 
   /** False when its memory is free only when it is on disk: `whenRoom` tells. */
@@ -420,6 +439,14 @@ function keeps(chunk: CachedChunk): boolean {
   return false
 }
 
+function lacking(chunk: CachedChunk): number {
+  let count = 0
+  for (const [user, index] of chunk.users) count += user.lackedBy(index)
+  return count
+}
+
+/** Chunks that are compared before one goes. */
+const mostLooks = 256
 /** Of the memory, for chunks that are being sent; the rest is for what comes in. */
 const fastPart = 0.75
 const slowPart = 0.25

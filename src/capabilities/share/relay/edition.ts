@@ -182,6 +182,10 @@ export class Edition implements CacheUser, LaneVersion {
 
   // Of the cache.
 
+  lackedBy(chunk: number): number {
+    return this.scheduler.lackedBy(chunk)
+  }
+
   evicted(chunk: number): void {
     this.#here.delete(chunk)
   }
