@@ -77,7 +77,8 @@ export class QueuedSocket implements TabSocket {
 
   /** Throws `usage` for a code that nobody may send, or a reason over 123 bytes (RFC 6455 sections 7.4 and 5.5). */
   close(code = 1000, reason = ""): void {
-    if (!isSendable(code)) throw new RdvError("usage", `A socket cannot be closed with ${code}`, { mend: "1000, or 3000 to 4999" })
+    if (!isSendable(code))
+      throw new RdvError("usage", `A socket cannot be closed with ${code}`, { mend: "1000, or 3000 to 4999" })
     if (new TextEncoder().encode(reason).length > 123) {
       throw new RdvError("usage", "The reason of a close is longer than 123 bytes")
     }
@@ -127,7 +128,10 @@ export class QueuedSocket implements TabSocket {
     for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) {
       reader.resolve({ done: true, value: undefined })
     }
-    const error = new RdvError("closed", `The socket was closed with ${code}`)
+    this.#dropOutgoing(new RdvError("closed", `The socket was closed with ${code}`))
+  }
+
+  #dropOutgoing(error: RdvError): void {
     for (let waiting = this.#outgoing.shift(); waiting !== undefined; waiting = this.#outgoing.shift()) {
       waiting.settled.reject(error)
     }
@@ -141,8 +145,7 @@ export class QueuedSocket implements TabSocket {
     const error = new RdvError("limit", "The other side of the socket does not read what is sent", {
       mend: "await send",
     })
-    this.#outgoing.clear()
-    this.#outgoingBytes = 0
+    this.#dropOutgoing(error)
     this.close(1013, "too slow")
     return error
   }
@@ -191,7 +194,11 @@ function sizeOf(message: string | Uint8Array): number {
 }
 
 function isSendable(code: number): boolean {
-  return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999))
+  return (
+    Number.isInteger(code) &&
+    ((code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) ||
+      (code >= 3000 && code <= 4999))
+  )
 }
 
 function rejected(error: RdvError): Promise<void> {

@@ -1,0 +1,170 @@
+/**
+ * One exchange at a server of an application: a stream that was opened for `http/…` (docs/protocol.md, section 9.2), its
+ * header the head of a request. The body streams in as the application reads, the answer streams out as the visitor takes
+ * it, and a visitor that leaves stops the application.
+ */
+
+import { asRdvError, RdvError } from "../../../base/error.ts"
+import type { JsonObject } from "../../../base/json.ts"
+import type { Stream, StreamSink } from "../../../base/stream.ts"
+import type { RequestHead } from "../../../http1/head.ts"
+import { readRequestHead } from "../../../http1/read-head.ts"
+import type { Visitor } from "../app/visitor.ts"
+import { IncomingBody } from "./incoming-body.ts"
+import { asksForWebSocket, flatHeaders, headersFrom, urlOf } from "./message-head.ts"
+import { OutgoingBody } from "./outgoing-body.ts"
+import { oneLine, plainAnswer } from "./plain-answer.ts"
+import { servedRequest } from "./served-request.ts"
+import type { TabServer } from "./tab-server.ts"
+import { serveWebSocket } from "./websocket.ts"
+
+/** Takes the stream over. A header that is no request resets it with `protocol`. */
+export function serveExchange(
+  stream: Stream,
+  server: TabServer,
+  visitor: Visitor,
+  header: JsonObject = stream.header,
+): void {
+  let head: RequestHead
+  let request: Request
+  const controller = new AbortController()
+  const hasBody = header["body"] !== "none"
+  const incoming = new IncomingBody((bytes) => stream.consumed(bytes))
+  try {
+    head = readRequestHead(header)
+  } catch (thrown) {
+    const error = asRdvError(thrown)
+    stream.reset(error.code, error.message)
+    return
+  }
+  const exchange = new Exchange(stream, server, head, incoming, controller)
+  try {
+    const bodyless = head.method === "GET" || head.method === "HEAD" || !hasBody
+    request = servedRequest({
+      url: urlOf(head),
+      method: head.method,
+      headers: headersFrom(head.headers),
+      body: bodyless ? null : incoming.stream,
+      signal: controller.signal,
+    })
+    if (bodyless) incoming.drop()
+  } catch {
+    // TRACE, or a field that no request has.
+    stream.attach(exchange)
+    exchange.answer(plainAnswer(501, `The server takes no ${head.method} requests like this one`))
+    return
+  }
+  if (asksForWebSocket(head)) {
+    serveWebSocket({
+      stream,
+      server,
+      visitor,
+      head,
+      request,
+      controller,
+      refuse: (response) => {
+        stream.attach(exchange)
+        exchange.answer(response)
+      },
+    })
+    return
+  }
+  stream.attach(exchange)
+  void server.fetch(request, visitor).then((response) => exchange.answer(response))
+}
+
+class Exchange implements StreamSink {
+  readonly #stream: Stream
+  readonly #server: TabServer
+  readonly #head: RequestHead
+  readonly #incoming: IncomingBody
+  readonly #outgoing: OutgoingBody
+  readonly #controller: AbortController
+  readonly #release: () => void
+  #isOver = false
+  #hasAnswered = false
+
+  constructor(
+    stream: Stream,
+    server: TabServer,
+    head: RequestHead,
+    incoming: IncomingBody,
+    controller: AbortController,
+  ) {
+    this.#stream = stream
+    this.#server = server
+    this.#head = head
+    this.#incoming = incoming
+    this.#outgoing = new OutgoingBody(stream)
+    this.#controller = controller
+    this.#release = server.hold()
+  }
+
+  answer(response: Response): void {
+    this.#send(response).catch((thrown: unknown) => {
+      if (this.#isOver) return
+      // Broken off: whoever reads must not take it for whole.
+      const { method, target } = this.#head
+      this.#server.log.warn("tab.answer_failed", { method, path: pathOf(target), reason: oneLine(thrown) })
+      this.#finish()
+      this.#stream.reset("connection_reset", "The application's answer broke off")
+    })
+  }
+
+  async #send(response: Response): Promise<void> {
+    const { body, status } = response
+    if (this.#isOver) {
+      // The visitor left while the application thought.
+      await body?.cancel()
+      return
+    }
+    this.#stream.meta({ status, reason: response.statusText, headers: flatHeaders(response.headers) })
+    if (body !== null) {
+      const isBare = this.#head.method === "HEAD" || status === 204 || status === 205 || status === 304
+      if (isBare) body.cancel().catch(() => undefined)
+      else if (!(await this.#outgoing.send(body))) return
+    }
+    this.#hasAnswered = true
+    this.#stream.end()
+    // What the visitor still sends is dropped, so that the stream can end.
+    this.#incoming.discard(new RdvError("closed", "The request was answered before its body was read"))
+    this.#finish()
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#incoming.data(chunk)
+  }
+
+  meta(): void {
+    // Trailers: requests of the web platform have none.
+  }
+
+  end(): void {
+    this.#incoming.end()
+  }
+
+  drain(): void {
+    this.#outgoing.drain()
+  }
+
+  closed(error: RdvError | undefined): void {
+    const reason = error ?? new RdvError("cancelled", "The visitor left")
+    if (!this.#hasAnswered) {
+      this.#incoming.fail(reason)
+      this.#outgoing.stop(reason)
+      this.#controller.abort(reason)
+    }
+    this.#finish()
+  }
+
+  #finish(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#release()
+  }
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf("?")
+  return query < 0 ? target : target.slice(0, query)
+}
