@@ -100,11 +100,10 @@ export type Announcement =
 
 /**
  * A message at a port is an array of these, in order; buffers in them are transferred. `id` counts up from 1 at the client
- * and is used once per port. Bytes flow against credit: each direction of an exchange or a socket starts with
- * `windowBytes`, and gets back what the reader has taken.
+ * and is used once per port. Bytes flow against credit: a request's body has `windowBytes` from `accepted` on, a response's
+ * and each direction of a socket from the start; they get back what the reader has taken.
  */
 export type ToServer =
-  /** What stands before the `end` of a body may be in the same array. */
   | {
       readonly kind: "request"
       readonly id: number
@@ -168,6 +167,8 @@ export interface RequestHead {
   readonly headers: readonly (readonly [name: string, value: string])[]
   /** The answer becomes a page of its own: it gets the page agent. */
   readonly isNavigation: boolean
+  /** The page that it comes from, or "". */
+  readonly referrer: string
 }
 
 export interface ResponseHead {
@@ -190,14 +191,14 @@ export interface End {
   readonly totalBytes: number
 }
 
-/** So many bytes more may be under way. Messages of sockets count as their bytes (UTF-8) and `messageCost`. */
+/** So many bytes more may be under way. Messages of sockets count as their length (bytes, UTF-16 units) and `messageCost`. */
 export interface Credit {
   readonly kind: "credit"
   readonly id: number
   readonly bytes: number
 }
 
-/** May be above `chunkBytes`, up to `messageBytes`: it is sent when any credit is left, which then is negative. */
+/** Up to `messageBytes`: it is sent when any credit is left, which then is negative. */
 export interface SocketMessage {
   readonly kind: "message"
   readonly id: number
@@ -213,6 +214,8 @@ export interface SocketClose {
 }
 
 export const chunkBytes = 262_144
+/** A body up to this size that is at hand goes with its head. */
+export const inlineBytes = 65_536
 export const windowBytes = 1_048_576
 export const messageBytes = 16_777_216
 /** An empty message takes memory too. */
