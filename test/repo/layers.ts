@@ -61,7 +61,7 @@ export const packages: { readonly [name: string]: readonly string[] } = {
   "hdr-histogram-js": ["capabilities/load", "test"],
   pino: ["observe"],
   send: ["capabilities/tunnel"],
-  "@noble/hashes": ["capabilities/share"],
+  "@noble/hashes": ["capabilities/share", "capabilities/tab/data"],
   "@napi-rs/blake-hash": ["capabilities/share/node"],
   uqr: ["capabilities/share", "web"],
   "@sqlite.org/sqlite-wasm": ["web"],

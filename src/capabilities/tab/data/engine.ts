@@ -1,6 +1,7 @@
 /**
  * SQLite as servers need it: one connection, synchronous, exclusive. In a tab it is the WebAssembly build over the origin
- * private file system, in Node the built-in one.
+ * private file system, in Node the built-in one. Both answer alike: integers are bound as integers, foreign keys hold,
+ * and what SQLite refuses is thrown as `SqliteFailure` says.
  */
 
 import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
@@ -8,17 +9,24 @@ import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
 export interface SqliteEngine {
   /** `wal, full`: a commit is on disk when it returns. False: everything is gone with the tab, and it must not be public. */
   readonly isDurable: boolean
-  /** Several statements, without values and answers. Throws `SqliteError`-like errors, see `sqlError`. */
+  /**
+   * True: statements are an application's. What would break the server's own work is refused (`usage`): transactions,
+   * other files, settings of the connection. Default false.
+   */
+  isGuarded: boolean
+  /** Several statements, without values and answers. Throws what `sqlError` reads. */
   exec(text: string): void
-  all(text: string, values: readonly SqlValue[]): SqlRow[]
+  /** The first `limit` rows; all of them without it. */
+  all(text: string, values: readonly SqlValue[], limit?: number): SqlRow[]
   run(text: string, values: readonly SqlValue[]): SqlResult
   /** Whether a transaction is open. */
   readonly isInTransaction: boolean
-  /** The database as a file. */
+  /** The database as a file. Throws `too_large` where it does not fit into memory. */
   export(): Uint8Array
-  /** Replaces everything by the database in the file. Throws `corrupt` and leaves what was there. */
+  /** Replaces everything by the database in the file. Throws `corrupt` or `limit` and leaves what was there. */
   import(file: Uint8Array): void
   /** What it takes on disk, bytes. */
   readonly sizeBytes: number
+  /** Calling again does nothing. */
   close(): void
 }

@@ -1,0 +1,26 @@
+/**
+ * The epoch: which start of this database's server it is. Relay and service worker refuse a lower one than they have seen,
+ * so that a server that was believed dead and wakes up does no harm.
+ */
+
+import type { SqliteEngine } from "./engine.ts"
+import type { TabSql } from "./tab-sql.ts"
+
+/** One more than ever before; on disk when it resolves. */
+export async function raiseEpoch(sql: TabSql): Promise<number> {
+  const row = await sql.get<{ value: number }>(
+    "INSERT INTO _rdv_facts VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
+  )
+  return row?.value ?? 1
+}
+
+/** Around what puts another database in the place of this one: the epoch does not go back. */
+export function keepEpoch(engine: SqliteEngine, replace: () => void): void {
+  const [row] = engine.all("SELECT value FROM _rdv_facts WHERE name = 'epoch'", [])
+  replace()
+  const epoch = row?.["value"] ?? 0
+  engine.run(
+    "INSERT INTO _rdv_facts VALUES ('epoch', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+    [epoch],
+  )
+}

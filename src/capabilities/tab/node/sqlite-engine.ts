@@ -1,0 +1,199 @@
+/**
+ * Node's own SQLite under a server: a file with a write-ahead log, every commit on disk, locked as long as it is open, so
+ * that a second process fails at once instead of working on the same data.
+ */
+
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs"
+import { dirname } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import type { StatementSync } from "node:sqlite"
+import { RdvError } from "../../../base/error.ts"
+import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
+import { plainDatabase } from "../data/database-file.ts"
+import type { SqliteEngine } from "../data/engine.ts"
+import { refusalOf } from "../data/guard.ts"
+import { sqlError } from "../data/sql-error.ts"
+import { StatementCache } from "../data/statement-cache.ts"
+
+/**
+ * Opens the database, makes it when there is none. `:memory:` is not durable. Throws `claimed` while another process has
+ * it, `corrupt` when the file is no database, `unreachable` when it cannot be opened.
+ */
+export function openNodeEngine(file: string): SqliteEngine {
+  return new NodeEngine(file)
+}
+
+class NodeEngine implements SqliteEngine {
+  readonly isDurable: boolean
+  isGuarded = false
+  readonly #file: string
+  readonly #statements = new StatementCache<StatementSync>(200, () => undefined)
+  #database: DatabaseSync
+  #refusal: RdvError | undefined
+
+  constructor(file: string) {
+    this.#file = file
+    this.isDurable = file !== ":memory:"
+    this.#database = this.#open()
+  }
+
+  exec(text: string): void {
+    try {
+      this.#database.exec(text)
+    } catch (error) {
+      throw this.#why(error)
+    }
+  }
+
+  all(text: string, values: readonly SqlValue[], limit?: number): SqlRow[] {
+    try {
+      const statement = this.#statement(text)
+      if (limit === undefined) return statement.all(...bound(values)) as SqlRow[]
+      const rows: SqlRow[] = []
+      for (const row of statement.iterate(...bound(values))) {
+        rows.push(row as SqlRow)
+        if (rows.length >= limit) break
+      }
+      return rows
+    } catch (error) {
+      throw this.#why(error)
+    }
+  }
+
+  run(text: string, values: readonly SqlValue[]): SqlResult {
+    try {
+      const { changes, lastInsertRowid } = this.#statement(text).run(...bound(values))
+      return { changes: Number(changes), lastId: Number(lastInsertRowid) }
+    } catch (error) {
+      throw this.#why(error)
+    }
+  }
+
+  get isInTransaction(): boolean {
+    return this.#database.isTransaction
+  }
+
+  get sizeBytes(): number {
+    if (!this.isDurable) {
+      const { pages, bytes } = this.all(
+        "SELECT page_count AS pages, page_size AS bytes FROM pragma_page_count, pragma_page_size",
+        [],
+      )[0] as { pages: number; bytes: number }
+      return pages * bytes
+    }
+    const log = `${this.#file}-wal`
+    return statSync(this.#file).size + (existsSync(log) ? statSync(log).size : 0)
+  }
+
+  export(): Uint8Array {
+    return plainDatabase(this.#database.serialize())
+  }
+
+  import(file: Uint8Array): void {
+    const plain = plainDatabase(file)
+    const beside = this.isDurable ? `${this.#file}.import` : ":memory:"
+    try {
+      if (this.isDurable) writeWhole(beside, plain)
+      const checked = new DatabaseSync(beside)
+      try {
+        if (!this.isDurable) checked.deserialize(plain)
+        check(checked)
+      } finally {
+        checked.close()
+      }
+      this.#replace(beside, plain)
+    } catch (error) {
+      throw sqlError(error)
+    } finally {
+      if (this.isDurable) rmSync(beside, { force: true })
+    }
+  }
+
+  close(): void {
+    this.#statements.clear()
+    if (this.#database.isOpen) this.#database.close()
+  }
+
+  #replace(beside: string, plain: Uint8Array): void {
+    this.#statements.clear()
+    if (!this.isDurable) {
+      this.#database.deserialize(plain)
+      return
+    }
+    // Without a log nothing but the file itself is left of the old one, and it stays locked until the new one is in place.
+    this.#database.exec("PRAGMA journal_mode = DELETE")
+    try {
+      renameSync(beside, this.#file)
+    } catch (error) {
+      this.#database.exec("PRAGMA journal_mode = WAL")
+      throw error
+    }
+    const folder = openSync(dirname(this.#file), "r")
+    fsyncSync(folder)
+    closeSync(folder)
+    this.#database.close()
+    this.#database = this.#open()
+  }
+
+  #open(): DatabaseSync {
+    let database: DatabaseSync | undefined
+    try {
+      database = new DatabaseSync(this.#file, { timeout: 0 })
+      // Before the log: then its index is in memory, and the file is locked from the first access on.
+      database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+      database.exec("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE; COMMIT")
+      database.setAuthorizer((code, first, second) => {
+        this.#refusal = this.isGuarded ? refusalOf(code, first, second) : undefined
+        return this.#refusal === undefined ? 0 : 1
+      })
+      return database
+    } catch (error) {
+      database?.close()
+      const failure = sqlError(error)
+      if (failure.code !== "claimed")
+        throw new RdvError(failure.code, `${this.#file}: ${failure.message}`, { cause: error })
+      throw new RdvError("claimed", `${this.#file} is in use by another process`, {
+        cause: error,
+        mend: "stop the other one first: a database has one server",
+      })
+    }
+  }
+
+  #statement(text: string): StatementSync {
+    const kept = this.#statements.get(text)
+    if (kept !== undefined) return kept
+    const statement = this.#database.prepare(text)
+    if (text.length <= longestKept) this.#statements.put(text, statement)
+    return statement
+  }
+
+  #why(error: unknown): unknown {
+    const refusal = this.#refusal
+    this.#refusal = undefined
+    return refusal ?? error
+  }
+}
+
+/** Node would bind every number as a real one: `? / 2` would then not be what it is in a browser. */
+function bound(values: readonly SqlValue[]): (null | number | bigint | string | Uint8Array)[] {
+  return values.map((value) => (typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value))
+}
+
+function check(database: DatabaseSync): void {
+  const row = database.prepare("PRAGMA integrity_check(1)").get() as { integrity_check: string }
+  if (row.integrity_check !== "ok") {
+    throw new RdvError("corrupt", `The database in the file is damaged: ${row.integrity_check}`)
+  }
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const handle = openSync(path, "w", 0o600)
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at)
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+const longestKept = 10_000
