@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { Agent } from "./agent/agent.ts"
-import type { UplinkEvent } from "./agent/uplink.ts"
+import type { TokenSource, UplinkEvent } from "./agent/uplink.ts"
 import { systemClock } from "./base/clock.ts"
 import { RdvError } from "./base/error.ts"
 import type { Log } from "./base/log.ts"
@@ -29,7 +29,8 @@ export const version: string = (
 export interface StartAgentOptions {
   /** The relay's address; bare `host:port` is TCP. */
   readonly relay: string
-  readonly token?: string | undefined
+  /** A function makes one for each session: proofs, which are no secret. */
+  readonly token?: string | TokenSource | undefined
   /** The same over restarts of this installation. */
   readonly instance?: string | undefined
   readonly log: Log
@@ -54,7 +55,7 @@ export function startAgent(options: StartAgentOptions): RunningAgent {
   const { log } = options
   const address = parseAddress(options.relay, "tcp")
   // What a guest shows opens nothing but what it is a guest of, and what that is made of is sealed.
-  const isSecret = options.token !== undefined && !options.token.startsWith("guest:")
+  const isSecret = typeof options.token === "string" && !options.token.startsWith("guest:")
   if (isSecret && options.tokenInClear !== true && isReadable(address)) {
     throw new RdvError("usage", `A token for ${printAddress(address)} would travel in clear`, {
       mend: "use tls://, https:// or wss://, or say --token-in-clear",

@@ -20,7 +20,7 @@ import type { Link } from "../mux/link.ts"
 import type { Session } from "../mux/session.ts"
 import type { SessionRuntime } from "../mux/session-options.ts"
 import { Uplink } from "./uplink.ts"
-import type { UplinkEvent } from "./uplink.ts"
+import type { TokenSource, UplinkEvent } from "./uplink.ts"
 
 export interface AgentOptions {
   readonly scope: Scope
@@ -29,7 +29,7 @@ export interface AgentOptions {
   readonly dial: (signal: AbortSignal) => Promise<Link>
   /** For `status`: where the relay is, without secrets. */
   readonly relay: string
-  readonly token?: string | undefined
+  readonly token?: string | TokenSource | undefined
   readonly agent: string
   readonly instance?: string | undefined
   readonly onEvent?: (event: UplinkEvent) => void

@@ -18,13 +18,16 @@ import type { Link } from "../mux/link.ts"
 import { Session } from "../mux/session.ts"
 import type { SessionRuntime } from "../mux/session-options.ts"
 
+/** Makes a token for each new session. `refusal` is how the relay refused the last one, when that is why it is asked again. */
+export type TokenSource = (refusal: RdvError | undefined) => Promise<string>
+
 export interface UplinkOptions {
   readonly scope: Scope
   readonly runtime: SessionRuntime
   readonly limits: SessionLimits
   /** Makes a link to the relay; rejects with `RdvError`. */
   readonly dial: (signal: AbortSignal) => Promise<Link>
-  readonly token: string | undefined
+  readonly token: string | TokenSource | undefined
   /** Program and version, for people. */
   readonly agent: string
   /** The same over restarts of this installation. */
@@ -55,6 +58,8 @@ export class Uplink {
   readonly #handshake: HandshakeRuntime
   readonly #backoff: Backoff = new Backoff({ firstMs: firstRetryMs, maxMs: maxRetryMs })
   #session: Session | undefined
+  /** What the relay said at the last attempt. */
+  #refusal: RdvError | undefined
   #secret: Uint8Array = new Uint8Array(0)
   /** Wakes the loop: the link is gone, the session is over, or the network changed. */
   #wake: PromiseWithResolvers<void> = Promise.withResolvers<void>()
@@ -108,9 +113,11 @@ export class Uplink {
       try {
         await this.#connect()
         this.#backoff.reset()
+        this.#refusal = undefined
       } catch (thrown) {
         if (scope.stopping.aborted) return
         const error = asRdvError(thrown)
+        this.#refusal = error.origin === "remote" ? error : undefined
         if (finalCodes.has(error.code) && error.origin === "remote") {
           this.#options.onEvent?.({ kind: "failed", error })
           this.#session?.close(error.code)
@@ -171,9 +178,9 @@ export class Uplink {
   }
 
   async #begin(link: Link): Promise<void> {
-    const { runtime, limits } = this.#options
+    const { runtime, limits, token } = this.#options
     const { welcome, ...ready } = await dialNew(link, this.#handshake, {
-      token: this.#options.token,
+      token: typeof token === "function" ? await token(this.#refusal) : token,
       agent: this.#options.agent,
       instance: this.#options.instance,
       windowBytes: limits.windowBytes,

@@ -12,6 +12,7 @@ test("each kind of exposure is read as it was sent", () => {
   for (const expose of [
     { kind: "http" },
     { kind: "http", name: "blog", seed: "a" },
+    { kind: "http", name: "blog", epoch: 2 ** 40 },
     { kind: "tcp", port: 0 },
     { kind: "tcp", port: 2222, seed: "b" },
     { kind: "private", name: "box/one" },
@@ -31,6 +32,10 @@ test("an exposure that says too little or too much is refused", () => {
     { kind: "private", name: 7 },
     { kind: "private", name: "x".repeat(101) },
     { kind: "http", name: "x".repeat(101) },
+    { kind: "http", name: "x", epoch: -1 },
+    { kind: "http", name: "x", epoch: 1.5 },
+    { kind: "http", name: "x", epoch: 2 ** 53 },
+    { kind: "http", name: "x", epoch: "1" },
   ]) {
     assert.throws(() => readAgentMessage(announce(expose)), { code: "protocol" }, JSON.stringify(expose))
   }

@@ -68,8 +68,11 @@ function readExposure(json: unknown): Exposure {
   if (!isJsonObject(json)) throw wrong("expose")
   const seed = json["seed"] === undefined ? {} : { seed: text(json, "seed", 256) }
   switch (json["kind"]) {
-    case "http":
-      return { kind: "http", ...seed, ...(json["name"] === undefined ? {} : { name: text(json, "name", 100) }) }
+    case "http": {
+      const name = json["name"] === undefined ? {} : { name: text(json, "name", 100) }
+      const epoch = json["epoch"] === undefined ? {} : { epoch: number(json, "epoch", Number.MAX_SAFE_INTEGER) }
+      return { kind: "http", ...seed, ...name, ...epoch }
+    }
     case "tcp": {
       const port = number(json, "port")
       if (port > 65535) throw wrong("port")
@@ -91,9 +94,9 @@ function text(json: JsonObject, key: string, most: number): string {
   return value
 }
 
-function number(json: JsonObject, key: string): number {
+function number(json: JsonObject, key: string, most = 2 ** 32): number {
   const value = json[key]
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > 2 ** 32) throw wrong(key)
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > most) throw wrong(key)
   return value
 }
 

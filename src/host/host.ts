@@ -20,6 +20,11 @@ export type Exposure =
       readonly name?: string
       /** Keeps a picked name the same for the same agent and target: any stable text. */
       readonly seed?: string
+      /**
+       * For servers that take each other's place: who comes with an older one than the name has seen is refused with
+       * `replaced`. It wants a name.
+       */
+      readonly epoch?: number
     }
   | {
       readonly kind: "tcp"
@@ -64,6 +69,11 @@ export interface Caller {
   readonly channels?: readonly string[] | undefined
   /** Let in by a capability's own proof, for this alone: `share/482713`. */
   readonly guest?: string | undefined
+  /** At a relay: whom what it claims belongs to, and which names it may claim (undefined: all). */
+  readonly id?: string
+  readonly names?: readonly string[] | undefined
+  /** At a relay: the session. */
+  readonly session?: string
 }
 
 export interface Call {

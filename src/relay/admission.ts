@@ -24,23 +24,36 @@ import { Quota } from "./quota.ts"
 export interface Owner {
   /** A token's id, or `anonymous/INSTANCE`. */
   readonly id: string
-  /** The token's name; undefined for an anonymous session. */
+  /** The token's name; undefined for everybody else. */
   readonly name: string | undefined
+  /** The names that it serves are its own, also while it is away. */
+  readonly claims: boolean
   readonly scopes: TokenScopes
   /** The installation that it comes from, as it says itself. */
   readonly instance: string | undefined
   /** Let in by a capability's own proof, for this alone. */
   readonly guest?: string
+  /** Throws when it may not claim this name, which nobody has. */
+  readonly mayClaim?: (name: string) => void
+}
+
+/** What a guest may do beside reaching the services of its capability. */
+export interface GuestGrant {
+  /** Whom its names belong to: who proves the same the next time has them again. Has a colon, as no token's id has. */
+  readonly ownerId: string
+  readonly scopes: TokenScopes
+  /** Throws when it may not claim this name, which nobody has. */
+  readonly mayClaim: (name: string) => void
 }
 
 /**
  * Throws unless somebody at `address` who shows `proof` may come in as a guest for `what` (`share/482713`): `unauthorized`
- * counts as a failed token does. It compares in constant time.
+ * counts as a failed token does. It compares in constant time. Without a grant the guest offers nothing.
  */
-export type GuestCheck = (what: string, proof: string, address: string) => void
+export type GuestCheck = (what: string, proof: string, address: string) => GuestGrant | undefined | void
 
 /** What a guest shows in place of a token: `guest:` with what it is a guest of and a proof behind it. */
-const guestShape = /^guest:([a-z0-9-]+)(\/[a-z0-9-]+):([A-Za-z0-9_-]{1,128})$/
+const guestShape = /^guest:([a-z0-9-]+)(\/[a-z0-9-]+):([A-Za-z0-9_-]{1,192})$/
 
 export interface AdmissionOptions {
   readonly clock: Clock
@@ -94,7 +107,7 @@ export class AdmissionDesk implements Acceptor {
     })
   }
 
-  /** Lets guests of a capability in: they reach the services of its name, and offer nothing. */
+  /** Lets guests of a capability in: they reach the services of its name, and offer what they are granted. */
   letGuestsIn(capability: string, check: GuestCheck): void {
     this.#guests.set(capability, check)
   }
@@ -108,7 +121,8 @@ export class AdmissionDesk implements Acceptor {
     const names = new Map<string, string>()
     const sessions = [...this.#living.values()].map(({ session, owner }) => {
       if (owner.name !== undefined) names.set(owner.id, owner.name)
-      return { ...session.status(), owner: owner.name ?? null }
+      const kind = owner.guest?.split("/")[0] ?? "agent"
+      return { ...session.status(), owner: owner.name ?? null, kind, ...(owner.claims && { ownerId: owner.id }) }
     })
     const tokens = [...names].map(([id, name]) => ({ id, name, ...this.#quotas.get(id)?.status() }))
     return { sessions, tokens }
@@ -137,8 +151,9 @@ export class AdmissionDesk implements Acceptor {
     const owner = this.#identify(hello, id, behind ?? addressOf(link.peer), isLocal)
     if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
     const quota = this.#quotas.get(owner.id) ?? new Quota(clock, limits, owner.scopes.limits)
-    if (quota.sessions.size >= quota.limits.sessions) {
-      throw new RdvError("limit", `This token has ${quota.limits.sessions} sessions already`)
+    if (quota.sessions.size >= quota.limits.sessions && !this.#makeRoom(owner)) {
+      const who = owner.guest === undefined ? "token" : "guest"
+      throw new RdvError("limit", `This ${who} has ${quota.limits.sessions} sessions already`)
     }
     const secret = randomBytes(32)
     return {
@@ -198,19 +213,32 @@ export class AdmissionDesk implements Acceptor {
     for (const [id, quota] of this.#quotas) if (quota.sessions.size === 0 && isOver(id)) this.#quotas.delete(id)
   }
 
+  /** A tab that was reloaded does not come back to its session. */
+  #makeRoom({ id, guest, claims }: Owner): boolean {
+    if (guest === undefined || !claims) return false
+    for (const { session, owner } of this.#living.values()) {
+      if (owner.id !== id || session.state !== "suspended") continue
+      session.close("replaced", "It has lost its link, and a newer session wants its place")
+      return true
+    }
+    return false
+  }
+
   #identify(hello: NewHello, sessionId: string, address: string, isLocal: boolean): Owner {
     const { open } = this.#options
     const { instance } = hello
     if (hello.token === undefined) {
       // Who does not say where it comes from shares nothing with others who do not.
       const owner = instance === undefined ? `session/${sessionId}` : `anonymous/${instance}`
-      if (open === true || (open === "local" && isLocal)) return { id: owner, name: undefined, scopes: {}, instance }
+      if (open === true || (open === "local" && isLocal)) {
+        return { id: owner, name: undefined, claims: false, scopes: {}, instance }
+      }
       throw new RdvError("unauthorized", "This relay wants a token: make one there with `rdv token new`")
     }
     const guest = guestShape.exec(hello.token)
     if (guest !== null) return this.#guest(guest as unknown as [string, string, string, string], address, instance)
     const { id, name, scopes } = this.verify(hello.token, address)
-    return { id, name, scopes, instance }
+    return { id, name, claims: true, scopes, instance }
   }
 
   #guest([, capability, which, proof]: [string, string, string, string], address: string, instance?: string): Owner {
@@ -218,8 +246,9 @@ export class AdmissionDesk implements Acceptor {
     const what = `${capability}${which}`
     const check = this.#guests.get(capability)
     if (check === undefined) throw new RdvError("no_service", `"${capability}" is not offered here`)
+    let grant
     try {
-      check(what, proof, address)
+      grant = check(what, proof, address)
     } catch (thrown) {
       const error = asRdvError(thrown)
       if (error.code === "unauthorized") this.#attempts.failed(address)
@@ -227,8 +256,13 @@ export class AdmissionDesk implements Acceptor {
       throw error
     }
     this.#attempts.succeeded(address)
+    const name = undefined
+    if (grant) {
+      const { ownerId, scopes, mayClaim } = grant
+      return { id: ownerId, name, claims: true, scopes, instance, guest: what, mayClaim }
+    }
     const scopes = { names: [], ports: [], services: [capability, `${capability}/*`], channels: [] }
-    return { id: `guest/${what}`, name: undefined, scopes, instance, guest: what }
+    return { id: `guest/${what}`, name, claims: false, scopes, instance, guest: what }
   }
 
   #checkAttempts(address: string): void {

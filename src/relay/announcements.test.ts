@@ -37,7 +37,7 @@ function desk(t: TestContext, options: { routes?: number; instance?: string; tok
     state: "live" as SessionState,
     draining: false,
     ownerId,
-    ownerName: options.token,
+    claims: options.token !== undefined,
     instance: options.instance,
     open: () => assert.fail("nobody visits"),
   } satisfies RouteSession
@@ -56,7 +56,7 @@ function desk(t: TestContext, options: { routes?: number; instance?: string; tok
       onSuperseded: () => void desk.superseded++,
     },
     session,
-    { id: ownerId, name: options.token, scopes: {}, instance: options.instance },
+    { id: ownerId, name: options.token, claims: options.token !== undefined, scopes: {}, instance: options.instance },
   )
   let sink: StreamSink | undefined
   announcements.serve({

@@ -65,12 +65,17 @@ export class Announcements {
 
   /** Somebody without a token and an installation is nobody else the next time: nothing is remembered for it. */
   get #returns(): boolean {
-    return this.#owner.name !== undefined || this.#owner.instance !== undefined
+    return this.#owner.claims || this.#owner.instance !== undefined
   }
 
   /** Something is bound to the session, or about to be. */
   get serves(): boolean {
     return this.#routes.size + this.#opening.size > 0
+  }
+
+  /** Names whose servers take each other's place. */
+  get epochNames(): string[] {
+    return [...this.#routes.values()].filter(({ epoch }) => epoch !== undefined).map(({ name }) => name)
   }
 
   /** What the agent waits for: nothing of it is bound. */
@@ -200,13 +205,16 @@ export class Announcements {
       name: bound.name,
       service,
       id,
+      ...(expose.kind === "http" && expose.epoch !== undefined && { epoch: expose.epoch }),
       ...(expose.kind === "private" && expose.shared === true && { shared: true }),
       session: this.#session,
-      onReplaced: (by) => {
+      onReplaced: ({ session: by, epoch }) => {
         withdrawn(new RdvError("replaced", `A newer session of the same owner serves "${bound.name}"`))
         if (by === this.#session) return
         const isSameAgent = by.instance !== undefined && by.instance === this.#session.instance
-        if (isSameAgent && this.#routes.size === 0) this.#options.onSuperseded()
+        // Of servers with epochs there is one at a time, whoever runs it.
+        const isSuccessor = isSameAgent || (epoch !== undefined && route.epoch !== undefined)
+        if (isSuccessor && this.#routes.size === 0) this.#options.onSuperseded()
       },
       onLost: (error) => {
         withdrawn(error)
@@ -222,8 +230,18 @@ export class Announcements {
   }
 
   #bindHttp(expose: Extract<Exposure, { kind: "http" }>): Bound {
+    if (expose.epoch !== undefined && expose.name === undefined) throw new RdvError("usage", "An epoch wants a name")
     const name = expose.name === undefined ? this.#pick(expose.seed) : this.#claim("http", checkName(expose.name))
+    if (expose.epoch !== undefined) this.#fence(name, expose.epoch)
     return { name, url: this.#options.httpUrl(name) }
+  }
+
+  /** Throws `replaced` when the name has had a server with a higher epoch. */
+  #fence(name: string, epoch: number): void {
+    const { registry, store } = this.#options
+    const served = registry.findHttp(name)?.epoch ?? 0
+    const last = Math.max(served, this.#owner.claims ? store.raiseEpoch("http", name, epoch) : 0)
+    if (last > epoch) throw new RdvError("replaced", `A newer server has "${name}": its epoch is ${last}, not ${epoch}`)
   }
 
   /** A readable name that nobody has: the remembered one of this owner and seed, or a new one. */
@@ -314,16 +332,20 @@ export class Announcements {
   /** The name is this owner's from now on. Throws `forbidden` or `claimed`. */
   #claim(kind: PublicKind, name: string): string {
     this.#check(kind, name)
+    const { claims, id, guest, mayClaim } = this.#owner
     // Who is nobody can hold a name only while it is there.
-    if (this.#owner.name !== undefined && !this.#options.store.claimName(kind, name, this.#owner.id).ok) {
-      throw this.#taken(name)
-    }
+    if (!claims) return name
+    const { store } = this.#options
+    if (mayClaim !== undefined && store.claimOwner(kind, name) === undefined) mayClaim(name)
+    if (!store.claimName(kind, name, id, guest).ok) throw this.#taken(name)
     return name
   }
 
   #taken(name: string): RdvError {
-    if (this.#owner.name !== undefined) {
-      return new RdvError("claimed", `"${name}" belongs to another token`, { mend: "choose another name" })
+    const { claims, guest } = this.#owner
+    if (claims) {
+      const whose = guest === undefined ? "another token" : "somebody else"
+      return new RdvError("claimed", `"${name}" belongs to ${whose}`, { mend: "choose another name" })
     }
     return new RdvError("claimed", `"${name}" belongs to a token`, {
       mend: "choose another name, or come with the token that owns it (--token-file FILE)",

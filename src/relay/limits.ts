@@ -32,6 +32,10 @@ export interface RelayLimits {
   readonly stalledMs: number
   /** A request waits so long for the return of a session that has lost its link, ms; then 503. */
   readonly waitMs: number
+  /**
+   * A request for a name with an epoch waits so long for the next server, ms: a tab that is reloaded takes 300. Then 503.
+   */
+  readonly asleepMs: number
   /** Routes of one session. */
   readonly routesPerSession: number
 }
@@ -53,5 +57,6 @@ export const defaultRelayLimits: RelayLimits = {
   bodyMs: 60_000,
   stalledMs: 1_800_000,
   waitMs: 30_000,
+  asleepMs: 5_000,
   routesPerSession: 100,
 }

@@ -21,7 +21,7 @@ function routeOf(facts: Facts, onReplaced: () => void = () => assert.fail("it wa
   const session: RouteSession = {
     id: String(++ids),
     ownerId: "me",
-    ownerName: undefined,
+    claims: false,
     instance: facts.instance,
     get state() {
       return facts.state ?? "live"

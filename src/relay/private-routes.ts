@@ -29,7 +29,7 @@ export class PrivateRoutes {
     this.#names.set(key, [...kept, { route, calls: 0, doubtUntil: 0, turn: 0 }])
     for (const { route: each } of replaced) {
       each.onRemoved?.()
-      each.onReplaced(route.session)
+      each.onReplaced(route)
     }
   }
 

@@ -23,8 +23,8 @@ export interface RouteSession {
   readonly draining: boolean
   /** Whom names belong to: a token's id, or an anonymous installation. */
   readonly ownerId: string
-  /** The token's name; undefined for an anonymous session, which claims nothing. */
-  readonly ownerName: string | undefined
+  /** What it serves by a public name or port was claimed for its owner: it may be released there. */
+  readonly claims: boolean
   /** The installation of the agent, as it says itself. */
   readonly instance: string | undefined
   open(service: string, header: JsonObject): Stream
@@ -35,20 +35,29 @@ export interface Route {
   /** The host label, the port in decimal, or the private name. */
   readonly name: string
   readonly service: string
+  /** Servers of this name take each other's place: no older one gets it. */
+  readonly epoch?: number
   /** Private ones: other sessions of the owner may offer the same name beside it. */
   readonly shared?: boolean
   readonly session: RouteSession
   /** The agent's number for the announcement. */
   readonly id: number
   /** Called when the owner's newer session takes the name. */
-  readonly onReplaced: (by: RouteSession) => void
+  readonly onReplaced: (by: Route) => void
   /** Called when the name was taken away: released, or given to another token. */
   readonly onLost: (error: RdvError) => void
   /** Frees what stands behind the route, such as a listening port. */
   readonly onRemoved?: () => void
 }
 
+/** Hears of routes with an epoch. */
+export interface EpochWatch {
+  came(name: string): void
+  left(name: string): void
+}
+
 export class Registry {
+  epochWatch: EpochWatch | undefined
   readonly #routes: Map<string, Route> = new Map()
   /** Each owner has names of its own. */
   readonly private: PrivateRoutes = new PrivateRoutes()
@@ -79,9 +88,11 @@ export class Registry {
     const key = keyOf(route)
     const old = this.#routes.get(key)
     this.#routes.set(key, route)
-    if (old === undefined) return
-    old.onRemoved?.()
-    old.onReplaced(route.session)
+    if (old !== undefined) {
+      old.onRemoved?.()
+      old.onReplaced(route)
+    }
+    if (route.epoch !== undefined) this.epochWatch?.came(route.name)
   }
 
   /** Takes a route back; a newer one of the same name stays. */
@@ -93,6 +104,7 @@ export class Registry {
     const key = keyOf(route)
     if (this.#routes.get(key) !== route) return
     this.#routes.delete(key)
+    if (route.epoch !== undefined) this.epochWatch?.left(route.name)
     route.onRemoved?.()
   }
 
@@ -128,6 +140,6 @@ function lossOf(store: Store, { kind, name, session }: Route): RdvError | undefi
   if (kind === "private") return undefined
   const owner = store.claimOwner(kind, name)
   if (owner === session.ownerId) return undefined
-  if (owner !== undefined) return new RdvError("claimed", `"${name}" belongs to another token now`)
-  return session.ownerName === undefined ? undefined : new RdvError("closed", `"${name}" was released at the relay`)
+  if (owner !== undefined) return new RdvError("claimed", `"${name}" belongs to somebody else now`)
+  return session.claims ? new RdvError("closed", `"${name}" was released at the relay`) : undefined
 }

@@ -40,9 +40,12 @@ import { Newcomers } from "./newcomers.ts"
 import type { LinkGuest } from "./newcomers.ts"
 import { OwnPages } from "./own-pages.ts"
 import type { OwnPageHandler } from "./own-pages.ts"
+import { localSession } from "./local-session.ts"
+import type { LocalOpen } from "./local-session.ts"
 import { passCall } from "./private-calls.ts"
 import { Registry } from "./registry.ts"
-import type { RouteKind, RouteSession } from "./registry.ts"
+import type { Route, RouteKind, RouteSession } from "./registry.ts"
+import { isAway, WaitingRoom } from "./waiting-room.ts"
 
 export interface RelayOptions {
   readonly scope: Scope
@@ -76,6 +79,8 @@ export class Relay implements Host {
   readonly #services: Services
   readonly #reports: Map<string, () => Json> = new Map()
   readonly #pages: OwnPages
+  readonly #room: WaitingRoom
+  readonly #storeWatchers: Set<() => void> = new Set()
   /** By session. */
   readonly #announcements: Map<string, Announcements> = new Map()
   /** Oldest first. */
@@ -95,11 +100,15 @@ export class Relay implements Host {
     this.#services = new Services(this.log)
     this.#pages = new OwnPages(options.domain)
     this.newcomers = new Newcomers(this.clock, this.limits)
+    const { store, limits } = options
+    this.#room = new WaitingRoom({ clock: this.clock, registry: this.#registry, store, asleepMs: limits.asleepMs })
+    this.#registry.epochWatch = this.#room
     this.tcp = new TcpIngress({ host: options.tcpHost, limits: options.limits })
     this.http = new HttpIngress({
       clock: this.clock,
       limits: options.limits,
       registry: this.#registry,
+      room: this.#room,
       domain: options.domain,
       trusted: options.trusted,
       own: (visitor, head, rest) => this.#own(visitor, head, rest),
@@ -171,6 +180,70 @@ export class Relay implements Host {
       .finally(() => this.#handshakes.delete(link))
   }
 
+  /**
+   * Serves a host name below the domain itself, as a route: `app.chat`. It belongs to nobody who comes by a session.
+   * Returns a function that takes it back. `open` is called for each request with the head of an exchange.
+   */
+  serveHost(name: string, service: string, open: LocalOpen): () => void {
+    const route: Route = {
+      kind: "http",
+      name,
+      service,
+      id: 0,
+      session: localSession(open),
+      onReplaced: () => undefined,
+      onLost: () => undefined,
+    }
+    this.#registry.add(route)
+    return () => this.#registry.remove(route)
+  }
+
+  /** Where visitors of an HTTP name go. */
+  urlOf(name: string): string {
+    return this.#options.httpUrl(name)
+  }
+
+  /**
+   * A stream to a service of the session that serves a name with an epoch, now or within the wait that visitors have too.
+   * Calls back once, with the stream or undefined; the function that it returns takes the question back.
+   */
+  reach(name: string, answer: (session: RouteSession | undefined) => void): () => void {
+    const there = () => {
+      const route = this.#registry.findHttp(name)
+      return route?.epoch === undefined || isAway(route) ? undefined : route.session
+    }
+    const patienceMs = there() === undefined ? (this.#room.patienceMs(name) ?? 0) : 0
+    if (patienceMs === 0) {
+      answer(there())
+      return () => undefined
+    }
+    const over = () => {
+      leave()
+      timer.cancel()
+    }
+    const leave = this.#room.wait(name, () => {
+      const session = there()
+      if (session === undefined) return
+      over()
+      answer(session)
+    })
+    const timer = this.clock.after(patienceMs, () => {
+      over()
+      answer(undefined)
+    })
+    return over
+  }
+
+  /** The name that this session serves with an epoch, the one that was bound first. */
+  nameOf(sessionId: string): string | undefined {
+    return this.#announcements.get(sessionId)?.epochNames[0]
+  }
+
+  /** Calls back when another process has changed the store: names were released or moved. */
+  onStoreChange(watcher: () => void): void {
+    this.#storeWatchers.add(watcher)
+  }
+
   /** Lets those in whom a capability knows by a proof of its own, for its services alone. */
   letGuestsIn(capability: string, check: GuestCheck): void {
     this.#desk.letGuestsIn(capability, check)
@@ -230,7 +303,9 @@ export class Relay implements Host {
   }
 
   #start({ id, owner, quota, hello, ready, peer, from }: Opening): Session {
-    const caller = { peer: from, owner: owner.name, channels: owner.scopes.channels, guest: owner.guest }
+    const { name, scopes, guest } = owner
+    const { channels, names } = scopes
+    const caller = { peer: from, owner: name, channels, guest, id: owner.id, names, session: id }
     let superseded = false
     // Its agent has restarted: nobody will resume it, and visitors need not wait for that until the grace time is over.
     // One that serves something else since then lives.
@@ -253,6 +328,9 @@ export class Relay implements Host {
         else this.#services.serve(stream, caller)
       },
       onSuspended: () => endSuperseded(),
+      onResumed: () => {
+        for (const each of announcements.epochNames) this.#room.came(each)
+      },
       onClosed: (error) => {
         this.#registry.removeSession(id)
         this.#announcements.delete(id)
@@ -263,7 +341,7 @@ export class Relay implements Host {
     const routeSession: RouteSession = {
       id,
       ownerId: owner.id,
-      ownerName: owner.name,
+      claims: owner.claims,
       instance: owner.instance,
       get state() {
         return session.state
@@ -355,7 +433,10 @@ export class Relay implements Host {
     // Revocations change the store; tokens expire without a change.
     if (revision === this.#revision && this.clock.now() - this.#sweptAt <= expiryLookMs) return
     this.#desk.sweep()
-    if (revision !== this.#revision) this.#registry.enforce(this.#options.store)
+    if (revision !== this.#revision) {
+      this.#registry.enforce(this.#options.store)
+      for (const watcher of this.#storeWatchers) watcher()
+    }
     // Behind the sweep: one that failed is made up for at the next look.
     this.#revision = revision
     this.#sweptAt = this.clock.now()

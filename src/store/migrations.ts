@@ -69,4 +69,9 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (swarm, member)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE claim ADD COLUMN guest TEXT;
+  ALTER TABLE claim ADD COLUMN epoch INTEGER;
+  CREATE INDEX claim_by_guest ON claim (guest) WHERE guest IS NOT NULL;
+  `,
 ]

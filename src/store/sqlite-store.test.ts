@@ -155,11 +155,29 @@ test("a claimed name stays its owner's until it is released", (t) => {
   assert.equal(store.claimOwner("tcp", "blog"), undefined)
   store.revokeToken("alice")
   assert.deepEqual(store.claimName("http", "blog", b.id), { ok: false, owner: "alice" })
-  assert.deepEqual(store.claimsOf(a.id), [{ kind: "http", name: "blog", ownerId: a.id, claimedAt: clock.at }])
+  assert.deepEqual(store.claimsOf(a.id), [
+    { kind: "http", name: "blog", ownerId: a.id, claimedAt: clock.at, guest: null, epoch: null },
+  ])
   assert.equal(store.listClaims().length, 2)
   assert.equal(store.releaseClaim("http", "blog"), true)
   assert.equal(store.releaseClaim("http", "blog"), false)
   assert.deepEqual(store.claimName("http", "blog", b.id), { ok: true, fresh: true })
+})
+
+test("the epoch of a name only rises, and begins anew with another owner", (t) => {
+  const { store } = memoryStore(t)
+  assert.equal(store.raiseEpoch("http", "alice", 7), 7)
+  assert.equal(store.claim("http", "alice"), undefined)
+  store.claimName("http", "alice", "tab:a", "tab/chat")
+  assert.equal(store.claim("http", "alice")?.epoch, null)
+  assert.equal(store.raiseEpoch("http", "alice", 3), 3)
+  assert.equal(store.raiseEpoch("http", "alice", 2), 3)
+  assert.equal(store.raiseEpoch("http", "alice", 3), 3)
+  assert.equal(store.raiseEpoch("http", "alice", 2 ** 52), 2 ** 52)
+  assert.deepEqual([store.claim("http", "alice")?.guest, store.countGuestClaims("tab/chat")], ["tab/chat", 1])
+  store.moveClaim("http", "alice", "token")
+  const { guest, epoch } = store.claim("http", "alice") ?? {}
+  assert.deepEqual([guest, epoch, store.countGuestClaims("tab/chat")], [null, null, 0])
 })
 
 test("a token that replaces another takes over its claims and remembered names", (t) => {
@@ -337,7 +355,7 @@ test("a store from a newer version is refused and unchanged", (t) => {
   const database = new DatabaseSync(path)
   database.prepare("INSERT INTO schema_version (version, applied_at) VALUES (?, 0)").run(migrations.length + 1)
   database.close()
-  assert.throws(() => openAt(t, path), refusal("usage", /newer rdv \(schema 4\)/))
+  assert.throws(() => openAt(t, path), refusal("usage", /newer rdv \(schema 5\)/))
   assert.throws(() => openAt(t, path), refusal("usage", /newer rdv/))
 })
 

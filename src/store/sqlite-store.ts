@@ -53,15 +53,16 @@ const sql = {
   used: "UPDATE token SET last_used_at = ? WHERE id = ?",
   tokens: "SELECT * FROM token ORDER BY created_at DESC, id",
 
-  claim:
-    "SELECT owner_id, (SELECT name FROM token WHERE id = owner_id) AS owner FROM claim WHERE kind = ? AND name = ?",
-  insertClaim: "INSERT INTO claim (kind, name, owner_id, claimed_at) VALUES (?, ?, ?, ?)",
+  claim: "SELECT *, (SELECT name FROM token WHERE id = owner_id) AS owner FROM claim WHERE kind = ? AND name = ?",
+  insertClaim: "INSERT INTO claim (kind, name, owner_id, claimed_at, guest) VALUES (?, ?, ?, ?, ?)",
+  raiseEpoch: "UPDATE claim SET epoch = ?3 WHERE kind = ?1 AND name = ?2",
+  countGuestClaims: "SELECT count(*) AS count FROM claim WHERE guest = ?",
   deleteClaim: "DELETE FROM claim WHERE kind = ? AND name = ?",
   countClaims: "SELECT count(*) AS count FROM claim WHERE owner_id = ?",
-  moveClaim: "UPDATE claim SET owner_id = ?3 WHERE kind = ?1 AND name = ?2",
+  moveClaim: "UPDATE claim SET owner_id = ?3, guest = NULL, epoch = NULL WHERE kind = ?1 AND name = ?2",
   moveRememberedValue:
     "UPDATE OR REPLACE remembered SET owner_id = ?4 WHERE kind = ?1 AND value = ?2 AND owner_id = ?3",
-  moveClaims: "UPDATE claim SET owner_id = ?2 WHERE owner_id = ?1",
+  moveClaims: "UPDATE claim SET owner_id = ?2, guest = NULL, epoch = NULL WHERE owner_id = ?1",
   moveRemembered: "UPDATE OR REPLACE remembered SET owner_id = ?2 WHERE owner_id = ?1",
   claimsOf: "SELECT * FROM claim WHERE owner_id = ? ORDER BY kind, name",
   claims: "SELECT * FROM claim ORDER BY kind, name",
@@ -153,7 +154,7 @@ class SqliteStore implements Store {
     })
   }
 
-  claimName(kind: ClaimKind, name: string, ownerId: string): ClaimVerdict {
+  claimName(kind: ClaimKind, name: string, ownerId: string, guest?: string): ClaimVerdict {
     // An agent that returns claims what it has: that must neither write nor wait for a writer.
     return (
       this.#claimVerdict(kind, name, ownerId) ??
@@ -161,7 +162,7 @@ class SqliteStore implements Store {
         const verdict = this.#claimVerdict(kind, name, ownerId)
         if (verdict !== undefined) return verdict
         this.#checkRoom(ownerId, 1)
-        this.#run("insertClaim", kind, name, ownerId, this.#clock.wall())
+        this.#run("insertClaim", kind, name, ownerId, this.#clock.wall(), guest ?? null)
         this.#writeAudit("claim.made", { kind, name, ownerId })
         return { ok: true, fresh: true }
       })
@@ -202,6 +203,26 @@ class SqliteStore implements Store {
   claimOwner(kind: ClaimKind, name: string): string | undefined {
     const owner = this.#get("claim", kind, name)?.["owner_id"]
     return owner === undefined ? undefined : String(owner)
+  }
+
+  claim(kind: ClaimKind, name: string): Claim | undefined {
+    const row = this.#get("claim", kind, name)
+    return row && readClaim(row)
+  }
+
+  raiseEpoch(kind: ClaimKind, name: string, epoch: number): number {
+    const last = this.claim(kind, name)?.epoch ?? -1
+    // A server that returns to its name must neither write nor wait for a writer.
+    if (last >= epoch) return last
+    return this.#atomically(() => {
+      const seen = this.claim(kind, name)?.epoch ?? -1
+      if (seen < epoch) this.#run("raiseEpoch", kind, name, epoch)
+      return Math.max(seen, epoch)
+    })
+  }
+
+  countGuestClaims(guest: string): number {
+    return Number(this.#get("countGuestClaims", guest)?.["count"])
   }
 
   claimsOf(ownerId: string): Claim[] {
@@ -361,5 +382,7 @@ function readClaim(row: Row): Claim {
     name: String(row["name"]),
     ownerId: String(row["owner_id"]),
     claimedAt: Number(row["claimed_at"]),
+    guest: typeof row["guest"] === "string" ? row["guest"] : null,
+    epoch: typeof row["epoch"] === "number" ? row["epoch"] : null,
   }
 }

@@ -42,8 +42,13 @@ export interface Claim {
   readonly kind: ClaimKind
   /** The host label, or the port in decimal. */
   readonly name: string
+  /** A token's id, or what a guest's proof stands for: `tab:KEY`. */
   readonly ownerId: string
   readonly claimedAt: number
+  /** What its owner was a guest of when it claimed the name: `tab/chat`. Null for tokens. */
+  readonly guest: string | null
+  /** The last one that a server of the name came with; null when none ever did. */
+  readonly epoch: number | null
 }
 
 export type ClaimVerdict =
@@ -73,7 +78,7 @@ export interface Store {
   revokeToken(idOrName: string): TokenRecord | undefined
 
   /** What is claimed stays with its owner until `releaseClaim`. Throws `limit` beyond `claimsPerOwner`. */
-  claimName(kind: ClaimKind, name: string, ownerId: string): ClaimVerdict
+  claimName(kind: ClaimKind, name: string, ownerId: string, guest?: string): ClaimVerdict
   /** False when nobody had claimed it. */
   releaseClaim(kind: ClaimKind, name: string): boolean
   /**
@@ -88,7 +93,12 @@ export interface Store {
   moveClaims(fromOwnerId: string, toOwnerId: string): number
   /** The id of the owner; undefined when nobody has claimed it. */
   claimOwner(kind: ClaimKind, name: string): string | undefined
+  claim(kind: ClaimKind, name: string): Claim | undefined
+  /** Remembers the epoch, unless the claim has a higher one already: then that is the answer. */
+  raiseEpoch(kind: ClaimKind, name: string, epoch: number): number
   claimsOf(ownerId: string): Claim[]
+  /** How many names guests of this have. */
+  countGuestClaims(guest: string): number
   listClaims(): Claim[]
 
   /** The name that `rememberName` stored for this owner and seed: generated names stay the same. */

@@ -10,6 +10,7 @@ import type { RequestHead } from "../../http1/head.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
 import type { RelayLimits } from "../limits.ts"
 import type { Registry, Route } from "../registry.ts"
+import type { WaitingRoom } from "../waiting-room.ts"
 import type { Exchange } from "./exchange.ts"
 import { ProxiedClient } from "./proxied-client.ts"
 import type { AddressCounts } from "./proxied-client.ts"
@@ -23,6 +24,7 @@ export interface HttpIngressOptions {
   readonly clock: Clock
   readonly limits: RelayLimits
   readonly registry: Registry
+  readonly room: WaitingRoom
   /** Host names below it are routes: `blog.example.test` for `example.test`. Lower case. */
   readonly domain: string
   /** What these say of their visitors counts. */
@@ -135,6 +137,8 @@ export class HttpIngress {
         return draining()
       },
       route: (host) => this.#route(host),
+      patienceMs: (host) => this.#patienceMs(host),
+      wait: (host, wake) => this.#options.room.wait(this.#label(host) ?? "", wake),
       own: this.#options.own,
       page: this.#options.page,
       flushSoon: (exchange) => this.#flushSoon(exchange),
@@ -144,11 +148,26 @@ export class HttpIngress {
 
   /** `blog.example.test:8080` to the route of `blog`; the port is whatever the visitor came in by. */
   #route(host: string): Route | undefined {
+    const label = this.#label(host)
+    return label === undefined ? undefined : this.#options.registry.findHttp(label)
+  }
+
+  #label(host: string): string | undefined {
     const colon = host.indexOf(":")
     const name = (colon < 0 ? host : host.slice(0, colon)).toLowerCase()
-    if (!name.endsWith(this.#suffix)) return undefined
-    const label = name.slice(0, name.length - this.#suffix.length)
-    return this.#options.registry.findHttp(label)
+    return name.endsWith(this.#suffix) ? name.slice(0, name.length - this.#suffix.length) : undefined
+  }
+
+  #patienceMs(host: string): number | undefined {
+    const label = this.#label(host)
+    // A label is a name as it can be claimed: the store is not asked for anything longer.
+    if (label === undefined || label.length > 63) return undefined
+    try {
+      return this.#options.room.patienceMs(label)
+    } catch {
+      // A store that fails is told of elsewhere; a visitor hears that nobody is there.
+      return undefined
+    }
   }
 
   /** One timer serves all exchanges whose heads wait in the present round of input. */

@@ -46,10 +46,13 @@ export function openExchange(sender: Sender, route: Route, head: RequestHead, fr
 /**
  * Whether the request may go to another agent now that its session is over: nobody can tell whether the service has seen
  * it, so it has to be one that may come twice (RFC 9110 section 9.2.2). What has been seen of the answer cannot be taken
- * back, and a body is not kept.
+ * back, and a body is not kept. `knowsKeys`: the service does a request with an `Idempotency-Key` once, however often it
+ * comes.
  */
-export function mayOpenAgain({ request, heard }: Exchange, head: RequestHead): boolean {
-  return !heard && !request.upgrades && isIdempotent(head.method) && isBodyless(requestFraming(head))
+export function mayOpenAgain({ request, heard }: Exchange, head: RequestHead, knowsKeys: boolean): boolean {
+  const isRepeatable =
+    isIdempotent(head.method) || (knowsKeys && headerValue(head.headers, "idempotency-key") !== undefined)
+  return !heard && !request.upgrades && isRepeatable && isBodyless(requestFraming(head))
 }
 
 /** The same request once more, to the agent that serves the name now. */

@@ -78,6 +78,7 @@ export type ErrorReason =
   | "bad_response"
   | "timeout"
   | "suspended"
+  | "asleep"
   | "draining"
   | "limit"
   | "rate_limited"
@@ -120,6 +121,12 @@ export const errorReasons: Readonly<Record<ErrorReason, ReasonFacts>> = {
     status: 503,
     visitor: "The machine behind this address lost its connection and is not back yet",
     mend: "the agent reconnects by itself when its network is back; rdv status shows its state.",
+    broken: 2,
+  },
+  asleep: {
+    status: 503,
+    visitor: "The server behind this address runs in somebody's browser or computer, and that is asleep or closed now",
+    mend: "open the page that runs it, and leave it open; it goes on where it was.",
     broken: 2,
   },
   draining: {

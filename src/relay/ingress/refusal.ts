@@ -21,6 +21,9 @@ const suspendedRetrySeconds = 5
 /** The session did not come back within the wait. */
 export const suspended: Refusal = { reason: "suspended", retryAfterSeconds: suspendedRetrySeconds }
 
+/** No server came within the wait: a tab that is closed, or a machine that sleeps. */
+export const asleep: Refusal = { reason: "asleep", retryAfterSeconds: suspendedRetrySeconds }
+
 /** Connections, or requests through trusted proxies. */
 export const tooManyOfAddress: Refusal = {
   reason: "rate_limited",

@@ -3,6 +3,7 @@
  * answered here. While an exchange runs the connection is still read, because a visitor who leaves must be noticed.
  *
  *     head ─▶ body ─▶ answer ─▶ head …        raw (after 101)        over (nothing more is read or begun)
+ *       └▶ wait ─▶ …   for a server that comes in the place of one that left
  */
 
 import type { Socket } from "node:net"
@@ -17,13 +18,14 @@ import { RequestReader } from "../../http1/request-reader.ts"
 import { cutSocket } from "../../sockets/cut.ts"
 import type { SocketReader } from "../../sockets/socket-reader.ts"
 import type { Route } from "../registry.ts"
+import { isAway } from "../waiting-room.ts"
 import { Connection, halfClosedMs } from "./connection.ts"
 import type { ConnectionHost, ConnectionUser } from "./connection.ts"
 import type { Exchange } from "./exchange.ts"
 import { isBodyless, mayOpenAgain, openAgain, openExchange } from "./opening.ts"
 import type { Sender } from "./opening.ts"
 import type { ProxiedClient } from "./proxied-client.ts"
-import { draining, refusalBytes, refusalOf, refusalOfRequest, suspended, tooManyOfAddress } from "./refusal.ts"
+import { asleep, draining, refusalBytes, refusalOf, refusalOfRequest, suspended, tooManyOfAddress } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
 import { RequestBody } from "./request-body.ts"
 
@@ -33,6 +35,10 @@ export interface VisitorHost extends ConnectionHost {
   readonly draining: boolean
   /** The route for a Host header. */
   route(host: string): Route | undefined
+  /** How long a request for this host may wait for its server, ms; undefined where none is waited for. */
+  patienceMs(host: string): number | undefined
+  /** Calls back whenever the server may have come. */
+  wait(host: string, wake: () => void): () => void
   /** A request for the relay itself. True when it took the socket over; `rest` are bytes behind the head. */
   own(visitor: Visitor, head: RequestHead, rest: Uint8Array): boolean
   /** The whole answer to a request for a page of the relay itself. */
@@ -41,7 +47,14 @@ export interface VisitorHost extends ConnectionHost {
   gone(visitor: Visitor): void
 }
 
-type State = "head" | "body" | "answer" | "raw" | "over"
+type State = "head" | "wait" | "body" | "answer" | "raw" | "over"
+
+/** A request whose server is not there now. */
+interface Wait {
+  readonly until: number
+  readonly leave: () => void
+  readonly go: (route: Route) => void
+}
 
 export class Visitor implements ConnectionUser, Sender {
   readonly socket: Socket
@@ -60,6 +73,7 @@ export class Visitor implements ConnectionUser, Sender {
   #head: RequestHead | undefined
   /** Since when the request waits for a session that has lost its link. */
   #waitsSince: number | undefined
+  #wait: Wait | undefined
   /** The present request was sent to a second agent. */
   #openedAgain = false
   #retiring = false
@@ -121,6 +135,10 @@ export class Visitor implements ConnectionUser, Sender {
       this.#refuse(suspended)
       return
     }
+    if (this.#wait !== undefined && nowMs >= this.#wait.until) {
+      this.#refuse(asleep)
+      return
+    }
     const mayRest = this.#state === "raw" || (this.#state === "body" && !this.#connection.paused)
     if (!this.#connection.sweep(nowMs, mayRest)) return
     if (this.#state === "head") this.#headOverdue()
@@ -174,6 +192,7 @@ export class Visitor implements ConnectionUser, Sender {
         case "body":
           at = this.#readBody(bytes, at)
           break
+        case "wait":
         case "answer":
           this.#connection.hold(at === 0 ? bytes : bytes.subarray(at))
           return
@@ -203,15 +222,50 @@ export class Visitor implements ConnectionUser, Sender {
     this.requests++
     const { head, framing, used } = read
     this.#head = head
-    const route = this.#host.route(headerValue(head.headers, "host") ?? "")
+    const host = headerValue(head.headers, "host") ?? ""
+    const route = this.#host.route(host)
     if (route !== undefined) {
       if (this.#proxied?.enter(head.headers) === false) this.#refuse(tooManyOfAddress, framing)
-      else this.#begin(head, framing, route)
+      else if (!isAway(route)) this.#begin(head, framing, route)
+      else this.#awaitServer(host, framing, (other) => this.#begin(head, framing, other))
+    } else if (this.#host.patienceMs(host) !== undefined) {
+      if (this.#proxied?.enter(head.headers) === false) this.#refuse(tooManyOfAddress, framing)
+      else this.#awaitServer(host, framing, (other) => this.#begin(head, framing, other))
     } else if (!this.#host.own(this, head, bytes.subarray(used)) && !this.#servePage(head, framing)) {
       // A route may be missing only because its agent could not come back.
       this.#refuse(this.#host.draining ? draining : { reason: "no_route" }, framing)
     }
     return used
+  }
+
+  /** Its name has one, which is not there at the moment: the one who comes next gets the request. */
+  #awaitServer(host: string, framing: RequestFraming | undefined, go: (route: Route) => void): void {
+    const patienceMs = this.#host.draining ? 0 : (this.#host.patienceMs(host) ?? 0)
+    if (patienceMs === 0) {
+      this.#refuse(this.#host.draining ? draining : asleep, framing)
+      return
+    }
+    this.#state = "wait"
+    this.#connection.allow(Infinity)
+    const leave = this.#host.wait(host, () => this.#serverCame(host))
+    this.#wait = { until: this.#host.nowMs + patienceMs, leave, go }
+  }
+
+  #serverCame(host: string): void {
+    const wait = this.#wait
+    const route = this.#host.route(host)
+    if (wait === undefined || route === undefined || isAway(route)) return
+    this.#endWait()
+    wait.go(route)
+    // Bytes behind the head came meanwhile; those behind the request go on waiting.
+    const held = this.#connection.takeHeld()
+    if (held !== undefined) this.receive(held)
+    this.#connection.resume()
+  }
+
+  #endWait(): void {
+    this.#wait?.leave()
+    this.#wait = undefined
   }
 
   /** True when the request was for a page of the relay itself. */
@@ -342,11 +396,20 @@ export class Visitor implements ConnectionUser, Sender {
     const head = this.#head
     // Once: a request that kills its agent would kill each one that comes back, and the visitor would never hear of it.
     if (head === undefined || this.#openedAgain || this.#route?.session.state !== "closed") return false
-    if (!mayOpenAgain(exchange, head)) return false
-    const route = this.#host.route(headerValue(head.headers, "host") ?? "")
-    if (route === undefined || route.session.state !== "live" || route.session.draining) return false
-    this.#openedAgain = true
-    this.#attach(openAgain(this, route, exchange), route)
+    const hasEpoch = this.#route.epoch !== undefined
+    if (!mayOpenAgain(exchange, head, hasEpoch)) return false
+    const host = headerValue(head.headers, "host") ?? ""
+    const route = this.#host.route(host)
+    const again = (other: Route) => {
+      this.#openedAgain = true
+      this.#state = "answer"
+      this.#connection.allow(this.#host.limits.bodyMs)
+      this.#attach(openAgain(this, other, exchange), other)
+    }
+    const isThere = route !== undefined && route.session.state === "live" && !route.session.draining
+    if (isThere) again(route)
+    else if (hasEpoch && !this.#host.draining) this.#awaitServer(host, undefined, again)
+    else return false
     return true
   }
 
@@ -358,6 +421,7 @@ export class Visitor implements ConnectionUser, Sender {
   /** Answers in the service's place. The connection goes on only where the next request's start is certain. */
   #refuse(refusal: Refusal, framing?: RequestFraming): void {
     const head = this.#head
+    this.#endWait()
     const bodyless = this.#state === "answer" || framing?.kind === "none"
     // Who sends on without reading the answers is not listened to any longer.
     const keep = head !== undefined && bodyless && persists(head) && !this.#retiring && this.#connection.keepsUp
@@ -387,6 +451,7 @@ export class Visitor implements ConnectionUser, Sender {
       case "body":
         this.#cutShort()
         return
+      case "wait":
       case "answer":
         // Most who end here have left; a few only have nothing more to say, and a quick answer still reaches them.
         this.#connection.allow(halfClosedMs)
@@ -408,6 +473,7 @@ export class Visitor implements ConnectionUser, Sender {
   closed(): void {
     const raw = this.#state === "raw"
     this.#state = "over"
+    this.#endWait()
     const exchange = this.#exchange
     this.#exchange = undefined
     if (exchange !== undefined && !exchange.over) {
