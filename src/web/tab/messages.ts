@@ -129,7 +129,6 @@ export type ToServer =
   | { readonly kind: "call"; readonly id: number; readonly name: ControlName; readonly value: ControlValue }
   /** Only at the service worker's port: a page's direct port is beside the message, one for each of these, in order. */
   | { readonly kind: "connect" }
-  | { readonly kind: "ping" }
 
 export type ToClient =
   /** The first message of every port. */
@@ -159,7 +158,6 @@ export type ToClient =
   | { readonly kind: "answer"; readonly id: number; readonly value: ControlValue }
   /** It ends in good order: what is not accepted yet belongs to the next one. */
   | { readonly kind: "draining" }
-  | { readonly kind: "pong" }
 
 export interface RequestHead {
   readonly method: string

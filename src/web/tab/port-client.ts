@@ -5,20 +5,12 @@
 
 import { BodyReceiver } from "./body-receiver.ts"
 import { BodySender } from "./body-sender.ts"
-import type {
-  ControlCalls,
-  ControlName,
-  ControlValue,
-  RequestHead,
-  ResponseHead,
-  ToClient,
-  ToServer,
-  Trouble,
-} from "./messages.ts"
+import type { RequestHead, ResponseHead, ToClient, ToServer, Trouble } from "./messages.ts"
 import { protocolVersion } from "./messages.ts"
 import { Outbox } from "./outbox.ts"
-import { PortSocket } from "./port-socket.ts"
-import type { PortSocketOptions } from "./port-socket.ts"
+
+/** Messages that belong to one exchange, socket or call. */
+export type ToOne = Exclude<ToClient, { readonly kind: "hello" | "draining" }>
 
 /** What a request came to. */
 export type Outcome =
@@ -44,168 +36,93 @@ export class PortClient {
   readonly #port: MessagePort
   readonly #out: Outbox<ToServer>
   readonly #requests = new Map<number, ClientExchange>()
-  readonly #sockets = new Map<number, { readonly pipe: PortSocket; readonly onOpen: (protocol: string) => void }>()
-  readonly #calls = new Map<number, { resolve(value: ControlValue): void; reject(trouble: Trouble): void }>()
   #last = 0
-  #state: "open" | "draining" | "closed" = "open"
-  #pings: (() => void)[] = []
+  #isOpen = true
 
   constructor(port: MessagePort) {
     this.#port = port
     this.#out = new Outbox(port)
-    let isHere: (epoch: number) => void
-    this.hello = new Promise((resolve) => (isHere = resolve))
+    const { promise, resolve } = Promise.withResolvers<number>()
+    this.hello = promise
     port.onmessage = ({ data }: MessageEvent<readonly ToClient[]>) => {
       for (const message of data) {
-        if (message.kind !== "hello") this.#take(message)
-        else if (message.protocol === protocolVersion) isHere(message.epoch)
+        if (message.kind === "hello") {
+          if (message.protocol === protocolVersion) resolve(message.epoch)
+        } else if (message.kind === "draining") this.#isOpen = false
+        else {
+          const exchange = this.#requests.get(message.id)
+          if (exchange === undefined) this.other(message)
+          else exchange.take(message)
+        }
       }
     }
   }
 
   /** False: what is sent is lost at once, unaccepted. */
   get isOpen(): boolean {
-    return this.#state === "open"
+    return this.#isOpen
   }
 
-  get active(): number {
-    return this.#requests.size + this.#sockets.size + this.#calls.size
-  }
-
-  /** Sends a request. The body's buffers are the port's from then on. */
+  /** Sends a request. The body's buffers are the port's from then on; a stream is not touched before it is accepted. */
   send(head: RequestHead, body: Uint8Array | ReadableStream<Uint8Array> | undefined): Sent {
-    const id = ++this.#last
-    const post = (message: ToServer, ...transfer: Transferable[]) => this.#out.post(message, ...transfer)
-    const exchange = new ClientExchange(id, body instanceof ReadableStream ? body : undefined, post, () =>
-      this.#requests.delete(id),
-    )
-    if (!this.isOpen) exchange.lose()
+    const id = this.nextId()
+    const stream = body instanceof ReadableStream ? body : undefined
+    const exchange = new ClientExchange(id, stream, this.#out, () => this.#requests.delete(id))
+    if (!this.#isOpen) exchange.lose()
     else {
       this.#requests.set(id, exchange)
-      post({ kind: "request", id, head, body: body instanceof ReadableStream ? true : body })
+      this.post({ kind: "request", id, head, body: stream === undefined ? (body as Uint8Array | undefined) : true })
     }
     return exchange
   }
 
-  socket(
-    head: RequestHead,
-    protocols: readonly string[],
-    options: Omit<PortSocketOptions, "id" | "post"> & { onOpen(protocol: string): void },
-  ): PortSocket {
-    const id = ++this.#last
-    const pipe = new PortSocket({
-      ...options,
-      id,
-      post: (message) => this.#out.post(message),
-      onClose: (code, reason) => {
-        this.#sockets.delete(id)
-        options.onClose(code, reason)
-      },
-    })
-    if (this.isOpen) {
-      this.#sockets.set(id, { pipe, onOpen: options.onOpen })
-      this.#out.post({ kind: "socket", id, head, protocols })
-    } else queueMicrotask(() => pipe.over(1006, ""))
-    return pipe
-  }
-
-  /** Rejects with a `Trouble`. */
-  call<Name extends ControlName>(
-    name: Name,
-    given: ControlCalls[Name]["given"],
-  ): Promise<ControlCalls[Name]["answer"]> {
-    return new Promise((resolve, reject: (trouble: Trouble) => void) => {
-      if (!this.isOpen) return reject(gone)
-      const id = ++this.#last
-      this.#calls.set(id, { resolve: (value) => resolve(value as ControlCalls[Name]["answer"]), reject })
-      this.#out.post({ kind: "call", id, name, value: given })
-    })
-  }
-
   /** Gives a page's port on to the server. */
   connect(port: MessagePort): void {
-    this.#out.post({ kind: "connect" }, port)
-  }
-
-  /** Resolves when the server answers; never, if it is gone. */
-  ping(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#pings.push(resolve)
-      this.#out.post({ kind: "ping" })
-    })
+    this.post({ kind: "connect" }, port)
   }
 
   /** The server is gone: everything that runs is lost. */
   close(): void {
-    this.#state = "closed"
+    this.#isOpen = false
     this.#port.close()
     for (const exchange of this.#requests.values()) exchange.lose()
-    for (const { pipe } of this.#sockets.values()) pipe.over(1006, "")
-    for (const { reject } of this.#calls.values()) reject(gone)
-    this.#requests.clear()
-    this.#calls.clear()
   }
 
-  #take(message: Exclude<ToClient, { readonly kind: "hello" }>): void {
-    switch (message.kind) {
-      case "draining":
-        if (this.#state === "open") this.#state = "draining"
-        return
-      case "pong":
-        this.#pings.shift()?.()
-        return
-      case "opened":
-        this.#sockets.get(message.id)?.onOpen(message.protocol)
-        return
-      case "message":
-        this.#sockets.get(message.id)?.pipe.message(message.data)
-        return
-      case "close":
-        this.#sockets.get(message.id)?.pipe.over(message.code, message.reason)
-        return
-      case "answer":
-        this.#calls.get(message.id)?.resolve(message.value)
-        this.#calls.delete(message.id)
-        return
-      case "credit":
-        this.#sockets.get(message.id)?.pipe.credit(message.bytes)
-        break
-      case "failed":
-        this.#calls.get(message.id)?.reject(message.trouble)
-        this.#calls.delete(message.id)
-    }
-    this.#requests.get(message.id)?.take(message)
+  protected nextId(): number {
+    return ++this.#last
+  }
+
+  protected post(message: ToServer, ...transfer: Transferable[]): void {
+    this.#out.post(message, ...transfer)
+  }
+
+  /** What is no answer to a request. */
+  protected other(_message: ToOne): void {
+    // A page's port has more: see PagePort.
   }
 }
-
-const gone: Trouble = { code: "unreachable", text: "The server of this page has ended" }
 
 /** One request and its answer. */
 class ClientExchange implements Sent {
   readonly outcome: Promise<Outcome>
   isAccepted = false
   readonly #id: number
-  readonly #post: (message: ToServer, ...transfer: Transferable[]) => void
+  readonly #out: Outbox<ToServer>
   readonly #onOver: () => void
   #body: ReadableStream<Uint8Array> | undefined
   #request: BodySender | undefined
   #response: BodyReceiver | undefined
   #settle: ((outcome: Outcome) => void) | undefined
 
-  constructor(
-    id: number,
-    body: ReadableStream<Uint8Array> | undefined,
-    post: (message: ToServer, ...transfer: Transferable[]) => void,
-    onOver: () => void,
-  ) {
+  constructor(id: number, body: ReadableStream<Uint8Array> | undefined, out: Outbox<ToServer>, onOver: () => void) {
     this.#id = id
     this.#body = body
-    this.#post = post
+    this.#out = out
     this.#onOver = onOver
     this.outcome = new Promise((resolve) => (this.#settle = resolve))
   }
 
-  take(message: ToClient): void {
+  take(message: ToOne): void {
     const id = this.#id
     switch (message.kind) {
       case "accepted":
@@ -225,7 +142,7 @@ class ClientExchange implements Sent {
         let body = message.body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | undefined | true
         if (body === true) {
           this.#response = new BodyReceiver({
-            onCredit: (bytes) => this.#post({ kind: "credit", id, bytes }),
+            onCredit: (bytes) => this.#out.post({ kind: "credit", id, bytes }),
             onCancel: () => this.cancel(),
           })
           body = this.#response.stream
@@ -248,7 +165,8 @@ class ClientExchange implements Sent {
   }
 
   cancel(): void {
-    this.#post({ kind: "cancel", id: this.#id })
+    this.#out.post({ kind: "cancel", id: this.#id })
+    this.#settleWith({ kind: "failed", trouble: { code: "cancelled", text: "Nobody waits for it any more" } })
     this.#over()
   }
 
@@ -269,10 +187,16 @@ class ClientExchange implements Sent {
     this.#request = new BodySender({
       id: this.#id,
       source: this.#body.getReader(),
-      post: this.#post,
+      post: (message, ...transfer) => this.#out.post(message, ...transfer),
       isOwned: true,
       onEnd: () => undefined,
-      onFailure: () => this.cancel(),
+      onFailure: (error) => {
+        this.#settleWith({
+          kind: "failed",
+          trouble: { code: "cancelled", text: `The request broke off: ${String(error)}` },
+        })
+        this.cancel()
+      },
       onCancel: () => undefined,
     })
     this.#request.start()

@@ -99,10 +99,7 @@ export class ServedPort {
       case "connect": {
         const port = ports.shift()
         if (port !== undefined && this.from === "service-worker") this.#options.onConnect(port)
-        return
       }
-      case "ping":
-        this.#out.post({ kind: "pong" })
     }
   }
 

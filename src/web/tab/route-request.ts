@@ -1,0 +1,103 @@
+/** What the service worker does with a request of this origin: to the server worker with it, and an answer from there. */
+
+import { askLeader } from "./ask-leader.ts"
+import type { Answered, Leaders } from "./ask-leader.ts"
+import { keptBootPage } from "./kept-files.ts"
+import type { RequestHead } from "./messages.ts"
+import type { Outcome } from "./port-client.ts"
+
+export async function routeRequest(request: Request, leaders: Leaders): Promise<Response> {
+  const isNavigation = request.mode === "navigate"
+  const isSafe = request.method === "GET" || request.method === "HEAD"
+  const origin = new URL(request.url).origin
+  // The server takes us for the user: no other site's form may speak for it.
+  if (isNavigation && !isSafe && !request.referrer.startsWith(`${origin}/`)) {
+    return plain(403, "A form of another site was not sent on: open the page and send its own form")
+  }
+  const head: RequestHead = {
+    method: request.method,
+    url: request.url.replace(/#.*/s, ""),
+    headers: [...request.headers],
+    isNavigation,
+    referrer: request.referrer.startsWith("http") ? request.referrer : "",
+  }
+  // Firefox has no streams here.
+  const body: Uint8Array | ReadableStream<Uint8Array> | undefined = isSafe
+    ? undefined
+    : request.body === undefined
+      ? new Uint8Array(await request.arrayBuffer())
+      : (request.body ?? undefined)
+  const patienceMs = isNavigation && isSafe ? pagePatienceMs : requestPatienceMs
+  const { signal } = request
+  const answered = await askLeader({
+    leaders,
+    head,
+    body,
+    patienceMs,
+    signal,
+    ...(isNavigation ? { complete: wholePage } : {}),
+  })
+  if (answered.kind === "response") {
+    try {
+      const { status, statusText, headers } = answered.head
+      return new Response(answered.body ?? null, { status, statusText, headers: headers as [string, string][] })
+    } catch (error) {
+      return plain(502, `The application's answer cannot be passed on: ${String(error)}`)
+    }
+  }
+  if (answered.kind === "failed") return plain(502, answered.trouble.text)
+  if (answered.kind === "lost") return plain(503, "The server ended while it worked on this: it may have run")
+  if (!isNavigation || !isSafe) return plain(503, "No tab serves this application right now: try again")
+  return new Response(await keptBootPage(), {
+    status: 503,
+    headers: { ...noStore, "content-type": "text/html; charset=utf-8" },
+  })
+}
+
+/**
+ * The page that asks gives way to the answer, and with it the server worker, if it is that page's: so the answer has to be
+ * here before, up to a bound.
+ */
+async function wholePage(outcome: Outcome & { readonly kind: "response" }): Promise<Answered | undefined> {
+  const { head, body } = outcome
+  const header = (name: string) => head.headers.find(([each]) => each === name)?.[1] ?? ""
+  const isPage =
+    header("content-type").startsWith("text/html") && !header("content-disposition").startsWith("attachment")
+  if (!isPage || !(body instanceof ReadableStream)) return outcome
+  const reader = body.getReader()
+  const parts: Uint8Array<ArrayBuffer>[] = []
+  let bytes = 0
+  try {
+    while (bytes < pageBytes) {
+      const { done, value } = await reader.read()
+      if (done) return { ...outcome, body: new Uint8Array(await new Blob(parts).arrayBuffer()) }
+      parts.push(value)
+      bytes += value.length
+    }
+  } catch {
+    return undefined
+  }
+  const rest = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      for (const part of parts) controller.enqueue(part)
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    cancel: (reason) => reader.cancel(reason),
+  })
+  return { ...outcome, body: rest }
+}
+
+function plain(status: number, text: string): Response {
+  return new Response(`${text}\n`, { status, headers: { ...noStore, "content-type": "text/plain; charset=utf-8" } })
+}
+
+const noStore = { "cache-control": "no-store", "retry-after": "1" }
+
+const requestPatienceMs = 5000
+/** Shorter: the boot page helps, by starting a server. */
+const pagePatienceMs = 1500
+const pageBytes = 4_194_304
