@@ -45,7 +45,7 @@ export interface ShareOptions extends RelayOptions {
   readonly goesOn?: boolean
   /** Beside the code. */
   readonly password?: string
-  /** It ends when one receiver has everything. */
+  /** It ends when one receiver has everything, and those who had begun by then; not with `maxPeers`. */
   readonly once?: boolean
   readonly expiresMs?: number
   readonly maxPeers?: number
@@ -107,6 +107,9 @@ export async function share(options: ShareOptions): Promise<Share> {
   const read = typeof code === "string" ? parseCode(code) : code
   if ((paths === undefined) === (input === undefined)) {
     throw new RdvError("usage", "A share has either paths or an input")
+  }
+  if (options.once === true && options.maxPeers !== undefined) {
+    throw new RdvError("usage", "`once` and `maxPeers` exclude each other", { mend: "leave one out" })
   }
   if (input !== undefined && name === undefined) {
     throw new RdvError("usage", "An input has no name of its own", { mend: "give one" })

@@ -49,7 +49,8 @@ export function swarmTable(swarms: readonly JsonObject[]): string[] {
     swarm["sender"] === true ? "here" : "away",
     counted(number(swarm, "receivers"), "receiver"),
     String(number(swarm, "finished")),
-    amount(number(swarm, "bytes")),
+    // After a restart of the relay nobody knows before somebody comes.
+    swarm["bytes"] === null ? "-" : amount(number(swarm, "bytes")),
     amount(number(swarm, "inBytes")),
     amount(number(swarm, "outBytes")),
   ])

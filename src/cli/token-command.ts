@@ -68,7 +68,7 @@ export const tokenList: Command = {
 
 export const tokenRemove: Command = {
   name: "token rm",
-  summary: "Revokes a token: its sessions end within a second.",
+  summary: "Revokes a token: its sessions end within a second, its shares within three.",
   usage: "ID|NAME [flags]",
   words: [1, 1],
   flags: { ...dataFlag, ...commonFlags },
@@ -118,7 +118,7 @@ function remove(call: CommandCall, store: Store): number {
   }
   const claims = store.claimsOf(record.id)
   output.record({ revoked: true, ...shown(record), claims: claims.map(claimText) })
-  output.line(`revoked ${record.name} (${record.id}); its sessions end within a second`)
+  output.line(`revoked ${record.name} (${record.id}); its sessions end within a second, its shares within three`)
   if (claims.length > 0) {
     output.line(`still reserved for it: ${claimsText(claims)}`)
     output.line(`  hand over:  rdv name move --of ${record.id} --to TOKEN${sameData(call)}`)

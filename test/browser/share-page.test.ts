@@ -118,6 +118,20 @@ describe("the page of shares", { skip, timeout: 120_000 }, () => {
     })
   })
 
+  test("who has opened the page and not pressed Download is waited for by nobody, and may still press it", async (t) => {
+    const place = await sharePlace(t)
+    const bytes = randomBytes(100_000)
+    const { link, code, sender } = await send(t, place, "a.bin", [file("", bytes)], { seedUntil: "complete" })
+    await visit(link, async (page) => {
+      await page.until("the offer", `document.querySelector("#download")`)
+      await page.until("what it is", `document.querySelector("#swarm")?.textContent.includes("browser, looking")`)
+      await receive(t, place, code)
+      assert.equal(await sender.ended, undefined)
+      await page.click("#download")
+      await page.until("everything is there", isWhole)
+    })
+  })
+
   test("who receives by the page gives to others when the sender has left", async (t) => {
     const place = await sharePlace(t, {}, { limits: { cacheBytes: 1024 * 1024 } })
     const bytes = randomBytes(6_000_000)

@@ -376,6 +376,7 @@ test("what is typed wrong is one line with the mend", async () => {
     [["share", ".", "--limit", "fast"], /--limit "fast".*10MB\/s/],
     [["share", ".", "--seed-until", "monday"], /complete, copies=/],
     [["share", ".", "--password=secret"], /--password-file/],
+    [["share", ".", "--once", "--max-peers", "3"], /--once and --max-peers exclude each other.*leave one out/],
     [["get", "hello"], /begins with six digits/],
     [["get", printCode(newCode()), "-o", "-"], /standard output/],
     [["share", "status", "--watch"], /about one share/],

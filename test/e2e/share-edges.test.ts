@@ -137,6 +137,25 @@ test("when the only holder has gone, the files of which parts are missing are na
   assert.match(stderr, /Nothing came for 8 s: it waits for .* parts of \S+ \(\d[^)]*B\).* with nobody who is here$/m)
 })
 
+test("--once lets those finish who have begun, and takes nobody new behind the first one", async () => {
+  const path = join(folder("source"), "file")
+  fs.writeFileSync(path, randomBytes(1_500_000))
+  const { sender, code } = await sharing(path, "--once", "--limit", "500KB/s", "--no-relay-cache")
+  await using _ = sender
+  const places = [folder("one"), folder("two")]
+  const both = await Promise.all(places.map((into) => getting(code, `${into}/`).ended))
+  for (const [at, { code: status, stderr }] of both.entries()) {
+    assert.equal(status, 0, stderr)
+    assert.deepEqual(fs.readFileSync(join(places[at] as string, "file")), fs.readFileSync(path))
+  }
+  assert.equal((await sender.ended).code, 0)
+  assertOneLine(
+    await getting(code, `${folder("late")}/`).ended,
+    5,
+    /is over: The share was for one receiver, who has it/,
+  )
+})
+
 test("Ctrl+C ends a share whose standard input stands still", async () => {
   const data = folder("sender")
   const main = resolve(import.meta.dirname, "../../src/cli/main.ts")

@@ -13,6 +13,7 @@ import {
   startRelayCommand,
   temporaryFolder,
 } from "../kit/command.ts"
+import { until } from "../kit/processes.ts"
 
 const home = temporaryFolder()
 let folders = 0
@@ -76,6 +77,23 @@ test("a share is as large as its token allows, and a new version no larger eithe
   writeFileSync(path, randomBytes(900_000), { flag: "a" })
   const ended = await sender.ended
   assertOneLine(ended, 5, /^rdv: It has 1\.1 MiB, and a share of this token may have 293 KiB/)
+})
+
+test("a token that is revoked ends its shares, and says so beforehand", async () => {
+  const token = await newToken("gone", relayData)
+  const { sender, code } = await sharing(token, file(1_000))
+  const { stdout } = await runCommand(["token", "rm", "gone"], { data: relayData })
+  assert.match(stdout, /^revoked gone \([0-9a-f]{8}\); its sessions end within a second, its shares within three$/m)
+  const ended = await sender.ended
+  assert.notEqual(ended.code, 0)
+  assert.match(ended.stderr, /^rdv: .*token/m)
+  const args = ["get", code, "-o", `${folder("late")}/`, "--relay", relay?.address ?? ""]
+  const over = /The token of its sender was revoked or has expired/
+  await until(
+    async () => over.test((await runCommand(args, { data: folder("receiver") })).stderr),
+    "the end of the share",
+    10_000,
+  )
 })
 
 test("all shares of a token leave the relay at its rate together, and others as fast as they can", async () => {

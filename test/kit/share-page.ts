@@ -10,7 +10,7 @@ import { nodeCrypto } from "../../src/capabilities/share/node/node-crypto.ts"
 import { startReceiver } from "../../src/capabilities/share/peer/receiver.ts"
 import type { Receiver } from "../../src/capabilities/share/peer/receiver.ts"
 import { startSender } from "../../src/capabilities/share/peer/sender.ts"
-import type { Sender } from "../../src/capabilities/share/peer/sender.ts"
+import type { SeedUntil, Sender } from "../../src/capabilities/share/peer/sender.ts"
 import { startRelay } from "../../src/node.ts"
 import type { RunningRelay, StartRelayOptions } from "../../src/node.ts"
 import { guestToken, openShareAccess } from "../../src/share-access.ts"
@@ -70,7 +70,7 @@ export async function send(
   place: SharePlace,
   name: string,
   files: readonly SharedFile[],
-  options: { readonly password?: string; readonly bytesPerSecond?: number } = {},
+  options: { readonly password?: string; readonly bytesPerSecond?: number; readonly seedUntil?: SeedUntil } = {},
 ): Promise<Sent> {
   const code = newCode()
   const keys = await deriveKeys(code, options.password)
@@ -86,6 +86,7 @@ export async function send(
     clock: systemClock,
     log: silentLog,
     bytesPerSecond: options.bytesPerSecond,
+    ...(options.seedUntil !== undefined && { seedUntil: options.seedUntil }),
     events: {
       published: () => published.resolve(),
       ended: (error) => error !== undefined && published.reject(error),

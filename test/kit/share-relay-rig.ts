@@ -176,9 +176,9 @@ export class RawMember {
     this.open(header as unknown as JsonObject, content.table.encode())
   }
 
-  join(member: string, options: { swarm?: string; keys?: SwarmKeys; label?: string } = {}): void {
-    const { swarm = "482713", keys = someKeys(1), label = member } = options
-    this.open({ do: "join", swarm, member, access: base64url(keys.access), label })
+  join(member: string, options: { swarm?: string; keys?: SwarmKeys; label?: string; looks?: boolean } = {}): void {
+    const { swarm = "482713", keys = someKeys(1), label = member, looks } = options
+    this.open({ do: "join", swarm, member, access: base64url(keys.access), label, ...(looks === true && { looks }) })
   }
 
   /** Publishes, opens a path and says that it has everything. */
@@ -189,7 +189,10 @@ export class RawMember {
   }
 
   /** Joins, opens a path and says that it has nothing. */
-  async receive(member: string, options: { swarm?: string; keys?: SwarmKeys; window?: number } = {}): Promise<void> {
+  async receive(
+    member: string,
+    options: { swarm?: string; keys?: SwarmKeys; window?: number; looks?: boolean } = {},
+  ): Promise<void> {
     this.join(member, options)
     await this.connected()
     await this.until(() => this.table !== undefined, "a table")

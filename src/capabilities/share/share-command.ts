@@ -34,7 +34,7 @@ import type { SeedUntil } from "./terminal/swarm-story.ts"
 
 const shareFlags: Flags = {
   name: { kind: "text", value: "NAME", summary: "What receivers call it; standard input needs one" },
-  once: { kind: "switch", summary: "Ends when one receiver has everything" },
+  once: { kind: "switch", summary: "Ends when one receiver has everything, and who else has begun" },
   expires: { kind: "text", value: "TIME", summary: "The code is good for so long: 10m, 24h, 7d" },
   "max-peers": { kind: "text", value: "N", summary: "No more receivers than this" },
   code: {
@@ -119,6 +119,11 @@ function planOf(call: CommandCall): Plan {
   }
   if (name !== undefined && (/[/\\\0]/.test(name) || name === "." || name === "..")) {
     throw new RdvError("usage", `--name ${JSON.stringify(name)} is no name of a file`, { mend: "leave folders out" })
+  }
+  if (flags.on("once") && flags.has("max-peers")) {
+    throw new RdvError("usage", "--once and --max-peers exclude each other: --once ends with its first receiver", {
+      mend: "leave one out",
+    })
   }
   checkPaths(words)
   const chunkBytes = byteCount(flags, "chunk")

@@ -120,6 +120,7 @@ export class Receiving {
       target: this.#target,
       crypto: (hash) => portableCrypto(keys, hash),
       label: "browser",
+      looks: true,
       stayMs: Infinity,
       clock: systemClock,
       log: silentLog,

@@ -57,6 +57,8 @@ export interface ReceiverOptions {
   readonly bytesPerSecond?: number | undefined
   /** Gets later versions too; it ends only when it is stopped, or the share is over. Default false. */
   readonly follow?: boolean
+  /** It joins to show what there is, and takes a place when its target is open. Default false. */
+  readonly looks?: boolean
   /** How long it serves others when it is through, ms: less when nobody needs it, `Infinity`: until stopped. Default 10,000. */
   readonly stayMs?: number
   readonly clock: Clock
@@ -125,6 +127,7 @@ class RunningReceiver implements Receiver {
   #phase: ReceiverPhase = "joining"
   /** What is done to targets happens one behind the other. */
   #work: Promise<void> = Promise.resolve()
+  #looks: boolean
   #nowhere: Nowhere | undefined
   readonly #nowhereFiles: NowhereFiles = new NowhereFiles()
   #downReason: string | undefined
@@ -142,6 +145,7 @@ class RunningReceiver implements Receiver {
     const { access, swarm, keys, direct, clock, log, bytesPerSecond, random, events } = options
     this.#options = options
     this.#name = options.member ?? base64url(randomBytes(12))
+    this.#looks = options.looks === true
     this.#settleDone = { resolve: () => undefined, reject: () => undefined }
     this.done = new Promise((resolve, reject) => (this.#settleDone = { resolve, reject }))
     // Who listens to events need not look at it.
@@ -163,6 +167,7 @@ class RunningReceiver implements Receiver {
           swarm,
           member: this.#name,
           access: base64url(keys.access),
+          ...(this.#looks && { looks: true }),
           ...(options.label !== undefined && options.label !== "" && { label: options.label.slice(0, 64) }),
         },
       }),
@@ -324,6 +329,10 @@ class RunningReceiver implements Receiver {
       }
       for (let chunk = 0; chunk < table.manifestChunks; chunk++) target.have.add(chunk)
       job.target = target
+      if (this.#looks) {
+        this.#looks = false
+        this.#member.say({ do: "begin" })
+      }
       this.#phase = "fetching"
       this.#progress.opened(target.have, target.foundBytes)
       const version: LocalVersion = {

@@ -23,7 +23,7 @@ export interface TableFacts {
 }
 
 export interface ShareRules {
-  /** The swarm ends when one receiver has finished. */
+  /** The swarm ends when one receiver has finished, and those who had begun by then. */
   readonly once?: boolean
   /** From now, ms. */
   readonly expiresMs?: number
@@ -53,6 +53,8 @@ export interface JoinHeader {
   readonly access: string
   /** What it is called in the picture of the swarm: a host name, `browser`. At most 64 characters. */
   readonly label?: string
+  /** It wants to know what there is, and takes no place before it says `begin`. */
+  readonly looks?: boolean
 }
 
 /** Hears about the swarm and takes no part. */
@@ -91,6 +93,8 @@ export type MemberMessage =
   | { readonly do: "reach"; readonly addresses: readonly string[] }
   /** A path of its own to another member. */
   | { readonly do: "path"; readonly member: string; readonly state: "up" | "down"; readonly over: string }
+  /** It joined to look, and receives from now on. */
+  | { readonly do: "begin" }
   /** The receiver has everything in its place, or never will. */
   | { readonly do: "done"; readonly version: number }
   | { readonly do: "failure"; readonly reason: string }
@@ -177,7 +181,8 @@ export interface SwarmPicture {
 export interface MemberPicture {
   readonly label: string
   readonly role: "sender" | "receiver"
-  readonly state: "working" | "done" | "waiting" | "away" | "failed"
+  /** `looking`: it knows what there is, and has not begun. */
+  readonly state: "working" | "done" | "waiting" | "looking" | "away" | "failed"
   readonly have: number
   /** Shares of 32 equal parts of the chunks that it has, 0-9 each: a line to draw. */
   readonly line: string

@@ -75,6 +75,7 @@ const ofMembers: JsonObject[] = [
   { do: "failure", reason: "the disk is full" },
   { do: "cast", state: "heard" },
   { do: "casting", state: "begun" },
+  { do: "begin" },
   { do: "end" },
   { do: "end", now: true },
 ]

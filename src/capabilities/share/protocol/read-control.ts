@@ -52,6 +52,7 @@ export function readShareHeader(json: JsonObject): ShareHeader {
         member: memberName(json, "member"),
         access: key32(json, "access"),
         ...(json["label"] !== undefined && { label: text(json, "label", longestLabel) }),
+        ...(json["looks"] !== undefined && { looks: flag(json, "looks") }),
       }
     case "watch":
       return { do: "watch", swarm, access: key32(json, "access") }
@@ -101,6 +102,8 @@ export function readMemberMessage(json: JsonObject): MemberMessage {
         state: oneOf(json, "state", ["up", "down"]),
         over: text(json, "over", 32),
       }
+    case "begin":
+      return { do: verb }
     case "done":
       return { do: verb, version: version(json) }
     case "failure":
@@ -232,7 +235,7 @@ function readMemberPicture(json: unknown): MemberPicture {
   return {
     label: text(member, "label", longestLabel),
     role: oneOf(member, "role", ["sender", "receiver"]),
-    state: oneOf(member, "state", ["working", "done", "waiting", "away", "failed"]),
+    state: oneOf(member, "state", ["working", "done", "waiting", "looking", "away", "failed"]),
     have: count(member, "have", mostChunks),
     line: matching(member, "line", /^\d{0,32}$/),
     inBytesPerSecond: amount(member, "inBytesPerSecond"),

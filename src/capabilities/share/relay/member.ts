@@ -19,6 +19,14 @@ export interface MemberFacts {
   readonly now: number
 }
 
+/** Who comes in, in its own words. */
+export interface Newcomer {
+  /** The name that it gives itself; others call it `memberId`. */
+  readonly member: string
+  readonly label?: string
+  readonly looks?: boolean
+}
+
 export class Member implements LaneMember {
   readonly id: string
   readonly role: "sender" | "receiver"
@@ -54,6 +62,8 @@ export class Member implements LaneMember {
   /** From whom it gets which chunk directly. */
   readonly takes: Map<number, Member> = new Map()
   isCast = false
+  /** It wants to know what there is, and has not begun. */
+  looks = false
   joinedAt: number
   awayAt: number | undefined
   /** The version that it has in its place. */

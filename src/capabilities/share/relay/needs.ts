@@ -8,7 +8,7 @@ import type { Member } from "./member.ts"
 
 /** Tells members what has changed for them. */
 export function tellNeeds(members: Iterable<Member>, edition: Edition): void {
-  const here = [...members].filter(({ isHere, have }) => isHere && have !== undefined)
+  const here = [...members].filter(({ isHere, have, looks }) => isHere && have !== undefined && !looks)
   const through = here.filter(({ role, doneVersion }) => role === "receiver" && doneVersion === edition.version)
   if (through.length === 0) return
   const copies = fewestCopies(here, edition)

@@ -69,10 +69,12 @@ function pictureOfMember(member: Member, edition: Edition, nowhere: number): Mem
         ? "failed"
         : isDone || (member.role === "sender" && have?.isFull === true)
           ? "done"
-          : waits || member.window === 0
-            ? "waiting"
-            : "working"
-  const note = noteOf(member, waits && member.isHere ? nowhere : 0)
+          : member.looks
+            ? "looking"
+            : waits || member.window === 0
+              ? "waiting"
+              : "working"
+  const note = noteOf(member, waits && member.isHere && !member.looks ? nowhere : 0)
   return {
     label: member.label,
     role: member.role,

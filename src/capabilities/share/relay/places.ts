@@ -46,25 +46,43 @@ export class Places {
     const { limits, members, clock, returnUntil, publication } = this.#options
     if (this.#banned.has(id)) throw new RdvError("forbidden", "You sent chunks that were not what they should be")
     const known = members.get(id)
-    if (known !== undefined && (known.isHere || known.doneVersion > 0)) return
-    const { swarm, isClosed, maxPeers } = publication()
+    if (known !== undefined && !known.looks && (known.isHere || known.doneVersion > 0)) return
+    const { swarm, isClosed, maxPeers, once } = publication()
     let here = 0
     for (const { isHere } of members.values()) if (isHere) here++
-    if (here >= limits.membersPerSwarm) {
+    if (here >= limits.membersPerSwarm && known?.isHere !== true) {
       throw new RdvError("limit", `The share ${swarm} has ${limits.membersPerSwarm} members, and takes no more now`)
     }
     if (role === "sender") return
-    if (isClosed && clock.now() > returnUntil)
-      throw new RdvError("removed", `The share ${swarm} takes nobody new: its sender has ended it`)
+    // Who had begun and was lost on the way comes back.
+    const isNew = known === undefined || known.looks
+    if (isClosed && isNew && clock.now() > returnUntil) {
+      const why = once ? "it was for one receiver, who has it" : "its sender has ended it"
+      throw new RdvError("removed", `The share ${swarm} takes nobody new: ${why}`)
+    }
     if (maxPeers === null || this.#finished.has(id)) return
     let receivers = this.#finished.size
     for (const member of members.values()) {
-      if (member.role !== "receiver" || this.#finished.has(member.id)) continue
+      if (member.role !== "receiver" || member.looks || this.#finished.has(member.id)) continue
       if (member.isHere || member.doneVersion > 0) receivers++
     }
     if (receivers < maxPeers) return
     const many = maxPeers === 1 ? "1 receiver" : `${maxPeers} receivers`
     throw new RdvError("limit", `The share ${swarm} is for ${many}, and has them`)
+  }
+
+  /** Nobody new comes in, and everybody who came has everything. */
+  get isOver(): boolean {
+    const { members, clock, returnUntil, publication } = this.#options
+    const { isClosed, once, table } = publication()
+    const now = clock.now()
+    if (!isClosed || now <= returnUntil) return false
+    for (const { role, looks, doneVersion, awayAt = now } of members.values()) {
+      if (role !== "receiver" || looks || doneVersion === table.version) continue
+      // Who was lost on the way may come back until it is forgotten; for one receiver nobody waits so long.
+      if (!once || now - awayAt < mostCutMs) return false
+    }
+    return true
   }
 
   /** Who is to be forgotten, since too many have come and gone: the oldest, and before others those who took nothing. */
@@ -85,3 +103,5 @@ function rank({ doneVersion, awayAt = 0 }: Member): number {
 }
 
 const mostBanned = 10_000
+/** A receiver whose session was cut is back within this, ms. */
+const mostCutMs = 15_000

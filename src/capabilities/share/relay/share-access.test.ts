@@ -97,19 +97,67 @@ test("a number belongs to whoever shares under it; the same sender takes over fr
   assert.match(error.message, /version 1/)
 })
 
-test("a share for one receiver ends with it, in good order for those who are through", async (t) => {
+test("a share for one receiver lets those finish who have begun, takes nobody new, and ends in good order", async (t) => {
   const { rig, sender } = await shared(t, { once: true })
   const first = await rig.member()
   await first.receive("first")
   const second = await rig.member()
-  await second.receive("second")
+  await second.receive("second", { window: 0 })
+  const onlooker = await rig.member()
+  await onlooker.receive("onlooker", { window: 0, looks: true })
   await first.until(() => first.got.size === 4, "every chunk")
   first.say({ do: "done", version: 1 })
   assert.equal((await sender.message("finished")).member, "first")
-  await first.until(() => first.end === "good order", "a good end")
-  await sender.until(() => sender.end === "good order", "a good end")
-  assert.equal((await second.ended()).code, "removed")
-  assert.equal((await refusal(rig, "third")).code, "removed")
+  const third = await refusal(rig, "third")
+  assert.equal(third.code, "removed")
+  assert.match(third.message, /takes nobody new: it was for one receiver, who has it/)
+  onlooker.say({ do: "begin" })
+  assert.equal((await onlooker.ended()).code, "removed")
+  // Cut for a moment.
+  const again = await rig.member()
+  await again.receive("second")
+  await again.until(() => again.got.size === 4, "every chunk")
+  assert.equal(sender.end, undefined)
+  again.say({ do: "done", version: 1 })
+  for (const member of [first, again, sender]) await member.until(() => member.end === "good order", "a good end")
+  assert.equal((await refusal(rig, "fourth")).code, "removed")
+})
+
+test("who only looks takes no place, is waited for by nobody, and is told when there is none any more", async (t) => {
+  const { rig, sender } = await shared(t, { maxPeers: 1 })
+  const onlooker = await rig.member()
+  await onlooker.receive("onlooker", { window: 0, looks: true })
+  const statuses = () => rig.share.status()["swarms"] as { receivers: number }[]
+  const watcher = await rig.member()
+  watcher.open({ do: "watch", swarm: "482713", access: base64url(someKeys(1).access) })
+  const { picture } = await watcher.message("swarm")
+  assert.deepEqual(
+    picture.members.map(({ label, state }) => [label, state]),
+    [
+      ["sender", "done"],
+      ["onlooker", "looking"],
+    ],
+  )
+  assert.equal(statuses()[0]?.receivers, 0)
+  const receiver = await rig.member()
+  await receiver.receive("receiver")
+  onlooker.say({ do: "begin" })
+  assert.equal((await onlooker.ended()).code, "limit")
+  const another = await rig.member()
+  await another.receive("receiver", { looks: true, window: 0 })
+  sender.say({ do: "end" })
+  await sender.until(() => sender.end === "good order", "an end although somebody looks")
+})
+
+test("how large a share is stays known when nobody is in it", async (t) => {
+  const { rig, sender, content } = await shared(t, {}, { limits: { restMs: 10 } })
+  const status = () => (rig.share.status()["swarms"] as JsonObject[])[0]
+  sender.stream?.end()
+  await sender.until(() => status()?.["sender"] === false, "nobody")
+  await sender.until(() => JSON.stringify(rig.share.status()["cache"]).includes('"chunks":0'), "a rest")
+  await new Promise((resolve) => setTimeout(resolve, 1_100))
+  assert.equal(status()?.["bytes"], content.table.sealedBytes)
+  assert.equal(status()?.["chunks"], content.table.count)
 })
 
 test("no more receivers than the sender wants; who was here comes back", async (t) => {

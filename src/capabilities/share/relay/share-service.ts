@@ -22,7 +22,7 @@ import { ChunkCache } from "./chunk-cache.ts"
 import { ChunkDisk } from "./chunk-disk.ts"
 import { ControlStream } from "./control-stream.ts"
 import { hostOf } from "./introductions.ts"
-import type { Member } from "./member.ts"
+import type { Member, Newcomer } from "./member.ts"
 import { MemoryPublications } from "./publications.ts"
 import type { PublicationStore } from "./publications.ts"
 import { Register } from "./register.ts"
@@ -231,7 +231,7 @@ class ShareService implements ShareRelay {
     if (known !== undefined) {
       control.expect(facts, known.publication.owner, (bytes) => {
         this.#register.open(known, facts, bytes)
-        known.supersede(this.#enter(control, known, asked.member, "sender", "sender", address))
+        known.supersede(this.#enter(control, known, "sender", { member: asked.member }, address))
       })
       return
     }
@@ -241,14 +241,14 @@ class ShareService implements ShareRelay {
     control.expect(facts, owner, (bytes) => {
       letGo()
       const swarm = this.#register.create(asked, owner, bytes)
-      this.#enter(control, swarm, asked.member, "sender", "sender", address)
+      this.#enter(control, swarm, "sender", { member: asked.member }, address)
     })
   }
 
   #joinSwarm(control: ControlStream, asked: JoinHeader, address: string): void {
     const swarm = this.#register.find(asked.swarm, asked.access, address)
     this.#register.load(swarm)
-    this.#enter(control, swarm, asked.member, "receiver", asked.label ?? "receiver", address)
+    this.#enter(control, swarm, "receiver", asked, address)
   }
 
   #watch(control: ControlStream, asked: WatchHeader, address: string): void {
@@ -259,15 +259,8 @@ class ShareService implements ShareRelay {
     swarm.watch(outbox)
   }
 
-  #enter(
-    control: ControlStream,
-    swarm: Swarm,
-    key: string,
-    role: "sender" | "receiver",
-    label: string,
-    address: string,
-  ): Member {
-    const member = swarm.enter(role, key, label, address, control.outbox)
+  #enter(control: ControlStream, swarm: Swarm, role: Member["role"], newcomer: Newcomer, address: string): Member {
+    const member = swarm.enter(role, newcomer, address, control.outbox)
     control.seat(swarm, member)
     return member
   }

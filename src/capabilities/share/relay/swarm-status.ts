@@ -5,12 +5,12 @@ import type { Member } from "./member.ts"
 import type { Swarm } from "./swarm.ts"
 
 export function swarmStatus(swarm: Swarm, members: Iterable<Member>, nowhere: number): JsonObject {
-  const { name, publication, edition, finished, inBytes, outBytes } = swarm
+  const { name, publication, finished, inBytes, outBytes } = swarm
   let receivers = 0
   let hasSender = false
   let paths = 0
-  for (const { role, isHere, lane, leaving } of members) {
-    if (isHere && role === "receiver") receivers++
+  for (const { role, isHere, looks, lane, leaving } of members) {
+    if (isHere && role === "receiver" && !looks) receivers++
     if (isHere && role === "sender") hasSender = true
     for (const each of [lane, leaving]) if (each?.isClosed === false) paths++
   }
@@ -18,8 +18,8 @@ export function swarmStatus(swarm: Swarm, members: Iterable<Member>, nowhere: nu
     swarm: name,
     owner: publication.owner,
     version: publication.table.version,
-    chunks: edition?.table.count ?? null,
-    bytes: edition?.table.sealedBytes ?? null,
+    chunks: swarm.size?.chunks ?? null,
+    bytes: swarm.size?.bytes ?? null,
     receivers,
     finished,
     sender: hasSender,

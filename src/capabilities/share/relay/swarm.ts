@@ -19,6 +19,7 @@ import type { Egress } from "./egress.ts"
 import { Introductions } from "./introductions.ts"
 import { Lane } from "./lane.ts"
 import { Member, memberId } from "./member.ts"
+import type { Newcomer } from "./member.ts"
 import { Orders } from "./orders.ts"
 import { Places } from "./places.ts"
 import { tellNeeds } from "./needs.ts"
@@ -59,6 +60,8 @@ export class Swarm implements EditionSwarm {
   readonly egress: Egress
   publication: Publication
   edition: Edition | undefined
+  /** Of the newest version that was in memory: it is still known when that is unloaded. */
+  size: { readonly chunks: number; readonly bytes: number } | undefined
   inBytes = 0
   outBytes = 0
   /** Receivers that have everything, since the relay runs. */
@@ -77,7 +80,6 @@ export class Swarm implements EditionSwarm {
   readonly #reports: Reports
   readonly #places: Places
   readonly #returning: ReturningPaths
-  readonly #returnUntil: number
   #isOver = false
 
   /**
@@ -92,7 +94,6 @@ export class Swarm implements EditionSwarm {
     finished: Iterable<string> = [],
   ) {
     this.#desk = desk
-    this.#returnUntil = desk.clock.now() + returnMs
     this.name = publication.swarm
     this.clock = desk.clock
     this.cache = desk.cache
@@ -108,7 +109,7 @@ export class Swarm implements EditionSwarm {
       clock,
       limits,
       members: this.#members,
-      returnUntil: this.#returnUntil,
+      returnUntil: desk.clock.now() + returnMs,
       publication: () => this.publication,
       finished,
     })
@@ -163,6 +164,7 @@ export class Swarm implements EditionSwarm {
     this.#reports.endCasting(old)
     // The new one first: chunks that both have stay where they are.
     this.edition = new Edition(this, facts, table)
+    this.size = { chunks: table.count, bytes: table.sealedBytes }
     if (this.#desk.carrier !== undefined) this.edition.scheduler.carrier(this.#desk.carrier)
     old?.close()
     this.#outlook.changed()
@@ -178,7 +180,8 @@ export class Swarm implements EditionSwarm {
   }
 
   /** Lets a member in whose right to come was checked. Throws `limit`, `removed`, `forbidden`. */
-  enter(role: "sender" | "receiver", key: string, label: string, address: string, outbox: Outbox): Member {
+  enter(role: "sender" | "receiver", newcomer: Newcomer, address: string, outbox: Outbox): Member {
+    const { member: key, label = role, looks = false } = newcomer
     const now = this.clock.now()
     const id = memberId(this.name, key)
     const known = this.#members.get(id)
@@ -191,6 +194,7 @@ export class Swarm implements EditionSwarm {
     member.label = label
     member.address = address
     member.outbox = outbox
+    member.looks = looks
     member.awayAt = undefined
     member.needed = undefined
     member.askedAt = now
@@ -298,6 +302,10 @@ export class Swarm implements EditionSwarm {
         if (this.clock.now() - member.introducedAt < introduceMs) break
         member.introducedAt = this.clock.now()
         this.#introductions.introduce(member, this.#members.values())
+        break
+      case "begin":
+        this.#places.check(member.role, member.id)
+        member.looks = false
         break
       case "done":
         this.#done(member, edition)
@@ -443,7 +451,8 @@ export class Swarm implements EditionSwarm {
     const ms = Math.round(this.clock.now() - member.joinedAt)
     this.#tell({ do: "finished", member: member.label, ms })
     this.#log.info("share.finished", { member: member.label, ms, version: edition.version })
-    if (this.publication.once) this.end(new RdvError("removed", "The share was for one receiver, who has it"))
+    // Whoever has begun finishes as well.
+    if (this.publication.once) this.#close(false)
     else this.#endIfDone()
     if (!this.#isOver) tellNeeds(this.#members.values(), edition)
   }
@@ -460,14 +469,11 @@ export class Swarm implements EditionSwarm {
     this.#endIfDone()
   }
 
-  /** Nobody new comes in, and everybody who came has everything. */
   #endIfDone(): void {
-    if (!this.publication.isClosed || this.#isOver || this.clock.now() <= this.#returnUntil) return
-    // Who was lost on the way may come back until it is forgotten.
-    for (const { role, doneVersion } of this.#members.values()) {
-      if (role === "receiver" && doneVersion !== this.publication.table.version) return
-    }
-    this.end(new RdvError("removed", `The share ${this.name} is complete, and its sender has ended it`))
+    if (this.#isOver || !this.#places.isOver) return
+    const { once } = this.publication
+    const why = once ? "The share was for one receiver, who has it" : undefined
+    this.end(new RdvError("removed", why ?? `The share ${this.name} is complete, and its sender has ended it`))
   }
 
   /** To the sender. */
