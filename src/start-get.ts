@@ -2,10 +2,10 @@
 
 import { createHash } from "node:crypto"
 import { hostname } from "node:os"
-import { resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { base64url } from "./base/bytes.ts"
 import { delay, systemClock } from "./base/clock.ts"
-import { RdvError } from "./base/error.ts"
+import { asRdvError, RdvError } from "./base/error.ts"
 import type { JsonObject } from "./base/json.ts"
 import { silentLog } from "./base/log.ts"
 import type { Log } from "./base/log.ts"
@@ -15,6 +15,7 @@ import type { SwarmKeys } from "./capabilities/share/code/swarm-keys.ts"
 import { nodeKeys } from "./capabilities/share/node/node-keys.ts"
 import type { Manifest } from "./capabilities/share/content/manifest.ts"
 import { folderTarget } from "./capabilities/share/disk/folder-target.ts"
+import { PartLock } from "./capabilities/share/disk/part-lock.ts"
 import { nodeCrypto } from "./capabilities/share/node/node-crypto.ts"
 import type { DirectNet } from "./capabilities/share/paths/direct-net.ts"
 import type { MissingFiles } from "./capabilities/share/peer/missing-files.ts"
@@ -56,6 +57,11 @@ export interface GetOptions extends RelayOptions {
   readonly multicast?: "auto" | "on" | "off"
   /** What others see it as. Default: the name of this machine. */
   readonly label?: string
+  /**
+   * A folder for a file that says, while this runs, that this instance receives this share into this place: another one would end
+   * it at the relay. It rejects `ended` with `in_use` instead.
+   */
+  readonly lockFolder?: string
   readonly log?: Log
   readonly onEvent?: (event: GetEvent) => void
 }
@@ -203,8 +209,11 @@ class RunningGet implements Get {
   async #run(): Promise<void> {
     const { direct = true, timeoutMs } = this.#options
     const { signal } = this.#stopping
-    const net = direct ? await openNet(this.#log) : undefined
+    let lock: PartLock | undefined
+    let net: DirectNet | undefined
     try {
+      lock = this.#lock()
+      if (direct) net = await openNet(this.#log)
       for (;;) {
         const error = await this.#receive(net)
         if (error === undefined || signal.aborted) return
@@ -220,8 +229,24 @@ class RunningGet implements Get {
       }
     } finally {
       await net?.close()
+      lock?.release()
       // Nobody stops what has ended by itself.
       void this.stop()
+    }
+  }
+
+  /** Before the relay hears of it: two of the same name there would take each other's place. Throws `in_use`. */
+  #lock(): PartLock | undefined {
+    const { instance, lockFolder, output = "." } = this.#options
+    if (instance === undefined || lockFolder === undefined) return undefined
+    const name = `${ownName(instance, this.#code, output)}.receiving`
+    try {
+      return PartLock.take(join(lockFolder, name), lockFolder)
+    } catch (error) {
+      if (asRdvError(error).code === "in_use") throw error
+      // A folder that cannot be written is no reason to receive nothing.
+      this.#log.warn("share.lock_failed", { reason: asRdvError(error).message })
+      return undefined
     }
   }
 

@@ -156,6 +156,40 @@ test("--once lets those finish who have begun, and takes nobody new behind the f
   )
 })
 
+test("the same command a second time leaves the first one alone, and says who has it", async () => {
+  const path = join(folder("source"), "file")
+  fs.writeFileSync(path, randomBytes(2_000_000))
+  const { sender, code } = await sharing(path, "--limit", "500KB/s")
+  await using _ = sender
+  const data = folder("receiver")
+  const into = folder("into")
+  const args = ["get", code, "-o", `${into}/`, "--relay", places.address, "--no-serve", "--json"]
+  const first = new RunningCommand(args, { data })
+  await first.event("share.manifest")
+  for (let again = 0; again < 2; again++) {
+    const second = await runCommand(args, { data })
+    assertOneLine(
+      second,
+      1,
+      new RegExp(`Process ${first.pid} receives the same thing into the same place: wait for it`),
+    )
+  }
+  // A killed one is in nobody's way.
+  first.kill("SIGKILL")
+  await first.ended
+  const third = new RunningCommand(args, { data })
+  await third.event("share.manifest")
+  assertOneLine(await runCommand(args, { data }), 1, new RegExp(`Process ${third.pid} receives`))
+  const { code: status, stdout, stderr } = await third.ended
+  assert.equal(status, 0, stderr)
+  assert.doesNotMatch(stdout, /"link.lost"|replaced/)
+  assert.deepEqual(fs.readFileSync(join(into, "file")), fs.readFileSync(path))
+  assert.deepEqual(
+    fs.readdirSync(join(data, "state")).filter((name) => name.endsWith(".receiving")),
+    [],
+  )
+})
+
 test("Ctrl+C ends a share whose standard input stands still", async () => {
   const data = folder("sender")
   const main = resolve(import.meta.dirname, "../../src/cli/main.ts")

@@ -1,7 +1,7 @@
 /** `rdv get`: what somebody shares, by its code or link. */
 
 import { asRdvError, RdvError } from "../../base/error.ts"
-import { commonFlags, dataFlag, logFlags, logOf } from "../../cli/common-flags.ts"
+import { commonFlags, dataFlag, foldersOf, logFlags, logOf } from "../../cli/common-flags.ts"
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
 import { tellStatus } from "../../cli/process-status.ts"
@@ -109,6 +109,7 @@ function wishesOf(call: CommandCall): Pick<GetOptions, GetWish> {
     ...(relayOnly && { direct: false, multicast: "off" as const }),
     output,
     ...(label !== undefined && { label }),
+    lockFolder: foldersOf(call).state,
     ...(flags.on("overwrite") && { overwrite: true }),
     ...((flags.on("follow") || flags.on("watch")) && { follow: true }),
     ...(flags.on("verify") && { verify: true }),
