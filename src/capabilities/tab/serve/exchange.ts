@@ -26,10 +26,6 @@ export function serveExchange(
   header: JsonObject = stream.header,
 ): void {
   let head: RequestHead
-  let request: Request
-  const controller = new AbortController()
-  const hasBody = header["body"] !== "none"
-  const incoming = new IncomingBody((bytes) => stream.consumed(bytes))
   try {
     head = readRequestHead(header)
   } catch (thrown) {
@@ -37,9 +33,17 @@ export function serveExchange(
     stream.reset(error.code, error.message)
     return
   }
-  const exchange = new Exchange(stream, server, head, incoming, controller)
+  const controller = new AbortController()
+  const incoming = new IncomingBody((bytes) => stream.consumed(bytes))
+  const bodyless = head.method === "GET" || head.method === "HEAD" || header["body"] === "none"
+  if (bodyless) incoming.drop()
+  const begin = () => {
+    const exchange = new Exchange(stream, server, head, incoming, controller)
+    stream.attach(exchange)
+    return exchange
+  }
+  let request: Request
   try {
-    const bodyless = head.method === "GET" || head.method === "HEAD" || !hasBody
     request = servedRequest({
       url: urlOf(head),
       method: head.method,
@@ -47,29 +51,17 @@ export function serveExchange(
       body: bodyless ? null : incoming.stream,
       signal: controller.signal,
     })
-    if (bodyless) incoming.drop()
   } catch {
-    // TRACE, or a field that no request has.
-    stream.attach(exchange)
-    exchange.answer(plainAnswer(501, `The server takes no ${head.method} requests like this one`))
+    // TRACE, or an address that is none.
+    begin().answer(plainAnswer(501, `The server takes no ${head.method} requests like this one`))
     return
   }
   if (asksForWebSocket(head)) {
-    serveWebSocket({
-      stream,
-      server,
-      visitor,
-      head,
-      request,
-      controller,
-      refuse: (response) => {
-        stream.attach(exchange)
-        exchange.answer(response)
-      },
-    })
+    const refuse = (response: Response) => begin().answer(response)
+    serveWebSocket({ stream, server, visitor, head, request, controller, refuse })
     return
   }
-  stream.attach(exchange)
+  const exchange = begin()
   void server.fetch(request, visitor).then((response) => exchange.answer(response))
 }
 
@@ -81,6 +73,9 @@ class Exchange implements StreamSink {
   readonly #outgoing: OutgoingBody
   readonly #controller: AbortController
   readonly #release: () => void
+  /** Its body has no end of its own. */
+  #isEndless = false
+  #isCut = false
   #isOver = false
   #hasAnswered = false
 
@@ -97,7 +92,7 @@ class Exchange implements StreamSink {
     this.#incoming = incoming
     this.#outgoing = new OutgoingBody(stream)
     this.#controller = controller
-    this.#release = server.hold()
+    this.#release = server.hold(() => this.#drain())
   }
 
   answer(response: Response): void {
@@ -122,13 +117,24 @@ class Exchange implements StreamSink {
     if (body !== null) {
       const isBare = this.#head.method === "HEAD" || status === 204 || status === 205 || status === 304
       if (isBare) body.cancel().catch(() => undefined)
-      else if (!(await this.#outgoing.send(body))) return
+      else {
+        this.#isEndless = isEventStream(response)
+        if (this.#server.isDraining) this.#drain()
+        if (!(await this.#outgoing.send(body)) && !this.#isCut) return
+      }
     }
     this.#hasAnswered = true
     this.#stream.end()
     // What the visitor still sends is dropped, so that the stream can end.
     this.#incoming.discard(new RdvError("closed", "The request was answered before its body was read"))
     this.#finish()
+  }
+
+  /** The server is shutting down: events end in good order, because their clients come again by themselves. */
+  #drain(): void {
+    if (!this.#isEndless || this.#isOver) return
+    this.#isCut = true
+    this.#outgoing.stop(new RdvError("draining", "The server is shutting down"))
   }
 
   data(chunk: Uint8Array): void {
@@ -162,6 +168,10 @@ class Exchange implements StreamSink {
     this.#isOver = true
     this.#release()
   }
+}
+
+function isEventStream(response: Response): boolean {
+  return /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "")
 }
 
 function pathOf(target: string): string {

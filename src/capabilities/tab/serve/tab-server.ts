@@ -130,6 +130,10 @@ export class TabServer {
     if (this.#holds.size > 0) this.log.warn("tab.cut", { running: this.#holds.size, graceMs })
   }
 
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
   status(): JsonObject {
     return { ...this.#counts, running: this.#holds.size, draining: this.#isDraining }
   }
