@@ -41,12 +41,13 @@ export interface Work {
   explain(thrown: unknown): unknown
   /** It came to an end from outside: what `run` gave away is of no use any more. */
   end?(error: RdvError): void
-  /** When somebody last used what `run` gave away; without it, the connection is lent for `lentMs` at most. */
+  /** When somebody last used what `run` gave away; without it, it is never used. */
   usedAt?(): number
 }
 
-/** How long a unit may hold the connection. */
-export const lentMs = 5000
+/** How long a unit may hold the connection: without using it, and at all. */
+export const lentMs: number = 5000
+const mostLentMs = 60_000
 
 interface Unit {
   readonly work: Work
@@ -169,6 +170,7 @@ export class GroupCommit {
   }
 
   #fail(unit: Unit, thrown: unknown): void {
+    unit.work.end?.(new RdvError("closed", "This transaction was taken back"))
     if (this.#isOpen) {
       try {
         if (nests(unit) && this.#engine.isInTransaction) this.#engine.exec("ROLLBACK TO _rdv; RELEASE _rdv")
@@ -196,7 +198,8 @@ export class GroupCommit {
       this.#schedule()
     }
     const watch = () => {
-      const leftMs = (unit.work.usedAt?.() ?? since) + lentMs - this.#clock.now()
+      const until = Math.min((unit.work.usedAt?.() ?? since) + lentMs, since + mostLentMs)
+      const leftMs = until - this.#clock.now()
       if (leftMs > 0) {
         timer = this.#clock.after(leftMs, watch)
         return

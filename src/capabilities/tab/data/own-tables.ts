@@ -50,14 +50,11 @@ CREATE TABLE IF NOT EXISTS _rdv_blob_rows (
   UNIQUE (content, number)
 );
 CREATE TABLE IF NOT EXISTS _rdv_replies (
+  key TEXT NOT NULL UNIQUE,
   made INTEGER NOT NULL,
-  caller TEXT NOT NULL,
-  key TEXT NOT NULL,
-  request TEXT NOT NULL,
   status INTEGER NOT NULL,
   headers TEXT NOT NULL,
-  body BLOB NOT NULL,
-  UNIQUE (caller, key)
+  body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS _rdv_replies_made ON _rdv_replies (made);
 INSERT INTO _rdv_facts VALUES ('tables', ${tablesVersion}) ON CONFLICT DO UPDATE SET value = excluded.value;

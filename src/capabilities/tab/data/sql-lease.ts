@@ -72,7 +72,7 @@ export class LeaseEngine implements SqliteEngine {
   #do<Value>(text: string, work: () => Value): Value {
     if (this.#over !== undefined) throw this.#over
     this.usedAt = this.#now()
-    this.#engine.isGuarded = true
+    this.#engine.isGuarded = this.isGuarded
     try {
       return work()
     } catch (error) {

@@ -12,6 +12,7 @@ import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
 import { plainDatabase } from "../data/database-file.ts"
 import type { SqliteEngine } from "../data/engine.ts"
 import { refusalOf } from "../data/guard.ts"
+import { checkCount, checkSingle, countPlaceholders } from "../data/placeholders.ts"
 import { sqlError } from "../data/sql-error.ts"
 import { StatementCache } from "../data/statement-cache.ts"
 
@@ -23,11 +24,17 @@ export function openNodeEngine(file: string): SqliteEngine {
   return new NodeEngine(file)
 }
 
+interface Prepared {
+  readonly statement: StatementSync
+  /** Values. */
+  readonly takes: number
+}
+
 class NodeEngine implements SqliteEngine {
   readonly isDurable: boolean
   isGuarded = false
   readonly #file: string
-  readonly #statements = new StatementCache<StatementSync>(200, () => undefined)
+  readonly #statements = new StatementCache<Prepared>(200, () => undefined)
   #database: DatabaseSync
   #refusal: RdvError | undefined
 
@@ -47,7 +54,7 @@ class NodeEngine implements SqliteEngine {
 
   all(text: string, values: readonly SqlValue[], limit?: number): SqlRow[] {
     try {
-      const statement = this.#statement(text)
+      const statement = this.#statement(text, values)
       if (limit === undefined) return statement.all(...bound(values)) as SqlRow[]
       const rows: SqlRow[] = []
       for (const row of statement.iterate(...bound(values))) {
@@ -62,7 +69,7 @@ class NodeEngine implements SqliteEngine {
 
   run(text: string, values: readonly SqlValue[]): SqlResult {
     try {
-      const { changes, lastInsertRowid } = this.#statement(text).run(...bound(values))
+      const { changes, lastInsertRowid } = this.#statement(text, values).run(...bound(values))
       return { changes: Number(changes), lastId: Number(lastInsertRowid) }
     } catch (error) {
       throw this.#why(error)
@@ -159,12 +166,17 @@ class NodeEngine implements SqliteEngine {
     }
   }
 
-  #statement(text: string): StatementSync {
-    const kept = this.#statements.get(text)
-    if (kept !== undefined) return kept
-    const statement = this.#database.prepare(text)
-    if (text.length <= longestKept) this.#statements.put(text, statement)
-    return statement
+  #statement(text: string, values: readonly SqlValue[]): StatementSync {
+    let prepared = this.#statements.get(text)
+    if (prepared === undefined) {
+      const statement = this.#database.prepare(text)
+      const { sourceSQL } = statement
+      checkSingle(text, sourceSQL.length)
+      prepared = { statement, takes: countPlaceholders(sourceSQL) }
+      if (text.length <= longestKept) this.#statements.put(text, prepared)
+    }
+    checkCount(prepared.takes, values.length)
+    return prepared.statement
   }
 
   #why(error: unknown): unknown {
