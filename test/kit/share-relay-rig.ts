@@ -30,6 +30,7 @@ import { startShare } from "../../src/capabilities/share/relay/share-service.ts"
 import type { ShareOptions, ShareRelay } from "../../src/capabilities/share/relay/share-service.ts"
 import type { Link } from "../../src/mux/link.ts"
 import type { RunningAgent, RunningRelay } from "../../src/node.ts"
+import { guestToken } from "../../src/share-access.ts"
 import { dial } from "../../src/transport/dial.ts"
 import { localAgent, localRelay } from "./local-sessions.ts"
 import { someKeys } from "./swarm-keys.ts"
@@ -39,6 +40,8 @@ export interface ShareRig {
   readonly share: ShareRelay
   /** An agent of its own behind it. */
   member(): Promise<RawMember>
+  /** One who shows the code alone. */
+  guest(swarm?: string, keys?: SwarmKeys): Promise<RawMember>
   /** For members of the product; one session each. */
   access(): Promise<RelayAccess>
 }
@@ -47,6 +50,7 @@ export interface ShareRig {
 export async function shareRig(t: TestContext, options: ShareOptions = {}): Promise<ShareRig> {
   const running = await localRelay(t)
   const share = startShare(running.relay, options)
+  running.relay.letGuestsIn("share", (what, proof, address) => share.admit(what.slice("share/".length), proof, address))
   running.relay.takeGuests(relayGreetingByte, (link, head) => share.takeLink(link, head))
   t.after(() => share.close())
   const connect = () => dial(running.addresses[0] as never, { timeoutMs: 5_000 })
@@ -55,6 +59,9 @@ export async function shareRig(t: TestContext, options: ShareOptions = {}): Prom
     share,
     async member() {
       return new RawMember(await localAgent(t, running, {}), connect)
+    },
+    async guest(swarm = "482713", keys = someKeys(1)) {
+      return new RawMember(await localAgent(t, running, { token: guestToken(swarm, keys) }), connect)
     },
     async access() {
       const { agent } = await localAgent(t, running, {})

@@ -65,6 +65,44 @@ test("a path is there when both of its ends say so", async (t) => {
   await victim.until(() => victim.messages.filter(({ do: verb }) => verb === "take").length > takes, "a take again")
 })
 
+test("a liar that returns under another name waits, is put out sooner, and its neighbours are hardly hit", async (t) => {
+  const rig = await shareRig(t)
+  const content = rawContent(lengths(30))
+  const sender = await rig.member()
+  await sender.share(content)
+  const neighbour = await rig.guest()
+  await neighbour.receive("neighbour", { window: 0 })
+  const liar = await rig.guest()
+  // Without the manifest nobody would ask for more.
+  liar.answer = (chunk) =>
+    chunk === 0 ? content.chunks[0] : (content.chunks[chunk] as Uint8Array).map((byte) => byte ^ 1)
+  liar.join("liar")
+  await liar.connected()
+  await liar.until(() => liar.table !== undefined, "a table")
+  liar.holds(true)
+  sender.stream?.end()
+  neighbour.say({ do: "window", bytes: 1 << 20 })
+  assert.match((await liar.ended()).message, /3 chunks that were not what they should be/)
+  for (const [name, code, message] of [
+    ["liar", "forbidden", /You sent chunks/],
+    ["another", "limit", /Somebody at your address sent false chunks: nobody new from there for [56]\d s/],
+  ] as const) {
+    const again = await rig.guest()
+    again.join(name)
+    const error = await again.ended()
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+  }
+  // Who is here stays, and comes back; so does who shows a token.
+  assert.equal(neighbour.end, undefined)
+  const back = await rig.guest()
+  back.join("neighbour")
+  await back.message("welcome")
+  const known = await rig.member()
+  known.join("known")
+  await known.message("welcome")
+})
+
 test("who says more than anybody has to say is put out, and the others stay", async (t) => {
   const rig = await shareRig(t, { limits: { messagesPerSecond: 50, messagesAtOnce: 200 } })
   const content = rawContent(lengths(3))

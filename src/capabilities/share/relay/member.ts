@@ -25,6 +25,8 @@ export interface Newcomer {
   readonly member: string
   readonly label?: string
   readonly looks?: boolean
+  /** The code is all that it has shown. */
+  readonly isGuest: boolean
 }
 
 export class Member implements LaneMember {
@@ -62,6 +64,7 @@ export class Member implements LaneMember {
   /** From whom it gets which chunk directly. */
   readonly takes: Map<number, Member> = new Map()
   isCast = false
+  isGuest = false
   /** It wants to know what there is, and has not begun. */
   looks = false
   joinedAt: number

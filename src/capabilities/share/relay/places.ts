@@ -5,6 +5,7 @@
 
 import type { Clock } from "../../../base/clock.ts"
 import { RdvError } from "../../../base/error.ts"
+import { Bans } from "./bans.ts"
 import type { Member } from "./member.ts"
 import type { Publication } from "./publications.ts"
 import type { ShareLimits } from "./share-limits.ts"
@@ -22,30 +23,34 @@ export interface PlacesOptions {
 
 export class Places {
   readonly #options: PlacesOptions
-  readonly #banned: Set<string> = new Set()
+  readonly #bans: Bans
   readonly #finished: Set<string>
 
   constructor(options: PlacesOptions) {
     this.#options = options
+    this.#bans = new Bans(options.clock)
     this.#finished = new Set(options.finished)
   }
 
-  ban(id: string): void {
-    this.#banned.add(id)
-    if (this.#banned.size <= mostBanned) return
-    const [oldest] = this.#banned
-    if (oldest !== undefined) this.#banned.delete(oldest)
+  ban({ id, isGuest, address }: Member): void {
+    this.#bans.ban(id, isGuest ? address : undefined)
+  }
+
+  /** False chunks of this one, before it is put out. */
+  liesOf({ isGuest, address }: Member): number {
+    return isGuest && this.#bans.isSuspect(address) ? 1 : this.#options.limits.lies
   }
 
   finish(id: string): void {
     this.#finished.add(id)
   }
 
-  /** Throws `limit`, `removed`, `forbidden`. */
-  check(role: "sender" | "receiver", id: string): void {
+  /** `guest`: where somebody comes from who shows no token. Throws `limit`, `removed`, `forbidden`. */
+  check(role: "sender" | "receiver", id: string, guest: string | undefined): void {
     const { limits, members, clock, returnUntil, publication } = this.#options
-    if (this.#banned.has(id)) throw new RdvError("forbidden", "You sent chunks that were not what they should be")
+    this.#bans.check(id)
     const known = members.get(id)
+    if (known === undefined && guest !== undefined) this.#bans.checkNew(guest)
     if (known !== undefined && !known.looks && (known.isHere || known.doneVersion > 0)) return
     const { swarm, isClosed, maxPeers, once } = publication()
     let here = 0
@@ -102,6 +107,5 @@ function rank({ doneVersion, awayAt = 0 }: Member): number {
   return doneVersion > 0 ? awayAt : awayAt - 1e12
 }
 
-const mostBanned = 10_000
 /** A receiver whose session was cut is back within this, ms. */
 const mostCutMs = 15_000

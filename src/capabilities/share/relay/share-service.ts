@@ -196,7 +196,7 @@ class ShareService implements ShareRelay {
       const asked = readShareHeader(header)
       const address = hostOf(caller.peer)
       if (asked.do === "publish") this.#publish(control, asked, caller, address)
-      else if (asked.do === "join") this.#joinSwarm(control, asked, address)
+      else if (asked.do === "join") this.#joinSwarm(control, asked, caller, address)
       else this.#watch(control, asked, address)
     } catch (thrown) {
       const error = asRdvError(thrown)
@@ -231,7 +231,7 @@ class ShareService implements ShareRelay {
     if (known !== undefined) {
       control.expect(facts, known.publication.owner, (bytes) => {
         this.#register.open(known, facts, bytes)
-        known.supersede(this.#enter(control, known, "sender", { member: asked.member }, address))
+        known.supersede(this.#enter(control, known, "sender", { member: asked.member, isGuest: false }, address))
       })
       return
     }
@@ -241,14 +241,14 @@ class ShareService implements ShareRelay {
     control.expect(facts, owner, (bytes) => {
       letGo()
       const swarm = this.#register.create(asked, owner, bytes)
-      this.#enter(control, swarm, "sender", { member: asked.member }, address)
+      this.#enter(control, swarm, "sender", { member: asked.member, isGuest: false }, address)
     })
   }
 
-  #joinSwarm(control: ControlStream, asked: JoinHeader, address: string): void {
+  #joinSwarm(control: ControlStream, asked: JoinHeader, { guest }: Caller, address: string): void {
     const swarm = this.#register.find(asked.swarm, asked.access, address)
     this.#register.load(swarm)
-    this.#enter(control, swarm, "receiver", asked, address)
+    this.#enter(control, swarm, "receiver", { ...asked, isGuest: guest !== undefined }, address)
   }
 
   #watch(control: ControlStream, asked: WatchHeader, address: string): void {

@@ -5,6 +5,7 @@
 
 import { base64url, randomBytes } from "../../../base/bytes.ts"
 import type { Clock } from "../../../base/clock.ts"
+import { counted } from "../../../base/counted.ts"
 import { RdvError } from "../../../base/error.ts"
 import type { JsonObject } from "../../../base/json.ts"
 import type { Log } from "../../../base/log.ts"
@@ -114,12 +115,7 @@ export class Swarm implements EditionSwarm {
       finished,
     })
     this.#introductions = new Introductions(desk.carrier === "direct" ? partners : sparePartners)
-    this.#outlook = new Outlook({
-      swarm: this.name,
-      mostWatchers,
-      members: this.#members,
-      traffic: () => this,
-    })
+    this.#outlook = new Outlook({ swarm: this.name, mostWatchers, members: this.#members, traffic: () => this })
     this.#returning = new ReturningPaths(desk.clock)
     this.#orders = new Orders(() => this.edition?.version)
     this.#reports = new Reports({ log: this.#log, members: this.#members, mostBitmapBytes })
@@ -181,11 +177,11 @@ export class Swarm implements EditionSwarm {
 
   /** Lets a member in whose right to come was checked. Throws `limit`, `removed`, `forbidden`. */
   enter(role: "sender" | "receiver", newcomer: Newcomer, address: string, outbox: Outbox): Member {
-    const { member: key, label = role, looks = false } = newcomer
+    const { member: key, label = role, looks = false, isGuest } = newcomer
     const now = this.clock.now()
     const id = memberId(this.name, key)
     const known = this.#members.get(id)
-    this.#places.check(role, id)
+    this.#places.check(role, id, isGuest ? address : undefined)
     const isSame = known?.role === role
     if (known !== undefined && !isSame) this.#forget(known)
     const ticket = base64url(randomBytes(16))
@@ -195,6 +191,7 @@ export class Swarm implements EditionSwarm {
     member.address = address
     member.outbox = outbox
     member.looks = looks
+    member.isGuest = isGuest
     member.awayAt = undefined
     member.needed = undefined
     member.askedAt = now
@@ -304,7 +301,7 @@ export class Swarm implements EditionSwarm {
         this.#introductions.introduce(member, this.#members.values())
         break
       case "begin":
-        this.#places.check(member.role, member.id)
+        this.#places.check(member.role, member.id, undefined)
         member.looks = false
         break
       case "done":
@@ -353,15 +350,16 @@ export class Swarm implements EditionSwarm {
     member.lies++
     this.#outlook.changed()
     this.#log.warn("share.lied", { member: member.label, address: member.address, chunk, times: member.lies })
-    if (member.lies < this.#desk.limits.lies) return
-    this.#places.ban(member.id)
-    const reason = `It sent ${member.lies} chunks that were not what they should be`
+    if (member.lies < this.#places.liesOf(member)) return
+    this.#places.ban(member)
+    const reason = `It sent ${counted(member.lies, "chunk")} that were not what they should be`
     member.failure = reason
     this.#log.warn("share.banned", { member: member.label, address: member.address })
     this.#tell({ do: "failure", member: member.label, reason })
-    this.leave(member, member.outbox, new RdvError("forbidden", reason))
+    const error = new RdvError("forbidden", reason)
+    this.leave(member, member.outbox, error)
     this.#desk.revoke(member.ticket)
-    member.lane?.path.abort(new RdvError("forbidden", reason))
+    member.lane?.path.abort(error)
   }
 
   fetched(name: string, bytes: number): void {
@@ -471,9 +469,8 @@ export class Swarm implements EditionSwarm {
 
   #endIfDone(): void {
     if (this.#isOver || !this.#places.isOver) return
-    const { once } = this.publication
-    const why = once ? "The share was for one receiver, who has it" : undefined
-    this.end(new RdvError("removed", why ?? `The share ${this.name} is complete, and its sender has ended it`))
+    const why = `The share ${this.name} is complete, and its sender has ended it`
+    this.end(new RdvError("removed", this.publication.once ? "The share was for one receiver, who has it" : why))
   }
 
   /** To the sender. */
