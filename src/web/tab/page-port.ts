@@ -5,7 +5,7 @@ import type { ToOne } from "./port-client.ts"
 import { PortClient } from "./port-client.ts"
 import { PortSocket } from "./port-socket.ts"
 import type { PortSocketOptions } from "./port-socket.ts"
-import { errorOf } from "./trouble.ts"
+import { troubleError } from "./trouble-error.ts"
 
 export interface PageSocketOptions extends Omit<PortSocketOptions, "id" | "post"> {
   readonly onOpen: (protocol: string) => void
@@ -64,11 +64,11 @@ export class PagePort extends PortClient {
       const call = this.#calls.get(id)
       this.#calls.delete(id)
       if (message.kind === "answer") call?.resolve(message.value)
-      else call?.reject(errorOf(message.trouble))
+      else call?.reject(troubleError(message.trouble))
     }
   }
 }
 
-function gone() {
-  return errorOf({ code: "unreachable", text: "The server of this page has ended", mend: "try again" })
+function gone(): Error {
+  return troubleError({ code: "unreachable", text: "The server of this page has ended", mend: "try again" })
 }

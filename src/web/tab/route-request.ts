@@ -1,5 +1,6 @@
 /** What the service worker does with a request of this origin: to the server worker with it, and an answer from there. */
 
+import { answerResponse, notKept, plainResponse } from "./answer-response.ts"
 import { askLeader } from "./ask-leader.ts"
 import type { Answered, Leaders } from "./ask-leader.ts"
 import { keptBootPage } from "./kept-files.ts"
@@ -12,7 +13,7 @@ export async function routeRequest(request: Request, leaders: Leaders): Promise<
   const origin = new URL(request.url).origin
   // The server takes us for the user: no other site's form may speak for it.
   if (isNavigation && !isSafe && !request.referrer.startsWith(`${origin}/`)) {
-    return plain(403, "A form of another site was not sent on: open the page and send its own form")
+    return plainResponse(403, "A form of another site was not sent on: open the page and send its own form")
   }
   const head: RequestHead = {
     method: request.method,
@@ -37,20 +38,10 @@ export async function routeRequest(request: Request, leaders: Leaders): Promise<
     signal,
     ...(isNavigation ? { complete: wholePage } : {}),
   })
-  if (answered.kind === "response") {
-    try {
-      const { status, statusText, headers } = answered.head
-      return new Response(answered.body ?? null, { status, statusText, headers: headers as [string, string][] })
-    } catch (error) {
-      return plain(502, `The application's answer cannot be passed on: ${String(error)}`)
-    }
-  }
-  if (answered.kind === "failed") return plain(502, answered.trouble.text)
-  if (answered.kind === "lost") return plain(503, "The server ended while it worked on this: it may have run")
-  if (!isNavigation || !isSafe) return plain(503, "No tab serves this application right now: try again")
+  if (answered.kind !== "none" || !isNavigation || !isSafe) return answerResponse(answered)
   return new Response(await keptBootPage(), {
     status: 503,
-    headers: { ...noStore, "content-type": "text/html; charset=utf-8" },
+    headers: { ...notKept, "content-type": "text/html; charset=utf-8" },
   })
 }
 
@@ -90,12 +81,6 @@ async function wholePage(outcome: Outcome & { readonly kind: "response" }): Prom
   })
   return { ...outcome, body: rest }
 }
-
-function plain(status: number, text: string): Response {
-  return new Response(`${text}\n`, { status, headers: { ...noStore, "content-type": "text/plain; charset=utf-8" } })
-}
-
-const noStore = { "cache-control": "no-store", "retry-after": "1" }
 
 const requestPatienceMs = 5000
 /** Shorter: the boot page helps, by starting a server. */

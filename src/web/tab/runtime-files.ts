@@ -18,6 +18,8 @@ export interface RuntimeFiles {
   readonly app: string
   /** All paths to keep: those above and what they load (SQLite). Not `/index.html`, not `/rdv-sw.js`, not runtime.json itself. */
   readonly files: readonly string[]
+  /** An event stream of a development server: with each message the version may be another one. */
+  readonly events?: string
 }
 
 export const runtimePath = "/.rdv/runtime.json"

@@ -1,13 +1,9 @@
 /** Errors as they travel between the parts of a browser. */
 
-import { asRdvError, RdvError } from "../../base/error.ts"
+import { asRdvError } from "../../base/error.ts"
 import type { Trouble } from "./messages.ts"
 
 export function troubleOf(thrown: unknown): Trouble {
   const { code, message, mend } = asRdvError(thrown)
   return { code, text: message, ...(mend === undefined ? {} : { mend }) }
-}
-
-export function errorOf({ code, text, mend }: Trouble): RdvError {
-  return new RdvError(code, text, { origin: "remote", ...(mend === undefined ? {} : { mend }) })
 }

@@ -1,0 +1,125 @@
+/**
+ * The worker that this page has started: a candidate, or the server. The page ends it when it hangs, since it holds the lock
+ * and the database for all.
+ */
+
+import type { FromWorker, ToWorker } from "./messages.ts"
+import type { RuntimeFiles } from "./runtime-files.ts"
+import { runtimePath } from "./runtime-files.ts"
+
+export interface OwnWorkerOptions {
+  readonly onMessage: (message: FromWorker, ports: readonly MessagePort[]) => void
+  /** It was ended, by whatever: what it led has no leader. Before the next one is started. */
+  readonly onGone: (epoch: number | undefined) => void
+}
+
+export class OwnWorker {
+  readonly #options: OwnWorkerOptions
+  #worker: Worker | undefined
+  #epoch: number | undefined
+  #hasLock = false
+  #isWanted = false
+  #ping: { readonly n: number; readonly at: number; looks: number } | undefined
+  #pings = 0
+
+  constructor(options: OwnWorkerOptions) {
+    this.#options = options
+  }
+
+  /** While it is the server. */
+  get epoch(): number | undefined {
+    return this.#epoch
+  }
+
+  /** Starts one, of the newest version that is here, if there is none. Rejects when its file cannot be loaded. */
+  async start(): Promise<void> {
+    if (this.#isWanted) return
+    this.#isWanted = true
+    try {
+      const answer = await fetch(runtimePath)
+      if (!answer.ok) throw new Error(`${runtimePath} was answered with ${answer.status}`)
+      const runtime = (await answer.json()) as RuntimeFiles
+      // It may have been ended meanwhile, or ended and started again.
+      if (this.#isWanted && this.#worker === undefined) this.#spawn(runtime.worker)
+    } catch (error) {
+      this.#isWanted = false
+      throw error
+    }
+  }
+
+  /** At once: when this returns nothing of it runs any more, and the lock is free. */
+  end(): void {
+    this.#isWanted = false
+    const epoch = this.#epoch
+    const worker = this.#worker
+    this.#worker = undefined
+    this.#epoch = undefined
+    this.#hasLock = false
+    this.#ping = undefined
+    if (worker === undefined) return
+    worker.onmessage = null
+    worker.onerror = null
+    worker.terminate()
+    this.#options.onGone(epoch)
+  }
+
+  post(message: ToWorker, ...transfer: Transferable[]): void {
+    this.#worker?.postMessage(message, transfer)
+  }
+
+  /** Looks whether it still answers; to be called again and again. */
+  watch(): void {
+    if (!this.#hasLock) return
+    const now = performance.now()
+    if (this.#ping === undefined) {
+      this.#ping = { n: ++this.#pings, at: now, looks: 0 }
+      this.post({ kind: "ping", n: this.#ping.n })
+      return
+    }
+    // A machine that slept has let time pass without turns: both count.
+    this.#ping.looks++
+    if (now - this.#ping.at < hungMs || this.#ping.looks < hungLooks) return
+    this.end()
+    void this.start().catch(() => undefined)
+  }
+
+  #spawn(path: string): void {
+    const worker = new Worker(path, { type: "module", name: "rdv" })
+    this.#worker = worker
+    worker.onmessage = ({ data, ports }: MessageEvent<FromWorker>) => this.#take(data, ports)
+    worker.onerror = (event) => {
+      // Errors of a running application are its own; a module that does not load never says a word.
+      const text = event.message === undefined ? `${path} cannot be loaded` : event.message
+      if (!this.#hasSpoken)
+        this.#options.onMessage({ kind: "failed", trouble: { code: "internal", text }, isFinal: false }, [])
+    }
+    this.#hasSpoken = false
+  }
+
+  #hasSpoken = false
+
+  #take(message: FromWorker, ports: readonly MessagePort[]): void {
+    this.#hasSpoken = true
+    switch (message.kind) {
+      case "waiting":
+        this.#hasLock = false
+        break
+      case "starting":
+        this.#hasLock = true
+        break
+      case "leading":
+        this.#hasLock = true
+        this.#epoch = message.epoch
+        break
+      case "pong":
+        if (message.n === this.#ping?.n) this.#ping = undefined
+        return
+      default:
+    }
+    this.#options.onMessage(message, ports)
+  }
+}
+
+/** A handler that calculates for so long without a pause has taken the server away from everybody. */
+const hungMs = 10_000
+const hungLooks = 5

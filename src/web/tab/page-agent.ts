@@ -1,0 +1,238 @@
+/**
+ * What each page of an application does for the server: registers the service worker, starts a candidate, gives out ports of
+ * the server if it is this page's worker, and lets go of it before the browser puts the page to sleep.
+ */
+
+import { DirectLink } from "./direct-link.ts"
+import type { Announcement, FromServiceWorker, FromWorker, ToServiceWorker, Trouble } from "./messages.ts"
+import { channelName, protocolVersion } from "./messages.ts"
+import { NewVersions } from "./new-versions.ts"
+import { OwnWorker } from "./own-worker.ts"
+import { serviceWorkerPath } from "./runtime-files.ts"
+
+export type PageState =
+  | { readonly kind: "registering" }
+  /** No server has answered yet; `isOurs`: the one that this page has started is loading. */
+  | { readonly kind: "starting"; readonly isOurs: boolean }
+  | { readonly kind: "ready" }
+  /** `isFinal`: nothing happens any more without somebody's doing. */
+  | { readonly kind: "trouble"; readonly trouble: Trouble; readonly isFinal: boolean }
+
+export interface PageAgentOptions {
+  readonly onState: (state: PageState) => void
+  /** What the worker's part for connections to peers says to the page's. */
+  readonly onRtc: (value: unknown, ports: readonly MessagePort[]) => void
+}
+
+export class PageAgent {
+  /** Resolves when a server answers. */
+  readonly ready: Promise<void>
+  readonly link: DirectLink
+  readonly #options: PageAgentOptions
+  readonly #worker: OwnWorker
+  readonly #channel = new BroadcastChannel(channelName)
+  readonly #versions: NewVersions
+  readonly #isReady = Promise.withResolvers<void>()
+  #registration: ServiceWorkerRegistration | undefined
+
+  constructor(options: PageAgentOptions) {
+    this.#options = options
+    this.ready = this.#isReady.promise
+    this.link = new DirectLink({ introduce: (port) => this.#connect(port) })
+    this.#worker = new OwnWorker({
+      onMessage: (message, ports) => this.#fromWorker(message, ports),
+      onGone: (epoch) => {
+        if (epoch !== undefined) this.#announce({ kind: "gone", epoch })
+      },
+    })
+    this.#versions = new NewVersions({
+      announce: (announcement) => this.#announce(announcement),
+      tell: (message, ...transfer) => this.#tell(message, ...transfer),
+    })
+  }
+
+  async start(): Promise<void> {
+    const { onState } = this.#options
+    const trouble = missing()
+    if (trouble !== undefined) {
+      onState({ kind: "trouble", trouble, isFinal: true })
+      return
+    }
+    onState({ kind: "registering" })
+    this.#channel.onmessage = ({ data, origin }: MessageEvent<Announcement>) => {
+      if (origin === location.origin) this.#hear(data)
+    }
+    navigator.serviceWorker.addEventListener("message", ({ data, origin, source }: MessageEvent<FromServiceWorker>) => {
+      if (origin !== location.origin || !(source instanceof ServiceWorker) || data.kind !== "who-leads") return
+      this.#introduce(source)
+      this.#worker.watch()
+    })
+    navigator.serviceWorker.startMessages()
+    this.#followLife()
+    setInterval(() => this.#worker.watch(), watchMs)
+    this.#startWorker()
+    try {
+      this.#registration = await register()
+    } catch (error) {
+      onState({ kind: "trouble", trouble: refusal(error), isFinal: true })
+      return
+    }
+    this.#versions.follow(this.#registration)
+    this.#introduce(this.#registration.active)
+    while ((await this.link.get(60_000)) === undefined);
+    onState({ kind: "ready" })
+    this.#isReady.resolve()
+    void this.#versions.look()
+  }
+
+  /** To the worker's part for connections to peers, if this page's worker is the server. */
+  toRtc(value: unknown, ...transfer: Transferable[]): void {
+    this.#worker.post({ kind: "rtc", value }, ...transfer)
+  }
+
+  #startWorker(): void {
+    this.#worker.start().catch((error: unknown) => {
+      const text = `The server's program cannot be loaded: ${error instanceof Error ? error.message : String(error)}`
+      const trouble: Trouble = { code: "unreachable", text, mend: "look whether you are online, and reload" }
+      this.#options.onState({ kind: "trouble", trouble, isFinal: true })
+    })
+  }
+
+  /** Browsers let a page sleep, or keep it for the way back, with its worker stopped and all that it holds held. */
+  #followLife(): void {
+    const sleep = () => this.#worker.end()
+    const wake = () => {
+      this.link.reset()
+      this.#startWorker()
+    }
+    document.addEventListener("freeze", sleep)
+    document.addEventListener("resume", wake)
+    addEventListener("pagehide", sleep)
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) wake()
+    })
+  }
+
+  #fromWorker(message: FromWorker, ports: readonly MessagePort[]): void {
+    const { onState, onRtc } = this.#options
+    switch (message.kind) {
+      case "waiting":
+        onState({ kind: "starting", isOurs: false })
+        return
+      case "starting":
+        onState({ kind: "starting", isOurs: true })
+        return
+      case "leading":
+        this.#introduce(this.#registration?.active ?? null)
+        this.#announce(message)
+        return
+      case "failed":
+        onState({ kind: "trouble", trouble: message.trouble, isFinal: message.isFinal })
+        return
+      case "streams-ended":
+        this.#versions.streamsEnded()
+        return
+      case "stopped":
+        this.#worker.end()
+        this.#startWorker()
+        return
+      case "rtc":
+        onRtc(message.value, ports)
+    }
+  }
+
+  #hear(announcement: Announcement): void {
+    const { epoch } = this.#worker
+    switch (announcement.kind) {
+      case "leading":
+        this.link.leading(announcement.epoch)
+        // It has lost its lock, however that came about.
+        if (epoch !== undefined && epoch < announcement.epoch) {
+          this.#worker.end()
+          this.#startWorker()
+        }
+        this.#versions.leading()
+        return
+      case "gone":
+        this.link.gone(announcement.epoch)
+        return
+      case "new-service-worker":
+        if (epoch !== undefined) this.#worker.post({ kind: "end-streams" })
+        return
+      case "new-version":
+        this.#versions.isNew = true
+        if (epoch !== undefined) this.#worker.post({ kind: "stop", graceMs: stopMs })
+    }
+  }
+
+  /** To all pages, this one too, and what the service worker has to know. */
+  #announce(announcement: Announcement): void {
+    this.#channel.postMessage(announcement)
+    if (announcement.kind === "gone") this.#tell(announcement)
+    this.#hear(announcement)
+  }
+
+  #tell(message: ToServiceWorker, ...transfer: Transferable[]): void {
+    this.#registration?.active?.postMessage(message, transfer)
+  }
+
+  /** A port of the server to the service worker, if it is this page's worker. */
+  #introduce(to: ServiceWorker | null): void {
+    const { epoch } = this.#worker
+    if (epoch === undefined || to === null) return
+    const { port1, port2 } = new MessageChannel()
+    this.#worker.post({ kind: "connect", from: "service-worker" }, port1)
+    to.postMessage({ kind: "leading", epoch, protocol: protocolVersion } satisfies ToServiceWorker, [port2])
+  }
+
+  #connect(port: MessagePort): void {
+    if (this.#worker.epoch === undefined) this.#tell({ kind: "connect", protocol: protocolVersion }, port)
+    else this.#worker.post({ kind: "connect", from: "page" }, port)
+  }
+}
+
+/** Resolves when one is active. */
+async function register(): Promise<ServiceWorkerRegistration> {
+  const registration = await navigator.serviceWorker.register(serviceWorkerPath, { updateViaCache: "none" })
+  if (registration.active !== null) return registration
+  const coming = registration.installing ?? registration.waiting
+  await new Promise<void>((resolve, reject) => {
+    const look = () => {
+      if (coming === null || coming.state === "activated" || registration.active?.state === "activated") resolve()
+      else if (coming.state === "redundant") {
+        reject(new Error("a file of the application is missing, or there is no room for its files"))
+      }
+    }
+    coming?.addEventListener("statechange", look)
+    look()
+  })
+  return registration
+}
+
+/** What the browser does not have here. */
+function missing(): Trouble | undefined {
+  if (!isSecureContext) {
+    const text = `Browsers run applications in a tab only over https or on localhost, and this is ${location.origin}`
+    return { code: "forbidden", text, mend: "open it over https" }
+  }
+  if ((navigator as { serviceWorker?: unknown }).serviceWorker !== undefined && "locks" in navigator) return undefined
+  const text = "This browser, or this private window, has no service workers, which the application needs"
+  return { code: "forbidden", text, mend: "open it in an ordinary window of a newer browser" }
+}
+
+function refusal(error: unknown): Trouble {
+  const why = error instanceof Error ? error.message : String(error)
+  if (error instanceof DOMException && error.name === "SecurityError") {
+    const mend = "allow this site to store data, or leave the private window"
+    return { code: "forbidden", text: `The browser lets this site store nothing: ${why}`, mend }
+  }
+  return {
+    code: "unreachable",
+    text: `The application cannot be set up here: ${why}`,
+    mend: "look whether you are online, and reload",
+  }
+}
+
+const watchMs = 1000
+/** For requests that run when a new version takes over. */
+const stopMs = 5000
