@@ -6,6 +6,8 @@
 import type { RdvError } from "./error.ts"
 
 export interface PipeSink {
+  /** Promises that `data` never keeps anything: then small reads need no memory of their own. */
+  readonly borrows?: boolean
   /**
    * Bytes arrived. The answer says whether the sink kept references into `bytes`: false lets the memory be reused at once,
    * true leaves it to the sink, which may give it back by `recycle`.

@@ -104,6 +104,7 @@ export class SocketPipe implements Pipe {
 
   attach(sink: PipeSink): void {
     this.#sink = sink
+    if (this.#reader !== undefined) this.#reader.borrows = sink.borrows === true
     queueMicrotask(() => (this.#closed ? this.#tell() : this.#wake()))
   }
 
@@ -175,9 +176,12 @@ export class SocketPipe implements Pipe {
     if (!this.#paused) return this.#sink.data(bytes)
     if (this.#closing) return false
     // `resume` and `pause` in one turn can leave one read under way. There is no second one: it would need a resume.
-    this.#held = this.#held === undefined ? bytes : concat([this.#held, bytes])
+    // What is only lent is copied; the reader hears so.
+    const isLent = this.#reader?.borrows === true
+    const held = this.#held === undefined ? (isLent ? bytes.slice() : bytes) : concat([this.#held, bytes])
+    this.#held = held
     this.#socket.pause()
-    return true
+    return held === bytes
   }
 
   #onDrain(): void {

@@ -210,3 +210,42 @@ test("this machine tells addresses that others would dial", () => {
   for (const text of ownAddresses(5_000, false)) assert.ok(directTarget(text, false) !== undefined, text)
   assert.ok(ownAddresses(5_000, true).includes("127.0.0.1:5000"))
 })
+
+test("what waits at a connection that is not read is not touched by what comes over another one", async (t) => {
+  const [a, b] = [await netOf(t), await netOf(t, { listen: false })]
+  const come: Pipe[] = []
+  const arrivals = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  a.onPipe = (pipe) => void arrivals[come.push(pipe) - 1]?.resolve()
+  const near: Pipe[] = []
+  for (const arrival of arrivals) {
+    near.push(await b.dial(a.addresses, never))
+    await arrival.promise
+  }
+  const got = ["", ""]
+  const all = arrivals.map(() => Promise.withResolvers<void>())
+  for (const [at, pipe] of come.entries()) {
+    pipe.attach({
+      borrows: true,
+      data(bytes) {
+        got[at] += Buffer.from(bytes).toString()
+        if (got[at]?.endsWith(".") === true) all[at]?.resolve()
+        return false
+      },
+      drain: () => undefined,
+      closed: () => undefined,
+    })
+  }
+  const [first, second] = come as [Pipe, Pipe]
+  await new Promise((resolve) => setImmediate(resolve))
+  // One read is under way, and is held.
+  first.pause()
+  first.resume()
+  first.pause()
+  near[0]?.send([Buffer.from("the first.")])
+  near[1]?.send([Buffer.from("and something longer, which comes second.")])
+  await all[1]?.promise
+  first.resume()
+  await all[0]?.promise
+  assert.deepEqual(got, ["the first.", "and something longer, which comes second."])
+  for (const pipe of [first, second, ...near]) pipe.abort(new RdvError("closed"))
+})

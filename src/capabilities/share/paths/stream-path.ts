@@ -162,6 +162,7 @@ class StreamPath implements ChunkPath {
       return
     }
     this.#pipe.attach({
+      borrows: true,
       data: (bytes) => {
         this.#moved = true
         try {
