@@ -11,7 +11,7 @@ export function verified(target: Target, signal?: AbortSignal): Target {
       return {
         have: holdings.have,
         foundBytes: holdings.foundBytes,
-        read: (chunk) => holdings.read(chunk),
+        read: (chunk, into) => holdings.read(chunk, into),
         store: (chunk, sealed) => holdings.store(chunk, sealed),
         async finish() {
           const finished = await holdings.finish()

@@ -32,6 +32,8 @@ export interface ChunkCrypto extends ChunkHash {
    * cached once, and one of an older version stays good. The answer is the caller's, `sealBytes` longer than `plain`.
    */
   seal(plain: Uint8Array, identity: Uint8Array): Soon<Uint8Array>
+  /** The same into memory of the caller, of exactly the right length, where the platform can do it at once. */
+  sealInto?(plain: Uint8Array, identity: Uint8Array, into: Uint8Array): void
   /** Throws `corrupt` when it is not what was sealed under this identity. The answer is the caller's. */
   open(sealed: Uint8Array, identity: Uint8Array): Soon<Uint8Array>
   /**

@@ -42,6 +42,17 @@ test("a file gives back its bytes, chunk by chunk, whichever way it is cut", asy
   }
 })
 
+test("a chunk is read into memory of the caller, and nothing else is kept of it", async (t) => {
+  const file = join(trialFolder(t), "some.bin")
+  fs.writeFileSync(file, randomBytes(300_000))
+  const content = await fileContent({ paths: [file], crypto, chunkBytes: 65_536, cacheBytes: 0 })
+  t.after(() => content.close())
+  const chunk = content.table.manifestChunks
+  const into = new Uint8Array(content.table.lengthOf(chunk))
+  assert.equal(await content.read(chunk, into), into)
+  assert.deepEqual(into, new Uint8Array(await content.read(chunk)))
+})
+
 test("the same bytes at several places have one chunk", async (t) => {
   const folder = trialFolder(t)
   const block = randomBytes(65_536)

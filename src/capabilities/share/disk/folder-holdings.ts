@@ -54,8 +54,6 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
   foundBytes = 0
   readonly #options: FolderHoldingsOptions
   readonly #files: PartFiles
-  /** Sealed chunks that others may ask for. */
-  readonly #cache: ByteCache
   /** For a chunk that is open, on its way to its file. */
   #scratch: Buffer | undefined
   #state: "part" | "finishing" | "placed" | "aside" | "closed"
@@ -73,11 +71,9 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     const isThere = options.lock === undefined
     const entries = version.manifest.entries.filter((entry) => entry.type === "file")
     const files = new PartFiles(isThere ? place.target : place.part, entries, isThere)
-    const cache = new ByteCache(cacheBytes)
-    super({ ...version, files: files.set, cache })
+    super({ ...version, files: files.set, cache: new ByteCache(cacheBytes) })
     this.#options = options
     this.#files = files
-    this.#cache = cache
     this.#isPlaced = isThere
     this.#state = isThere ? "placed" : "part"
     for (let chunk = 0; chunk < version.table.manifestChunks; chunk++) this.have.add(chunk)
@@ -108,21 +104,13 @@ export class FolderHoldings extends ReadHoldings implements TargetHoldings {
     }
     const { crypto } = this.#options.version
     const identity = this.places.identityOf(chunk)
-    let storing: Soon<void>
     try {
-      if (canOpenInto(crypto)) storing = this.#openInto(crypto, chunk, sealed, identity)
-      else {
-        const plain = crypto.open(sealed, identity)
-        storing = plain instanceof Promise ? plain.then((bytes) => this.put(chunk, bytes)) : this.put(chunk, plain)
-      }
+      if (canOpenInto(crypto)) return this.#openInto(crypto, chunk, sealed, identity)
+      const plain = crypto.open(sealed, identity)
+      return plain instanceof Promise ? plain.then((bytes) => this.put(chunk, bytes)) : this.put(chunk, plain)
     } catch (error) {
       return Promise.reject(error as Error)
     }
-    if (this.demand > 0) {
-      this.demand--
-      this.#cache.put(chunk - this.table.manifestChunks, sealed.slice())
-    }
-    return storing
   }
 
   /** Keeps a chunk that is open. Throws or rejects as `store` does. Nobody may change the bytes before it is done. */

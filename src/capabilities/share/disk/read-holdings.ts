@@ -25,8 +25,6 @@ export class ReadHoldings {
   readonly table: ChunkTable
   readonly manifest: Manifest
   readonly have: Bitmap
-  /** So many of the next chunks are worth keeping for others: each that was asked for speaks for some more. */
-  protected demand: number = 0
   protected readonly places: PieceMap
   readonly #parts: ReadHoldingsParts
   /** For bytes on their way to be sealed. */
@@ -42,15 +40,14 @@ export class ReadHoldings {
     this.places = new PieceMap(parts.manifest, parts.table)
   }
 
-  read(chunk: number): Soon<Uint8Array> {
+  read(chunk: number, into?: Uint8Array): Soon<Uint8Array> {
     const { cache, table } = this.#parts
     if (!this.have.has(chunk)) return Promise.reject(new RdvError("not_found", `Chunk ${chunk} is not here`))
-    this.demand = Math.min(mostDemand, this.demand + demandOfOne)
     if (chunk < table.manifestChunks) return this.#readManifest(chunk)
     const kept = cache.get(chunk - table.manifestChunks)
     if (kept !== undefined) return kept
     if (this.#isReleased) return Promise.reject(new RdvError("closed", "The content is closed"))
-    return this.#readContent(chunk)
+    return this.#readContent(chunk, into)
   }
 
   /** Lets go of files and memory; nothing can be read any more. */
@@ -65,7 +62,7 @@ export class ReadHoldings {
     return sealed ?? Promise.reject(new RdvError("not_found", "The manifest's chunks are kept elsewhere"))
   }
 
-  #readContent(chunk: number): Soon<Uint8Array> {
+  #readContent(chunk: number, into: Uint8Array | undefined): Soon<Uint8Array> {
     const { files } = this.#parts
     const piece = this.places.firstOf(chunk)
     const { length } = this.manifest.pieces[piece] as Piece
@@ -76,27 +73,31 @@ export class ReadHoldings {
       const reading = files.read(this.places.starts[piece] as number, plain)
       if (reading instanceof Promise) {
         return reading.then(
-          () => this.#seal(chunk, plain, memory),
+          () => this.#seal(chunk, plain, memory, into),
           (error: unknown) => this.#fail(chunk, error),
         )
       }
     } catch (error) {
       return this.#fail(chunk, error)
     }
-    return this.#seal(chunk, plain, memory)
+    return this.#seal(chunk, plain, memory, into)
   }
 
-  #seal(chunk: number, plain: Buffer, memory: Buffer): Soon<Uint8Array> {
+  #seal(chunk: number, plain: Buffer, memory: Buffer, into: Uint8Array | undefined): Soon<Uint8Array> {
     const identity = this.places.identityOf(chunk)
     if (Buffer.compare(this.#parts.crypto.identify(plain), identity) !== 0) return this.#fail(chunk, undefined)
-    const sealed = this.#sealKnown(chunk, plain)
+    const sealed = this.#sealKnown(chunk, plain, into)
     // Sealed later, its bytes are still being read.
     if (!(sealed instanceof Promise)) this.#scratch = memory
     return sealed
   }
 
-  #sealKnown(chunk: number, plain: Uint8Array): Soon<Uint8Array> {
+  #sealKnown(chunk: number, plain: Uint8Array, into: Uint8Array | undefined): Soon<Uint8Array> {
     const { crypto, cache, table } = this.#parts
+    if (into !== undefined && crypto.sealInto !== undefined) {
+      crypto.sealInto(plain, this.places.identityOf(chunk), into)
+      return into
+    }
     const sealed = crypto.seal(plain, this.places.identityOf(chunk))
     if (!(sealed instanceof Promise)) cache.put(chunk - table.manifestChunks, sealed)
     return sealed
@@ -110,6 +111,3 @@ export class ReadHoldings {
     return Promise.reject(new RdvError("corrupt", text, { cause: error }))
   }
 }
-
-const demandOfOne = 2
-const mostDemand = 32

@@ -86,6 +86,16 @@ test("sha256 seals as written: HMAC for identity and key, AES-256-GCM without a 
   assert.deepEqual(Buffer.from(nodeHash("sha256").hash(plain)), createHash("sha256").update(plain).digest())
 })
 
+test("what is sealed into memory of the caller is the same", async () => {
+  const crypto = nodeCrypto(keys)
+  const plain = Uint8Array.from({ length: 200_001 }, (_, at) => at % 253)
+  const identity = crypto.identify(plain)
+  const into = new Uint8Array(200_017)
+  crypto.sealInto?.(plain, identity, into)
+  assert.deepEqual(into, new Uint8Array(await crypto.seal(plain, identity)))
+  assert.throws(() => crypto.sealInto?.(plain, identity, new Uint8Array(200_016)), { code: "internal" })
+})
+
 test("BLAKE3 is BLAKE3", () => {
   // Of the official test vectors: 0, 1, … 250, 0, … as input, `whats the Elvish word for friend` as key.
   const input = Uint8Array.from({ length: 102_400 }, (_, index) => index % 251)

@@ -44,18 +44,25 @@ export function nodeCrypto(keys: SwarmKeys, hash: HashName = native === undefine
       throw changed(cause)
     }
   }
+  const sealInto = (plain: Uint8Array, identity: Uint8Array, into: Uint8Array): void => {
+    if (into.length !== plain.length + sealBytes) {
+      throw new RdvError("internal", `${into.length} bytes were given for sealing ${plain.length}`)
+    }
+    const cipher = createCipheriv("aes-256-gcm", createSecretKey(sealingKey(identity)), nonce)
+    inParts(cipher, plain, into)
+    cipher.final()
+    into.set(cipher.getAuthTag(), plain.length)
+  }
   return {
     ...nodeHash(hash),
     identify,
     seal(plain, identity) {
-      const cipher = createCipheriv("aes-256-gcm", createSecretKey(sealingKey(identity)), nonce)
       // Memory of its own: what is sealed may be kept for long, beside others of the pool.
       const sealed = Buffer.allocUnsafeSlow(plain.length + sealBytes)
-      inParts(cipher, plain, sealed)
-      cipher.final()
-      sealed.set(cipher.getAuthTag(), plain.length)
+      sealInto(plain, identity, sealed)
       return sealed
     },
+    sealInto,
     open(sealed, identity) {
       const plain = Buffer.allocUnsafeSlow(Math.max(0, sealed.length - sealBytes))
       openInto(sealed, identity, plain)

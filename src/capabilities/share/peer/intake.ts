@@ -9,11 +9,10 @@
 import { asRdvError } from "../../../base/error.ts"
 import type { RdvError } from "../../../base/error.ts"
 import type { ChunkName } from "../paths/chunk-path.ts"
-import { ChunkMemory } from "./chunk-memory.ts"
+import type { ChunkMemory } from "./chunk-memory.ts"
 import type { Way } from "./have-batch.ts"
 import { shortVersion } from "./local-version.ts"
 import type { LocalVersion } from "./local-version.ts"
-import { mostWindowBytes } from "./window.ts"
 
 /** Where chunks come from: one path, or the multicast. */
 export interface ChunkSource {
@@ -41,7 +40,7 @@ export interface IntakeEvents {
 
 export class Intake {
   readonly #events: IntakeEvents
-  readonly #memory: ChunkMemory = new ChunkMemory({ limitBytes: mostMemoryBytes, spareBytes: mostSpareBytes })
+  readonly #memory: ChunkMemory
   #version: LocalVersion | undefined
   #number = 0
   /** On their way to the disk. */
@@ -49,12 +48,14 @@ export class Intake {
   #storingBytes = 0
   #idle: (() => void)[] = []
 
-  constructor(events: IntakeEvents) {
+  constructor(events: IntakeEvents, memory: ChunkMemory) {
     this.#events = events
+    this.#memory = memory
   }
 
   /** Undefined: nothing is wanted. What is on its way to the disk still belongs to the version before. */
   set version(version: LocalVersion | undefined) {
+    if (version?.number !== this.#version?.number) this.#memory.forget()
     this.#version = version
     this.#number = version === undefined ? -1 : shortVersion(version.number)
     this.#storing.clear()
@@ -134,7 +135,7 @@ export class Intake {
     }
     if (stored === undefined) {
       const bytes = sealed.length
-      this.#memory.give(sealed)
+      this.#memory.give(sealed, chunk)
       this.#events.stored(chunk, bytes, source)
       return
     }
@@ -155,7 +156,7 @@ export class Intake {
   ): void {
     const isCurrent = this.#version === version
     if (isCurrent) this.#storing.delete(chunk)
-    this.#memory.give(sealed)
+    this.#memory.give(sealed, isCurrent && error === undefined ? chunk : undefined)
     this.#count(-sealed.length)
     if (!isCurrent) return
     if (error === undefined) this.#events.stored(chunk, sealed.length, source)
@@ -221,7 +222,3 @@ export class Inflow {
 function keyOf({ version, chunk }: ChunkName): number {
   return shortVersion(version) * 2 ** 32 + chunk
 }
-
-/** The widest window, and room for what comes twice. */
-const mostMemoryBytes = mostWindowBytes + 16 * 1024 * 1024
-const mostSpareBytes = 8 * 1024 * 1024

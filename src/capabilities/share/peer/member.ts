@@ -17,20 +17,21 @@ import type { SwarmKeys } from "../code/swarm-keys.ts"
 import type { ChunkName, ChunkPath, ChunkPathSink } from "../paths/chunk-path.ts"
 import type { DirectNet } from "../paths/direct-net.ts"
 import type { ByteWays, MemberMessage, RelayMessage, TableFacts } from "../protocol/control.ts"
+import { ChunkMemory } from "./chunk-memory.ts"
 import { Direct } from "./direct.ts"
 import type { DirectPeer } from "./direct-peer.ts"
 import { HaveBatch } from "./have-batch.ts"
 import type { Way } from "./have-batch.ts"
 import { Intake } from "./intake.ts"
-import type { ChunkSource, Inflow } from "./intake.ts"
+import type { ChunkSource, Inflow, IntakeEvents } from "./intake.ts"
 import type { LocalVersion } from "./local-version.ts"
 import type { RelayAccess } from "./relay-access.ts"
 import { RelayLine } from "./relay-line.ts"
 import type { RelayOpening } from "./relay-line.ts"
 import { RelayPath } from "./relay-path.ts"
-import { Uploads } from "./uploads.ts"
+import { mostHeldBytes, Uploads } from "./uploads.ts"
 import type { UploadLane } from "./uploads.ts"
-import { Window } from "./window.ts"
+import { mostWindowBytes, Window } from "./window.ts"
 
 export interface MemberOptions {
   readonly access: RelayAccess
@@ -129,7 +130,8 @@ export class Member {
       },
     })
     this.#batch = new HaveBatch({ clock, say: (chunks, via) => this.#sayHave(chunks, via) })
-    this.#intake = new Intake({
+    const memory = new ChunkMemory({ limitBytes: mostMemoryBytes, spareBytes: mostSpareBytes })
+    const arriving: IntakeEvents = {
       stored: (chunk, bytes, source) => this.#stored(chunk, bytes, source),
       duplicate: (chunk, bytes, source) => this.#duplicate(chunk, bytes, source),
       corrupt: (chunk, source) => this.#corrupt(chunk, source),
@@ -143,9 +145,11 @@ export class Member {
         this.#window.backlog = bytes
         this.#sayWindow()
       },
-    })
+    }
+    this.#intake = new Intake(arriving, memory)
     this.#uploads = new Uploads({
       clock,
+      memory,
       bytesPerSecond,
       lost: (version, chunk, error) => this.#lost(version, chunk, error),
     })
@@ -468,3 +472,6 @@ interface Junction {
 }
 
 const mostAddresses = 16
+/** The widest window, room for what comes twice, and for what goes out. */
+const mostMemoryBytes = mostWindowBytes + 16 * 1024 * 1024 + mostHeldBytes
+const mostSpareBytes = 8 * 1024 * 1024

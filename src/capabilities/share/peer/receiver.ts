@@ -484,7 +484,7 @@ class RunningReceiver implements Receiver {
 function withManifest(target: TargetHoldings, memory: MemoryHoldings, manifestChunks: number): Holdings {
   return {
     have: target.have,
-    read: (chunk) => (chunk < manifestChunks ? memory.read(chunk) : target.read(chunk)),
+    read: (chunk, into) => (chunk < manifestChunks ? memory.read(chunk) : target.read(chunk, into)),
     store: (chunk, sealed) => target.store(chunk, sealed),
   }
 }

@@ -322,7 +322,7 @@ function numbered(content: Content, version: number): Content {
     table: ChunkTable.build({ version, hash: portableHash(table.hash), manifestChunks: table.manifestChunks, chunks }),
     manifest: content.manifest,
     have: content.have,
-    read: (chunk) => content.read(chunk),
+    read: (chunk, into) => content.read(chunk, into),
     store: (chunk, sealed) => content.store(chunk, sealed),
     close: () => content.close(),
   }

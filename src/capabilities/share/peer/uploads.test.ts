@@ -7,6 +7,7 @@ import { Bitmap } from "../content/bitmap.ts"
 import { ChunkTable } from "../content/chunk-table.ts"
 import { portableHash } from "../content/portable-crypto.ts"
 import type { LocalVersion } from "./local-version.ts"
+import { ChunkMemory } from "./chunk-memory.ts"
 import { Uploads } from "./uploads.ts"
 import type { UploadLane } from "./uploads.ts"
 
@@ -16,6 +17,7 @@ class Rig {
   readonly clock = new FakeClock()
   readonly uploads: Uploads
   readonly version: LocalVersion
+  readonly memory: ChunkMemory = new ChunkMemory({ limitBytes: 32 << 20, spareBytes: 4 << 20 })
   readonly reads: number[] = []
   readonly lost: number[] = []
   /** Answers later, when it is released. */
@@ -41,10 +43,10 @@ class Rig {
       holdings: {
         have,
         store: () => undefined,
-        read: (chunk) => {
+        read: (chunk, into) => {
           this.reads.push(chunk)
           if (chunk === this.spoiled) throw new RdvError("corrupt", "It has changed")
-          const sealed = new Uint8Array(length).fill(chunk)
+          const sealed = (into ?? new Uint8Array(length)).fill(chunk)
           if (!this.isSlow) return sealed
           return new Promise((resolve) => this.#waiting.push(() => resolve(sealed)))
         },
@@ -52,6 +54,7 @@ class Rig {
     }
     this.uploads = new Uploads({
       clock: this.clock,
+      memory: this.memory,
       bytesPerSecond,
       lost: (_version, chunk) => this.lost.push(chunk),
     })
@@ -212,4 +215,42 @@ test("an ask that was taken back and made again is answered once, behind those t
     path.sends.map(({ chunk }) => chunk),
     [1, 3, 2],
   )
+})
+
+test("a chunk that came or went a moment ago is not read", () => {
+  const rig = new Rig()
+  const { path, lane } = rig.lane()
+  lane.asked(name(5))
+  lane.asked(name(6))
+  assert.deepEqual(rig.reads, [5, 6])
+  path.isQuick = false
+  lane.asked(name(6))
+  // What comes in meanwhile gets no memory that is being sent.
+  for (let chunk = 10; chunk < 60; chunk++) {
+    const other = rig.memory.take(length) as Uint8Array
+    rig.memory.give(other.fill(chunk), chunk)
+  }
+  assert.ok(path.sends[2]?.sealed.every((byte) => byte === 6))
+  lane.asked(name(11))
+  assert.deepEqual(rig.reads, [5, 6])
+  assert.ok(path.sends[3]?.sealed.every((byte) => byte === 11))
+})
+
+test("all memory comes back, and chunks of the version before are not given for those of the next", async () => {
+  const rig = new Rig()
+  const { path, lane } = rig.lane()
+  path.isQuick = false
+  lane.asked(name(5))
+  rig.isSlow = true
+  lane.asked(name(6))
+  rig.spoiled = 7
+  lane.asked(name(7))
+  rig.uploads.version = { ...rig.version, number: 2 }
+  rig.memory.forget()
+  await rig.release()
+  for (const { sent } of path.sends) sent()
+  assert.equal(rig.memory.taken, 0)
+  rig.isSlow = false
+  lane.asked({ version: 2, chunk: 5 })
+  assert.deepEqual(rig.reads, [5, 6, 7, 5])
 })

@@ -10,9 +10,12 @@ import type { RdvError } from "../../../base/error.ts"
 import type { ChunkName, ChunkPath } from "../paths/chunk-path.ts"
 import { shortVersion } from "./local-version.ts"
 import type { LocalVersion } from "./local-version.ts"
+import type { ChunkMemory } from "./chunk-memory.ts"
 
 export interface UploadsOptions {
   readonly clock: Clock
+  /** Chunks that came in a moment ago lie in it, and it is read into. */
+  readonly memory: ChunkMemory
   /** Over all paths; undefined: what the network gives. 0: nothing is given. */
   readonly bytesPerSecond?: number | undefined
   /** A chunk cannot be read any more: it is not there, though it was said to be. */
@@ -147,15 +150,23 @@ export class Uploads {
       version,
       chunk: name.chunk,
       length,
+      memory: undefined,
       sealed: undefined,
       users: 0,
       waiting: [[lane, name]],
     }
     this.#reads.set(name.chunk, read)
     this.#heldBytes += length
+    const { memory } = this.#options
+    read.memory = memory.find(name.chunk)
+    if (read.memory !== undefined) {
+      this.#arrived(read, read.memory)
+      return
+    }
+    read.memory = memory.take(length)
     let bytes: Uint8Array | Promise<Uint8Array>
     try {
-      bytes = version.holdings.read(name.chunk)
+      bytes = version.holdings.read(name.chunk, read.memory)
     } catch (error) {
       this.#failed(read, asRdvError(error))
       return
@@ -181,6 +192,8 @@ export class Uploads {
 
   #arrived(read: SharedRead, sealed: Uint8Array): void {
     read.sealed = sealed
+    // It lies elsewhere.
+    if (sealed !== read.memory) this.#free(read)
     // Kept until all who asked meanwhile have theirs.
     read.users++
     for (const [lane, name] of read.waiting) {
@@ -200,10 +213,17 @@ export class Uploads {
     if (--read.users > 0) return
     this.#heldBytes -= read.length
     if (this.#reads.get(read.chunk) === read) this.#reads.delete(read.chunk)
+    this.#free(read, this.#version?.number === read.version.number ? read.chunk : undefined)
     this.#pump()
   }
 
+  #free(read: SharedRead, chunk?: number): void {
+    if (read.memory !== undefined) this.#options.memory.give(read.memory, chunk)
+    read.memory = undefined
+  }
+
   #failed(read: SharedRead, error: RdvError): void {
+    this.#free(read)
     this.#heldBytes -= read.length
     if (this.#reads.get(read.chunk) === read) this.#reads.delete(read.chunk)
     // A page's file is not read before it is whole: it is there all the same.
@@ -217,6 +237,8 @@ interface SharedRead {
   readonly version: LocalVersion
   readonly chunk: number
   readonly length: number
+  /** Of `ChunkMemory`, until it is given back. */
+  memory: Uint8Array | undefined
   sealed: Uint8Array | undefined
   /** Sends under way. */
   users: number
@@ -303,7 +325,7 @@ export class UploadLane {
 /** Reads that wait for a disk at once. */
 const mostReads = 4
 /** Read for others and not sent: with few of these a slow path cannot keep the fast ones waiting for long. */
-const mostHeldBytes = 16 * 1024 * 1024
+export const mostHeldBytes: number = 16 * 1024 * 1024
 /** One path may have so many asks waiting. */
 const mostAsks = 1_024
 const leastBurst = 64 * 1024
