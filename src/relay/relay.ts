@@ -12,7 +12,7 @@ import type { Scope } from "../base/scope.ts"
 import type { Stream } from "../base/stream.ts"
 import { controlService } from "../host/control.ts"
 import { drainSessions } from "../host/drain.ts"
-import type { AcceptOptions, CallHandler, DialOptions, Host, ServiceName } from "../host/host.ts"
+import type { AcceptOptions, Caller, CallHandler, DialOptions, Host, ServiceName } from "../host/host.ts"
 import { callService } from "../host/private-call.ts"
 import { Services } from "../host/services.ts"
 import { acceptHandshake } from "../mux/handshake.ts"
@@ -30,6 +30,7 @@ import type { RequestHead } from "../http1/head.ts"
 import { addressOf, AdmissionDesk } from "./admission.ts"
 import type { GuestCheck, Opening } from "./admission.ts"
 import { Announcements } from "./announcements.ts"
+import { claimName } from "./claim-name.ts"
 import { makeRoom } from "./crowd.ts"
 import { HttpIngress } from "./ingress/http.ts"
 import { TcpIngress } from "./ingress/tcp.ts"
@@ -196,6 +197,11 @@ export class Relay implements Host {
     }
     this.#registry.add(route)
     return () => this.#registry.remove(route)
+  }
+
+  /** Makes a public name the caller's, for something that is served here. Throws `usage`, `forbidden`, `claimed`. */
+  claimName(name: string, caller: Caller): string {
+    return claimName(name, caller, this.#options.store, this.#registry)
   }
 
   /** Where visitors of an HTTP name go. */

@@ -51,7 +51,7 @@ export class WaitingRoom {
   /** The name has a server now. */
   came(name: string): void {
     this.#left.delete(name)
-    for (const wake of [...(this.#waiting.get(name) ?? [])]) wake()
+    for (const wake of Array.from(this.#waiting.get(name) ?? [])) wake()
   }
 
   /** The name has none any more. */

@@ -44,6 +44,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "node.ts": ["*"],
   "start-agent.ts": ["*"],
   "start-share-relay.ts": ["*"],
+  "start-tab-relay.ts": ["*"],
   "channels.ts": ["*"],
   "share.ts": ["*"],
   "tab.ts": ["base", "capabilities/tab"],
