@@ -107,19 +107,12 @@ export class WasmEngine implements SqliteEngine {
     return plainDatabase(this.#pool.exportFile(this.#path))
   }
 
-  /** In one transaction of the present database, page by page. */
   import(file: Uint8Array): void {
     const plain = plainDatabase(file)
+    const pool = this.#pool
     this.#try(() => {
-      const source = this.#source(plain)
-      try {
-        this.#check(source.database)
-        this.#statements.clear()
-        this.#copy(source.database)
-      } finally {
-        source.drop()
-      }
-      this.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+      if (pool === undefined) this.#importIntoMemory(plain)
+      else this.#importIntoPool(pool, plain)
     })
   }
 
@@ -130,35 +123,49 @@ export class WasmEngine implements SqliteEngine {
     this.#pool?.pauseVfs()
   }
 
-  /** The file as a database of its own, beside ours. */
-  #source(plain: Uint8Array<ArrayBuffer>): { readonly database: Database; drop(): void } {
-    const pool = this.#pool
-    if (pool !== undefined) {
-      void pool.importDb(importPath, plain)
-      const database = new pool.OpfsSAHPoolDb(importPath)
-      return {
-        database,
-        drop: () => {
-          database.close()
-          pool.unlink(importPath)
-        },
-      }
+  #importIntoMemory(plain: Uint8Array<ArrayBuffer>): void {
+    const checked = new this.#sqlite.oo1.DB(":memory:")
+    try {
+      this.#deserialize(checked, plain)
+      this.#check(checked)
+    } finally {
+      checked.close()
     }
-    const { capi, wasm, oo1 } = this.#sqlite
-    const database = new oo1.DB(":memory:")
+    this.#statements.clear()
+    this.#deserialize(this.#database, plain)
+  }
+
+  /** As a database of its own beside ours, and then page by page in one transaction of ours. */
+  #importIntoPool(pool: SAHPoolUtil, plain: Uint8Array<ArrayBuffer>): void {
+    void pool.importDb(importPath, plain)
+    try {
+      const source = new pool.OpfsSAHPoolDb(importPath)
+      try {
+        source.exec("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY")
+        this.#check(source)
+        const ours = this.#database.selectValue("PRAGMA page_size") as number
+        if (source.selectValue("PRAGMA page_size") !== ours) source.exec(`PRAGMA page_size = ${ours}; VACUUM`)
+        this.#statements.clear()
+        this.#copy(source)
+      } finally {
+        source.close()
+      }
+    } finally {
+      pool.unlink(importPath)
+    }
+    this.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+  }
+
+  #deserialize(database: Database, plain: Uint8Array<ArrayBuffer>): void {
+    const { capi, wasm } = this.#sqlite
     const memory = wasm.allocFromTypedArray(plain)
     const flags = capi.SQLITE_DESERIALIZE_FREEONCLOSE | capi.SQLITE_DESERIALIZE_RESIZEABLE
     database.checkRc(capi.sqlite3_deserialize(database, "main", memory, plain.length, plain.length, flags))
-    return { database, drop: () => database.close() }
   }
 
   #check(source: Database): void {
-    source.exec("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY")
     const result = source.selectValue("PRAGMA integrity_check(1)")
     if (result !== "ok") throw new RdvError("corrupt", `The database in the file is damaged: ${String(result)}`)
-    // A copy page by page wants pages of one size.
-    const ours = this.#database.selectValue("PRAGMA page_size") as number
-    if (source.selectValue("PRAGMA page_size") !== ours) source.exec(`PRAGMA page_size = ${ours}; VACUUM`)
   }
 
   #copy(source: Database): void {

@@ -30,6 +30,8 @@ export function sqlError(thrown: unknown, text?: string): RdvError {
 function notOfSqlite(thrown: unknown, message: string, at: string): RdvError {
   const { code } = (typeof thrown === "object" && thrown !== null ? thrown : {}) as { code?: unknown }
   if (code === "ERR_OUT_OF_RANGE") return integerTooLarge(thrown, at)
+  if (message.includes("contains no statements")) return new RdvError("usage", "The statement is empty")
+  if (code === "ERR_INVALID_STATE") return new RdvError("closed", "The database is closed", { cause: thrown })
   if (code === "ERR_INVALID_ARG_TYPE") return new RdvError("usage", `${message}${at}`, { cause: thrown })
   return new RdvError("internal", message, { cause: thrown })
 }

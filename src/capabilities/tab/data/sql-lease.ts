@@ -33,6 +33,11 @@ export class LeaseEngine implements SqliteEngine {
     this.usedAt = now()
   }
 
+  /** Why it came to nothing before its end. */
+  get broken(): RdvError | undefined {
+    return this.#over
+  }
+
   end(error: RdvError): void {
     this.#over ??= error
   }

@@ -134,7 +134,10 @@ class GroupedSql implements TabSql {
           })
           return promise
         },
-        settled: () => engine.end(new RdvError("closed", "This lease is over")),
+        settled: () => {
+          if (engine.broken !== undefined) throw engine.broken
+          engine.end(new RdvError("closed", "This lease is over"))
+        },
         explain: (thrown) => sqlError(thrown),
         end: (error) => engine.end(error),
         usedAt: () => engine.usedAt,
