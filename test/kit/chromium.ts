@@ -237,10 +237,9 @@ export class Page {
   async #attach(values: Values): Promise<void> {
     const session = values["sessionId"] as string
     this.#workers.add(session)
-    for (const domain of ["Runtime", "Log"]) {
-      await this.#browser.send(`${domain}.enable`, {}, session).catch(() => undefined)
-    }
-    await this.#browser.send("Runtime.runIfWaitingForDebugger", {}, session).catch(() => undefined)
+    // All at once: a service worker answers the first only after the last.
+    const orders = ["Runtime.enable", "Log.enable", "Runtime.runIfWaitingForDebugger"]
+    await Promise.all(orders.map((order) => this.#browser.send(order, {}, session).catch(() => undefined)))
   }
 
   #note(method: string, values: Values): void {

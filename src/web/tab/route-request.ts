@@ -55,31 +55,20 @@ async function wholePage(outcome: Outcome & { readonly kind: "response" }): Prom
   const isPage =
     header("content-type").startsWith("text/html") && !header("content-disposition").startsWith("attachment")
   if (!isPage || !(body instanceof ReadableStream)) return outcome
-  const reader = body.getReader()
-  const parts: Uint8Array<ArrayBuffer>[] = []
-  let bytes = 0
+  // What is read ahead here waits in the other half.
+  const [kept, ahead] = body.tee()
+  const reader = ahead.getReader()
   try {
-    while (bytes < pageBytes) {
+    for (let bytes = 0; bytes < pageBytes;) {
       const { done, value } = await reader.read()
-      if (done) return { ...outcome, body: new Uint8Array(await new Blob(parts).arrayBuffer()) }
-      parts.push(value)
+      if (done) break
       bytes += value.length
     }
   } catch {
     return undefined
   }
-  const rest = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      for (const part of parts) controller.enqueue(part)
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read()
-      if (done) controller.close()
-      else controller.enqueue(value)
-    },
-    cancel: (reason) => reader.cancel(reason),
-  })
-  return { ...outcome, body: rest }
+  void reader.cancel()
+  return { ...outcome, body: kept }
 }
 
 const requestPatienceMs = 5000
