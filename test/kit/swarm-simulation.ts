@@ -247,8 +247,7 @@ export class SwarmSimulation implements SwarmPort {
     const holder = this.members.get(name)
     if (holder === undefined || this.silent.has(name)) return
     const bytes = this.#options.chunkBytes
-    const at = this.relayDown.carry(holder.up.carry(this.clock.now(), bytes), bytes)
-    this.#later(at, () => {
+    this.#through(holder.up, this.relayDown, this.clock.now(), () => {
       if (!holder.isHere) return
       if (this.#fails()) {
         this.scheduler.refused(name, chunk)
@@ -271,8 +270,7 @@ export class SwarmSimulation implements SwarmPort {
     this.takes++
     this.directBytes += bytes
     const asked = this.clock.now() + 2 * this.#options.reportMs
-    const at = member.down.carry(giver.up.carry(asked, bytes), bytes)
-    this.#later(at, () => {
+    this.#through(giver.up, member.down, asked, () => {
       if (giver.isHere) this.#give(member, chunk, from)
     })
   }
@@ -296,16 +294,13 @@ export class SwarmSimulation implements SwarmPort {
     })
   }
 
-  /** As the relay's cache does: what fewest lack, and of these what was not used for longest. */
+  /** As the relay's cache does: what nobody lacks, else what was not used for longest. */
   #evict(): void {
-    let victim: number | undefined
-    let fewest = Infinity
+    let [victim] = this.#cache
     for (const chunk of this.#cache) {
-      const lackedBy = this.scheduler.lackedBy(chunk)
-      if (lackedBy >= fewest) continue
-      fewest = lackedBy
+      if (this.scheduler.lackedBy(chunk) > 0) continue
       victim = chunk
-      if (lackedBy === 0) break
+      break
     }
     this.#cache.delete(victim as number)
   }
@@ -316,6 +311,12 @@ export class SwarmSimulation implements SwarmPort {
 
   #fails(): boolean {
     return this.#options.failing > 0 && this.random.fraction() < this.#options.failing
+  }
+
+  /** What waits for a slow uplink keeps the downlink from nobody. */
+  #through(up: Wire, down: Wire, from: number, callback: () => void): void {
+    const bytes = this.#options.chunkBytes
+    this.#later(up.carry(from, bytes), () => this.#later(down.carry(this.clock.now(), bytes), callback))
   }
 
   #later(at: number, callback: () => void): void {

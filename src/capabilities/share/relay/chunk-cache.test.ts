@@ -16,15 +16,15 @@ const kib = 1024
 class User implements CacheUser {
   readonly keeps: boolean
   readonly evictions: number[] = []
-  /** How many lack a chunk, where it is not one. */
-  readonly lacked: Map<number, number> = new Map()
+  /** Nobody lacks them. */
+  readonly spare: Set<number> = new Set()
 
   constructor(keeps: boolean = true) {
     this.keeps = keeps
   }
 
-  lackedBy(chunk: number): number {
-    return this.lacked.get(chunk) ?? 1
+  isLacked(chunk: number): boolean {
+    return !this.spare.has(chunk)
   }
 
   evicted(chunk: number): void {
@@ -62,19 +62,20 @@ test("what was used longest ago goes first, and its users hear of it", () => {
   assert.equal(cache.status().usedBytes, 256 * kib)
 })
 
-test("what fewest lack goes before what was used longest ago, also where two versions use it", () => {
+test("what nobody lacks in any version goes before what was used longest ago", () => {
   const cache = cacheOf(256 * kib)
   const user = new User()
   const other = new User()
   for (let number = 0; number < 4; number++) put(cache, user, number)
   cache.use(cache.find(hashOf(2)) as CachedChunk, other, 2)
-  for (const [number, lacked] of [3, 2, 0, 2].entries()) user.lacked.set(number, lacked)
-  other.lacked.set(2, 5)
+  user.spare.add(2).add(3)
   put(cache, user, 4)
+  assert.deepEqual(user.evictions, [3], "2 is lacked in another version")
   put(cache, user, 5)
-  // 1 and 3 are lacked by two each, 2 by five of another version, 4 by one.
-  assert.deepEqual(user.evictions, [1, 4])
-  assert.deepEqual(other.evictions, [])
+  other.spare.add(2)
+  put(cache, user, 6)
+  assert.deepEqual(user.evictions, [3, 0, 2])
+  assert.deepEqual(other.evictions, [2])
 })
 
 test("equal chunks of two versions are one, and stay while one of them is there", () => {

@@ -23,8 +23,8 @@ import { Slabs } from "./slabs.ts"
 export interface CacheUser {
   /** False: nothing is kept for it longer than it is wanted. */
   readonly keeps: boolean
-  /** How many may still want it from here; what fewest want goes first. */
-  lackedBy(chunk: number): number
+  /** Somebody may still want it from here; what nobody wants goes first. */
+  isLacked(chunk: number): boolean
   /** A chunk that it used is gone. Called from within any call to the cache. */
   evicted(chunk: number): void
 }
@@ -303,26 +303,21 @@ export class ChunkCache {
 
   /** False when nothing more can go. */
   #evictOne(): boolean {
-    const idle = this.#leastLacked()
+    const idle = this.#leastOfUse()
     if (idle !== undefined) return this.#evict(idle)
     for (const chunk of this.#wanted) return this.#evict(chunk)
     return false
   }
 
-  /** Of those that were not used for longest: who reads behind the others still needs what they used long ago. */
-  #leastLacked(): CachedChunk | undefined {
-    let least: CachedChunk | undefined
-    let fewest = Infinity
+  /** What nobody lacks, else what was not used for longest: who is behind the others still needs what they used long ago. */
+  #leastOfUse(): CachedChunk | undefined {
     let looks = mostLooks
     for (const chunk of this.#idle) {
-      const lackedBy = lacking(chunk)
-      if (lackedBy < fewest) {
-        least = chunk
-        fewest = lackedBy
-      }
-      if (fewest === 0 || --looks === 0) break
+      if (!isLacked(chunk)) return chunk
+      if (--looks === 0) break
     }
-    return least
+    const [oldest] = this.#idle
+    return oldest
   }
 
   /** False when its memory is free only when it is on disk: `whenRoom` tells. */
@@ -439,13 +434,12 @@ function keeps(chunk: CachedChunk): boolean {
   return false
 }
 
-function lacking(chunk: CachedChunk): number {
-  let count = 0
-  for (const [user, index] of chunk.users) count += user.lackedBy(index)
-  return count
+function isLacked(chunk: CachedChunk): boolean {
+  for (const [user, index] of chunk.users) if (user.isLacked(index)) return true
+  return false
 }
 
-/** Chunks that are compared before one goes. */
+/** Chunks that are looked at before one goes. */
 const mostLooks = 256
 /** Of the memory, for chunks that are being sent; the rest is for what comes in. */
 const fastPart = 0.75

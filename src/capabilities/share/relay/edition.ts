@@ -182,8 +182,8 @@ export class Edition implements CacheUser, LaneVersion {
 
   // Of the cache.
 
-  lackedBy(chunk: number): number {
-    return this.scheduler.lackedBy(chunk)
+  isLacked(chunk: number): boolean {
+    return this.scheduler.lackedBy(chunk) > 0
   }
 
   evicted(chunk: number): void {

@@ -84,7 +84,7 @@ function rigOf(count: number, perSecond?: number): Rig {
   const clock = new FakeClock()
   const cache = new ChunkCache({ bytes: 16 * chunkBytes, clock, slowMs: 5_000 })
   const unpushed: number[] = []
-  const user = { keeps: true, lackedBy: () => 1, evicted: () => undefined }
+  const user = { keeps: true, isLacked: () => true, evicted: () => undefined }
   const chunks = Array.from({ length: count }, (_, index) => {
     assert.ok(cache.reserve(chunkBytes))
     const chunk = cache.add(new Uint8Array(32).fill(index), cache.take(chunkBytes))

@@ -39,8 +39,15 @@ export class Carriage {
     this.#carried = new Bitmap(options.count)
   }
 
+  /** For anybody. */
   get hasRoom(): boolean {
     return this.#options.ledger.relay.hasRoom(this.#options.chunkBytes)
+  }
+
+  /** Who has less than its part before it gets that, however much the relay has to send to those who take it slowly. */
+  hasRoomFor(member: Member, bytes: number = this.#options.chunkBytes): boolean {
+    const { relay, members } = this.#options.ledger
+    return relay.hasRoom(bytes) || member.underWay + bytes <= relay.capacity / members.size
   }
 
   /** Somebody waited for those who are behind, and does no longer. */
@@ -55,7 +62,7 @@ export class Carriage {
 
   /** In the relay's order, so that many want the same at the same time; behind its end, what is rarest. */
   next(member: Member): boolean {
-    if (!member.hasRelayPath || !this.#options.ledger.relay.hasRoom(this.#options.chunkBytes)) return false
+    if (!member.hasRelayPath || !this.hasRoomFor(member)) return false
     if (member.place < this.#lead.start) member.place = this.#lead.start
     while (member.place < this.#lead.end) {
       const chunk = this.#lead.at(member.place) as number
@@ -90,7 +97,7 @@ export class Carriage {
   one(member: Member, chunk: number): boolean {
     if (!member.hasRelayPath) return false
     const length = this.#options.lengthOf(chunk)
-    if (!this.#options.ledger.relay.hasRoom(length)) return false
+    if (!this.hasRoomFor(member, length)) return false
     const since = this.#options.clock.now()
     if (this.#options.port.cached(chunk)) {
       this.#options.ledger.begin(member, { chunk, from: "relay", way: "push", since })
@@ -124,13 +131,17 @@ export class Carriage {
   }
 }
 
-/** Another member has it and can give it directly: the relay need not get it again. Whoever had it all from the start is spared. */
+/** A partner has it or gets it from its own, and can give it directly soon: the relay need not get it again. Whoever had it all from the start is spared. */
 function isNear(member: Member, chunk: number): boolean {
-  for (const other of member.paths)
-    if (!other.isOrigin && other.have.has(chunk) && !other.load.isShut && !member.avoids(chunk, other.name)) return true
+  for (const other of member.paths) {
+    if (other.isOrigin || other.load.isShut || other.load.delayMs > nearMs || member.avoids(chunk, other.name)) continue
+    if (other.have.has(chunk) || other.attempts.get(chunk)?.way === "take") return true
+  }
   return false
 }
 
+/** A partner that has more to do is not waited for, ms. */
+const nearMs = 1_000
 /** Chunks that one choice looks at: whoever finds nothing looks again in a moment. */
 const fewLooks = 128
 /** While nothing may be fetched. */

@@ -209,13 +209,19 @@ export class Fetches {
   }
 }
 
-/** Who was silent lately is asked when there is nobody else; who had everything from the start, when no other has room. */
+/** Who was silent lately is asked when there is nobody else; who had everything from the start, when others have much to do. */
 function isSooner(one: Member, other: Member, now: number): boolean {
   const isSilent = one.silentUntil > now
   if (isSilent !== other.silentUntil > now) return !isSilent
-  if (one.isOrigin !== other.isOrigin) return other.isOrigin
-  return one.load.delayMs < other.load.delayMs
+  return delayOf(one) < delayOf(other)
 }
+
+function delayOf({ load, isOrigin }: Member): number {
+  return load.delayMs + (isOrigin || load.served === 0 ? spareMs : 0)
+}
+
+/** So much sooner somebody has to be through who had everything from the start, or has given nothing yet, ms. */
+const spareMs = 250
 
 /** A fetch that takes longer, beside what its holder has to do, is asked for elsewhere, ms. */
 const slowMs = 3_000

@@ -53,12 +53,9 @@ export class Front {
   holds(bytes: number): boolean {
     const isHeld = !this.hasRoom(bytes)
     const now = this.#options.clock.now()
-    const elapsed = now - this.#countedAt
+    const grown = this.#patience + (now - this.#countedAt) * (this.#isHeld ? patiencePart - 1 : patiencePart)
     this.#countedAt = now
-    this.#patience = Math.min(
-      mostPatienceMs,
-      this.#patience + elapsed * (this.#isHeld ? patiencePart - 1 : patiencePart),
-    )
+    this.#patience = Math.min(mostPatienceMs, grown)
     this.#isHeld = isHeld && this.#patience > 0
     return this.#isHeld
   }
@@ -81,9 +78,8 @@ export class Front {
     const usual = (gaps.toSorted((a, b) => a - b)[gaps.length >> 1] ?? 0) * muchSlower
     let rear = lead.end
     for (const { place, gapMs, movedAt } of followers) {
-      if (place >= rear || (gapMs ?? 0) > Math.max(usual, leastGapMs)) continue
-      if (now - movedAt > Math.max(usual, stillMs)) continue
-      rear = place
+      if ((gapMs ?? 0) > Math.max(usual, leastGapMs) || now - movedAt > Math.max(usual, stillMs)) continue
+      rear = Math.min(rear, place)
     }
     return rear
   }

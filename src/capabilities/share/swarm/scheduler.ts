@@ -54,6 +54,8 @@ export class Scheduler {
   #carrier: Carrier = "relay"
   /** They may get something, in this order. */
   readonly #dirty: Set<Member> = new Set()
+  /** Those of them for whom something has changed: the relay may have their part for them when it has no room for all. */
+  readonly #woken: Set<Member> = new Set()
   /** With room, and nothing to be had for them at the last look. */
   readonly #starved: Set<Member> = new Set()
   /** Givers with something new, or with new room. */
@@ -172,9 +174,10 @@ export class Scheduler {
     const gap = now - member.movedAt
     member.gapMs = member.gapMs === undefined ? gap : member.gapMs + (gap - member.gapMs) * gapWeight
     member.movedAt = now
-    if (attempt !== undefined) this.#ledger.settle(member, attempt, true)
+    // Of two, nobody knows which one brought it: it says nothing about how fast either is.
+    if (attempt !== undefined) this.#ledger.settle(member, attempt, second === undefined)
     if (second !== undefined) {
-      this.#ledger.settle(member, second, true)
+      this.#ledger.settle(member, second, false)
       this.#port.drop(member.name, chunk)
     }
     member.avoid.delete(chunk)
@@ -264,6 +267,7 @@ export class Scheduler {
   #wake(member?: Member): void {
     if (member !== undefined) {
       this.#dirty.add(member)
+      this.#woken.add(member)
       this.#givers.add(member)
     }
     if (this.#isDue || this.#isOver) return
@@ -297,18 +301,29 @@ export class Scheduler {
     // In turn, one each: whoever got one is last again, and those for whom the relay has no room now keep their places.
     for (const member of this.#dirty) {
       if (this.#carrier === "relay" && !this.#carriage.hasRoom) break
-      this.#dirty.delete(member)
-      if (!this.#ledger.members.has(member.name) || !member.hasRoom(this.#chunkBytes)) this.#starved.delete(member)
-      else if (this.#give(member)) this.#dirty.add(member)
-      else this.#starved.add(member)
+      this.#serve(member)
     }
+    for (const member of this.#woken)
+      while (this.#dirty.has(member) && this.#carriage.hasRoomFor(member)) this.#serve(member)
+    this.#woken.clear()
     if (this.#carrier === "relay") this.#giveOut()
     this.#watch()
   }
 
+  /** One chunk, if there is one for it, and its turn again. */
+  #serve(member: Member): void {
+    this.#dirty.delete(member)
+    if (!this.#ledger.members.has(member.name) || !member.hasRoom(this.#chunkBytes)) this.#starved.delete(member)
+    else if (this.#give(member)) this.#dirty.add(member)
+    else this.#starved.add(member)
+  }
+
   /** Something is to be had again. */
   #retry(): void {
-    for (const member of this.#starved) this.#dirty.add(member)
+    for (const member of this.#starved) {
+      this.#dirty.add(member)
+      this.#woken.add(member)
+    }
     this.#starved.clear()
   }
 
