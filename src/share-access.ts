@@ -116,9 +116,10 @@ export function openShareAccess(options: ShareAccessOptions): ShareAccess {
         clearTimeout(first)
         wake()
       }
-    } else if (event.kind === "failed") fail(event.error)
+    } else if (event.kind === "failed") fail(showsToken ? ofToken(event.error) : event.error)
     onLink?.(event)
   }
+  const showsToken = token !== undefined && !token.startsWith("guest:")
   const tokenInClear = options.tokenInClear === true || token?.startsWith("guest:") === true
   const { instance, limits } = options
   const running = startAgent({
@@ -159,6 +160,13 @@ export function openShareAccess(options: ShareAccessOptions): ShareAccess {
       await running.stop(graceMs)
     },
   }
+}
+
+/** What is wrong is the user's token, not the code: it is told as it is. */
+function ofToken(error: RdvError): RdvError {
+  if (error.code !== "unauthorized") return error
+  const mend = error.mend ?? "show another one; who has the code of a share needs none"
+  return new RdvError("unauthorized", error.message, { mend, origin: "local", cause: error })
 }
 
 function woken(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {

@@ -96,6 +96,64 @@ test("a token that is revoked ends its shares, and says so beforehand", async ()
   )
 })
 
+test("of several tokens the documented one is shown, and to a code's relay none of the environment", async () => {
+  const good = await newToken("shown", relayData)
+  const bad = await newToken("not-shown", relayData)
+  await runCommand(["token", "rm", "not-shown"], { data: relayData })
+  const fileOf = (token: string) => {
+    const path = join(folder("tokens"), "token")
+    writeFileSync(path, `${token}\n`)
+    return path
+  }
+  const [goodFile, badFile] = [fileOf(good), fileOf(bad)]
+  const path = file(1_000)
+  const first = await sharing(good, path)
+  type Case = [args: readonly string[], env: Readonly<Record<string, string>>, isGood: boolean]
+  const ofSenders: Case[] = [
+    [["--token", good], { RDV_TOKEN: bad, RDV_TOKEN_FILE: badFile }, true],
+    [["--token-file", goodFile], { RDV_TOKEN: bad, RDV_TOKEN_FILE: badFile }, true],
+    [["--token", bad], { RDV_TOKEN: good }, false],
+    [["--token-file", badFile], { RDV_TOKEN: good }, false],
+    [[], { RDV_TOKEN: good, RDV_TOKEN_FILE: badFile }, true],
+    [[], { RDV_TOKEN: bad, RDV_TOKEN_FILE: goodFile }, false],
+    [[], { RDV_TOKEN_FILE: goodFile }, true],
+    [[], {}, false],
+  ]
+  const data = folder("sender")
+  await Promise.all(
+    ofSenders.map(async ([args, env, isGood]) => {
+      const sender = new RunningCommand(words(path, "--json", ...args), { data, env })
+      senders.push(sender)
+      const what = `share ${args.join(" ")} with ${Object.keys(env).join(" and ")}`
+      if (isGood) await sender.event("share.published")
+      else assert.match((await sender.ended).stderr, /^rdv: .*token/m, what)
+      sender.kill("SIGINT")
+      await sender.ended
+    }),
+  )
+  const withCode: Case[] = [
+    [[], {}, true],
+    [[], { RDV_TOKEN: bad, RDV_TOKEN_FILE: badFile }, true],
+    [["--token", good], { RDV_TOKEN: bad }, true],
+    [["--token-file", goodFile], { RDV_TOKEN: bad }, true],
+    [["--token", bad], { RDV_TOKEN: good }, false],
+    [["--token-file", badFile], { RDV_TOKEN: good }, false],
+  ]
+  await Promise.all(
+    withCode.flatMap(([args, env, isGood]) =>
+      [
+        ["share", "status"],
+        ["get", "--no-serve", "-o", `${folder("into")}/`],
+      ].map(async (command) => {
+        const all = [...command, first.code, "--relay", relay?.address ?? "", ...args]
+        const { code, stderr } = await runCommand(all, { data: folder("user"), env })
+        assert.equal(code === 0, isGood, `${command[0]} ${args.join(" ")}: ${stderr}`)
+        if (!isGood) assert.match(stderr, /^rdv: .*token/m)
+      }),
+    ),
+  )
+})
+
 test("all shares of a token leave the relay at its rate together, and others as fast as they can", async () => {
   const slow = await newToken("slow", relayData, "--limit", "share-rate=400kB/s")
   const free = await newToken("free", relayData)

@@ -32,6 +32,7 @@ export const shareStatusCommand: Command = {
   },
   notes: [
     "PARTS is 32 parts of what is shared, each as high as the member has of it. HAS counts chunks, FROM tells their ways.",
+    "No token is needed: the code is enough, and one of the environment is not shown; --token and --token-file are.",
     "Exit codes: 0 seen, 1 nothing runs on this machine, 3 no relay, 4 the relay knows no such share, 5 refused.",
   ],
   examples: [
