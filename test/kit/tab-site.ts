@@ -15,7 +15,7 @@ import { runtimePath } from "../../src/web/tab/runtime-files.ts"
 
 export interface TabSite {
   readonly origin: string
-  /** Effects of the application by their id, see tab-test-worker.ts. */
+  /** Effects of the application by their id, see test/browser/workers. */
   readonly effects: Map<string, number>
   /** Paths that the host was asked for. */
   readonly asked: string[]
@@ -37,7 +37,7 @@ const types: { readonly [end: string]: string } = {
 
 export async function tabSite(t: TestContext): Promise<TabSite> {
   const folder = mkdtempSync(join(tmpdir(), "rdv-tab-site-"))
-  const worker = fileURLToPath(new URL("tab-test-worker.ts", import.meta.url))
+  const worker = fileURLToPath(new URL("../browser/workers/tab-test-worker.ts", import.meta.url))
   ;(bundleTabRuntime as (options: object) => void)({ target: folder, worker, workerMain: worker })
   const parts = JSON.parse(readFileSync(join(folder, "runtime.json"), "utf8")) as Omit<RuntimeFiles, "version" | "app">
   const changed = new Map<string, string>([["/app.js", "export default {}"]])

@@ -3,16 +3,16 @@
  * application whose paths do what tests ask for. Effects are counted by the site (`/.rdv/effects`).
  */
 
-import { RdvError } from "../../src/base/error.ts"
-import { silentLog } from "../../src/base/log.ts"
-import { systemClock } from "../../src/base/clock.ts"
-import type { TabApp } from "../../src/capabilities/tab/app/app.ts"
-import { TabServer } from "../../src/capabilities/tab/serve/tab-server.ts"
-import type { FromWorker, ToWorker } from "../../src/web/tab/messages.ts"
-import { lockName } from "../../src/web/tab/messages.ts"
-import { PortServer } from "../../src/web/tab/port-server.ts"
-import type { RuntimeFiles } from "../../src/web/tab/runtime-files.ts"
-import { runtimePath } from "../../src/web/tab/runtime-files.ts"
+import { RdvError } from "../../../src/base/error.ts"
+import { silentLog } from "../../../src/base/log.ts"
+import { systemClock } from "../../../src/base/clock.ts"
+import type { TabApp } from "../../../src/capabilities/tab/app/app.ts"
+import { TabServer } from "../../../src/capabilities/tab/serve/tab-server.ts"
+import type { FromWorker, ToWorker } from "../../../src/web/tab/messages.ts"
+import { lockName } from "../../../src/web/tab/messages.ts"
+import { PortServer } from "../../../src/web/tab/port-server.ts"
+import type { RuntimeFiles } from "../../../src/web/tab/runtime-files.ts"
+import { runtimePath } from "../../../src/web/tab/runtime-files.ts"
 
 interface WorkerScope {
   postMessage(message: unknown): void
