@@ -16,6 +16,7 @@ const programs = {
     { command: "python3", apt: "python3", for: "the tests of the Python implementation" },
     { command: "openssl", apt: "openssl", for: "the tests that make certificates" },
     { command: "chromium", apt: "chromium", for: "the tests in a browser" },
+    { command: "firefox-esr", apt: "firefox-esr", for: "the tests in Firefox" },
     { command: "ip", apt: "iproute2", for: "the tests that change the machine's address" },
     { command: "qemu-system-x86_64", apt: "qemu-system-x86", for: "the tests with a real Linux kernel" },
     { command: "busybox", apt: "busybox-static", for: "the tests with a real Linux kernel" },
