@@ -17,10 +17,11 @@ const place = {
 const tasks = {
   async suite() {
     const results = []
-    for (const { name, run } of engineTests) {
+    for (const test of engineTests) {
+      const { name } = test
       const started = performance.now()
       try {
-        await run(place)
+        await test.run(place)
         results.push({ name, ms: Math.round(performance.now() - started) })
       } catch (error) {
         results.push({ name, error: `${error.code ?? ""} ${error.message}\n${error.stack}` })

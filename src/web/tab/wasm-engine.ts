@@ -164,8 +164,8 @@ export class WasmEngine implements SqliteEngine {
   }
 
   #check(source: Database): void {
-    const result = source.selectValue("PRAGMA integrity_check(1)")
-    if (result !== "ok") throw new RdvError("corrupt", `The database in the file is damaged: ${String(result)}`)
+    const result = source.selectValue("PRAGMA integrity_check(1)") as string
+    if (result !== "ok") throw new RdvError("corrupt", `The database in the file is damaged: ${result}`)
   }
 
   #copy(source: Database): void {

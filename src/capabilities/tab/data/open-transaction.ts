@@ -4,7 +4,7 @@
  * statement would stand alone.
  */
 
-import { RdvError } from "../../../base/error.ts"
+import type { RdvError } from "../../../base/error.ts"
 import type { SqlResult, SqlRow, SqlTransaction, SqlValue } from "../app/sql.ts"
 import type { SqliteEngine } from "./engine.ts"
 import { sqlError } from "./sql-error.ts"
