@@ -67,3 +67,8 @@ declare class WebSocket {
   addEventListener(type: "message", listener: (event: MessageEvent) => void): void
   addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void
 }
+
+declare class MessageChannel {
+  readonly port1: unknown
+  readonly port2: { postMessage(message: unknown): void }
+}

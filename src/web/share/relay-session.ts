@@ -10,14 +10,13 @@ import type { JsonObject } from "../../base/json.ts"
 import { silentLog } from "../../base/log.ts"
 import { createScope } from "../../base/scope.ts"
 import type { Scope } from "../../base/scope.ts"
-import { segmentPool } from "../../base/segments.ts"
 import type { Stream } from "../../base/stream.ts"
 import type { RelayAccess } from "../../capabilities/share/peer/relay-access.ts"
 import { defaultLimits } from "../../mux/limits.ts"
 import type { Session } from "../../mux/session.ts"
 import { parseAddress } from "../../transport/address.ts"
 import { dialWebSocket } from "../../transport/ws.ts"
-import { crc32 } from "../../wire/crc32.ts"
+import { browserRuntime } from "../browser-runtime.ts"
 
 export interface RelaySessionOptions {
   /** `wss://host:port`. */
@@ -47,13 +46,7 @@ export class RelaySession implements RelayAccess {
     this.#scope = createScope({ name: "page", clock: systemClock, onFailure: () => undefined })
     this.#uplink = new Uplink({
       scope: this.#scope,
-      runtime: {
-        clock: systemClock,
-        log: silentLog,
-        segments: segmentPool(32),
-        defer: soon(),
-        checksum: crc32,
-      },
+      runtime: browserRuntime(silentLog),
       limits: defaultLimits,
       dial: (signal) => dialWebSocket(address, { timeoutMs: dialMs, signal }),
       token,
@@ -110,17 +103,6 @@ export class RelaySession implements RelayAccess {
     this.#isSettled = false
     this.#session = Promise.withResolvers<Session>()
     this.#session.promise.catch(() => undefined)
-  }
-}
-
-/** Behind the present round of input, as quickly as a browser can: timers wait for milliseconds. */
-function soon(): (callback: () => void) => void {
-  const waiting: (() => void)[] = []
-  const channel = new MessageChannel()
-  channel.port1.onmessage = () => waiting.shift()?.()
-  return (callback) => {
-    waiting.push(callback)
-    channel.port2.postMessage(0)
   }
 }
 
