@@ -25,6 +25,7 @@ export class LeaseEngine implements SqliteEngine {
   readonly #engine: SqliteEngine
   readonly #now: () => number
   #over: RdvError | undefined
+  #isGivenBack = false
 
   constructor(engine: SqliteEngine, now: () => number) {
     this.#engine = engine
@@ -36,6 +37,11 @@ export class LeaseEngine implements SqliteEngine {
   /** Why it came to nothing before its end. */
   get broken(): RdvError | undefined {
     return this.#over
+  }
+
+  /** Its holder has done with it. */
+  giveBack(): void {
+    this.#isGivenBack = true
   }
 
   end(error: RdvError): void {
@@ -55,7 +61,7 @@ export class LeaseEngine implements SqliteEngine {
   }
 
   get isInTransaction(): boolean {
-    return this.#over === undefined && this.#engine.isInTransaction
+    return this.#over === undefined && !this.#isGivenBack && this.#engine.isInTransaction
   }
 
   get sizeBytes(): number {
@@ -76,6 +82,7 @@ export class LeaseEngine implements SqliteEngine {
 
   #do<Value>(text: string, work: () => Value): Value {
     if (this.#over !== undefined) throw this.#over
+    if (this.#isGivenBack) throw new RdvError("closed", "This lease is over")
     this.usedAt = this.#now()
     this.#engine.isGuarded = this.isGuarded
     try {

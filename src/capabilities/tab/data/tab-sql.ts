@@ -127,16 +127,19 @@ class GroupedSql implements TabSql {
           resolve({
             engine,
             commit: async () => {
+              engine.giveBack()
               commit()
               await committed
             },
-            rollback: () => rollback(new RdvError("closed", "The lease was taken back by its holder")),
+            rollback: () => {
+              engine.giveBack()
+              rollback(new RdvError("closed", "The lease was taken back by its holder"))
+            },
           })
           return promise
         },
         settled: () => {
           if (engine.broken !== undefined) throw engine.broken
-          engine.end(new RdvError("closed", "This lease is over"))
         },
         explain: (thrown) => sqlError(thrown),
         end: (error) => engine.end(error),
