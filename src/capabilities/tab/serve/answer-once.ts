@@ -57,9 +57,10 @@ export async function answerOnce(options: OnceOptions): Promise<{ response: Resp
 }
 
 /** An answer that takes its effects back. */
-class Unkept {
+class Unkept extends Error {
   readonly response: Response
   constructor(response: Response) {
+    super("The answer is a failure")
     this.response = response
   }
 }

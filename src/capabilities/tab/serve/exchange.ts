@@ -13,6 +13,7 @@ import type { Visitor } from "../app/visitor.ts"
 import { IncomingBody } from "./incoming-body.ts"
 import { asksForWebSocket, flatHeaders, headersFrom, urlOf } from "./message-head.ts"
 import { OutgoingBody } from "./outgoing-body.ts"
+import { httpDate, reasonOf } from "./status-line.ts"
 import { oneLine, plainAnswer } from "./plain-answer.ts"
 import { servedRequest } from "./served-request.ts"
 import type { TabServer } from "./tab-server.ts"
@@ -113,7 +114,10 @@ class Exchange implements StreamSink {
       await body?.cancel()
       return
     }
-    this.#stream.meta({ status, reason: response.statusText, headers: flatHeaders(response.headers) })
+    const headers = flatHeaders(response.headers)
+    // RFC 9110 section 6.6.1: who has a clock says when the answer was made.
+    if (!response.headers.has("date")) headers.push("date", httpDate(this.#server.clock.wall()))
+    this.#stream.meta({ status, reason: response.statusText || reasonOf(status), headers })
     if (body !== null) {
       const isBare = this.#head.method === "HEAD" || status === 204 || status === 205 || status === 304
       if (isBare) body.cancel().catch(() => undefined)

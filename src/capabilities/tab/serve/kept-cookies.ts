@@ -21,7 +21,7 @@ export function keepingCookies(Plain: typeof Response): typeof Response {
       super(body, init)
       this.#headers = new Headers(init?.headers)
       // The type that comes with the body.
-      const type = nativeHeaders(Plain, this).get("content-type")
+      const type = (Reflect.get(Plain.prototype, "headers", this) as Headers).get("content-type")
       if (type !== null) this.#headers.set("content-type", type)
     }
 
@@ -43,13 +43,8 @@ export function keepingCookies(Plain: typeof Response): typeof Response {
 
     /** Responses of the platform (`fetch`, `Response.redirect`) are responses as well. */
     static override [Symbol.hasInstance](value: unknown): boolean {
-      return Function.prototype[Symbol.hasInstance].call(Plain, value)
+      return typeof value === "object" && value !== null && Plain.prototype.isPrototypeOf(value)
     }
   }
   return KeepingResponse as unknown as typeof Response
-}
-
-function nativeHeaders(Plain: typeof Response, response: object): Headers {
-  const read = Object.getOwnPropertyDescriptor(Plain.prototype, "headers")?.get
-  return read?.call(response) as Headers
 }

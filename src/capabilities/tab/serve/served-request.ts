@@ -82,6 +82,7 @@ export class ServedRequest extends PlainRequest {
   }
 
   formData(): ReturnType<Request["formData"]> {
+    // oxlint-disable-next-line typescript/no-deprecated -- whether to read forms whole is the application's choice
     return this.#content.formData()
   }
 

@@ -170,14 +170,19 @@ export class TabServer {
   #waitUntil(work: Promise<unknown>): void {
     this.#counts.behind++
     const release = this.hold()
-    const done = () => {
+    void this.#settled(work).then(() => {
       this.#counts.behind--
       release()
-    }
-    work.then(done, (thrown: unknown) => {
-      this.log.error("tab.work_failed", { reason: oneLine(thrown) })
-      done()
+      return undefined
     })
+  }
+
+  async #settled(work: Promise<unknown>): Promise<void> {
+    try {
+      await work
+    } catch (thrown) {
+      this.log.error("tab.work_failed", { reason: oneLine(thrown) })
+    }
   }
 }
 
