@@ -13,6 +13,7 @@ import type { Scope } from "../../base/scope.ts"
 import type { Stream } from "../../base/stream.ts"
 import type { IdentityKey, PublicFacts } from "../../capabilities/tab/identity/key-pair.ts"
 import { proofTokens } from "../../capabilities/tab/identity/proof-token.ts"
+import { openPeers } from "../../capabilities/tab/peers/tab-peers.ts"
 import type { TabPeers } from "../../capabilities/tab/peers/tab-peers.ts"
 import { offerServer } from "../../capabilities/tab/serve/public-side.ts"
 import type { RunningServer } from "../../capabilities/tab/serve/running-server.ts"
@@ -20,28 +21,16 @@ import { defaultLimits } from "../../mux/limits.ts"
 import { parseAddress } from "../../transport/address.ts"
 import { dialWebSocket } from "../../transport/ws.ts"
 import { browserRuntime } from "../browser-runtime.ts"
-
-/** `/.rdv/tab.json`: where this application may go public. */
-export interface TabPlace {
-  /** As it is published; null: only a relay that is open to all takes it. */
-  readonly app: string | null
-  /** `wss://host:port`; null: nowhere. */
-  readonly relay: string | null
-  readonly domain: string | null
-}
+import type { TabPlace } from "./tab-place.ts"
 
 export interface PublicTabOptions {
   readonly place: TabPlace
   readonly pair: IdentityKey
+  readonly running: RunningServer
   readonly log: Log
 }
 
-/** What is served, once there is a server. */
-export interface PublicServer {
-  readonly running: RunningServer
-  readonly peers: TabPeers
-}
-
+/** At a relay, or on the way to it. */
 interface Presence {
   readonly scope: Scope
   readonly agent: Agent
@@ -52,11 +41,17 @@ interface Presence {
 }
 
 export class PublicTab implements PublicFacts {
+  readonly peers: TabPeers
   readonly #options: PublicTabOptions
   #presence: Presence | undefined
 
   constructor(options: PublicTabOptions) {
     this.#options = options
+    this.peers = openPeers({
+      call: (name, header) => this.#call(name, header),
+      clock: systemClock,
+      log: options.log,
+    })
   }
 
   get name(): string | undefined {
@@ -74,27 +69,19 @@ export class PublicTab implements PublicFacts {
     return { name, url: url ?? null, trouble: trouble?.message ?? null, agent: agent.status() }
   }
 
-  /** Opens a stream to another server through the relay. Throws `closed` while this one has no name, `unreachable` while it has no session. */
-  call(name: string, header: JsonObject): Stream {
-    if (this.#presence?.url === undefined) {
-      throw new RdvError("closed", "This server is not public, and only public ones call others")
-    }
-    return this.#presence.agent.dial("tab/call", { header: { name, header } })
-  }
-
   /**
    * Resolves with the address when the relay has bound the name. Rejects what the relay says against it, and `timeout` when
    * it says nothing: it goes on trying until `stop`.
    */
-  start(server: PublicServer, name: string): Promise<string> {
-    const { place, pair, log } = this.#options
+  start(name: string): Promise<string> {
+    const { place, pair, running, log } = this.#options
     const { relay, app, domain } = place
     if (relay === null || domain === null) {
       throw new RdvError("usage", "This application was built without a relay to go public at", {
         mend: "build it with --relay, or publish it at one",
       })
     }
-    if (!server.running.sql.isDurable) {
+    if (!running.sql.isDurable) {
       throw new RdvError("forbidden", "This browser keeps nothing here, and what may vanish is not made public", {
         mend: "leave the private window",
       })
@@ -132,10 +119,10 @@ export class PublicTab implements PublicFacts {
       const presence: Presence = { scope, agent, name, url: undefined, trouble: undefined }
       this.#presence = presence
       offerServer(agent, {
-        server: server.running.server,
+        server: running.server,
         name,
-        epoch: server.running.epoch,
-        peers: server.peers,
+        epoch: running.epoch,
+        peers: this.peers,
         onExposed: ({ url }) => {
           late.cancel()
           presence.url = url
@@ -154,6 +141,14 @@ export class PublicTab implements PublicFacts {
     const presence = this.#presence
     this.#presence = undefined
     void presence?.scope.stop()
+  }
+
+  /** Opens a stream to another server through the relay. Throws `closed` while this one has no name, `unreachable` while it has no session. */
+  #call(name: string, header: JsonObject): Stream {
+    if (this.#presence?.url === undefined) {
+      throw new RdvError("closed", "This server is not public, and only public ones call others")
+    }
+    return this.#presence.agent.dial("tab/call", { header: { name, header } })
   }
 }
 

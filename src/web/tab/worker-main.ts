@@ -7,18 +7,16 @@ import { delay, systemClock } from "../../base/clock.ts"
 import { asRdvError, RdvError } from "../../base/error.ts"
 import type { TabApp } from "../../capabilities/tab/app/app.ts"
 import type { SqliteEngine } from "../../capabilities/tab/data/engine.ts"
-import { openPeers } from "../../capabilities/tab/peers/tab-peers.ts"
-import type { TabPeers } from "../../capabilities/tab/peers/tab-peers.ts"
 import { startServer } from "../../capabilities/tab/serve/running-server.ts"
 import type { RunningServer } from "../../capabilities/tab/serve/running-server.ts"
 import { consoleAppLog, consoleLog } from "./console-log.ts"
-import type { Control, FromWorker, ToWorker } from "./messages.ts"
+import type { FromWorker, ToWorker } from "./messages.ts"
 import { PortServer } from "./port-server.ts"
-import { PublicTab } from "./public-tab.ts"
-import type { TabPlace } from "./public-tab.ts"
+import { Presence } from "./presence.ts"
 import type { RuntimeFiles } from "./runtime-files.ts"
-import { keepPublicWish, publicWish, storedIdentity } from "./stored-facts.ts"
+import { storedIdentity } from "./stored-facts.ts"
 import { tabControl } from "./tab-control.ts"
+import { readPlace } from "./tab-place.ts"
 import { troubleOf } from "./trouble.ts"
 
 export interface LeadOptions {
@@ -39,24 +37,22 @@ export const lead: Lead = async (options) => {
   const log = consoleLog()
   const place = await readPlace()
   const pair = await storedIdentity()
-  const tab = new PublicTab({ place, pair, log })
-  const peers = openPeers({ call: (name, header) => tab.call(name, header), clock: systemClock, log })
+  const presence = new Presence({ place, pair, log })
   const app = await loadApp(options.runtime.app)
   const running = await startServer({
     engine: await openEngine(options),
     app,
     pair,
-    facts: tab,
-    peers,
+    facts: presence,
+    peers: presence,
     clock: systemClock,
     log,
     appLog: consoleAppLog(),
     insertIntoPages: `<script src="${options.runtime.page}"></script>`,
   })
-  const control = tabControl({ running, peers, tab, key: pair.key, keepWish: keepPublicWish })
-  const leader = new ServingLeader(options, running, tab, control)
+  const leader = new ServingLeader(options, running, presence, pair.key)
   options.say({ kind: "leading", epoch: running.epoch, isDurable: running.sql.isDurable })
-  void goOn(tab, { running, peers }).catch((error: unknown) => {
+  void presence.goOn(running).catch((error: unknown) => {
     log.warn("tab.not_public", { reason: asRdvError(error).message })
   })
   return leader
@@ -65,13 +61,16 @@ export const lead: Lead = async (options) => {
 class ServingLeader implements Leader {
   readonly #options: LeadOptions
   readonly #running: RunningServer
-  readonly #tab: PublicTab
+  readonly #presence: Presence
   readonly #ports: PortServer
 
-  constructor(options: LeadOptions, running: RunningServer, tab: PublicTab, control: Control) {
+  constructor(options: LeadOptions, running: RunningServer, presence: Presence, key: string) {
     this.#options = options
     this.#running = running
-    this.#tab = tab
+    this.#presence = presence
+    // The application has prepared for another database: the next server starts with this one.
+    const onImported = () => void this.#stop(importGraceMs)
+    const control = tabControl({ running, presence, key, onImported })
     this.#ports = new PortServer({ server: running.server, epoch: running.epoch, control })
   }
 
@@ -98,21 +97,12 @@ class ServingLeader implements Leader {
     try {
       await this.#running.close(graceMs)
     } finally {
-      this.#tab.stop()
+      this.#presence.stop()
       this.#ports.close()
       this.#options.ended()
       this.#options.say({ kind: "stopped" })
     }
   }
-}
-
-/** Who was public goes on so, in whichever tab: the user's act was the first time. */
-async function goOn(
-  tab: PublicTab,
-  server: { readonly running: RunningServer; readonly peers: TabPeers },
-): Promise<void> {
-  const name = await publicWish()
-  if (name !== undefined && server.running.sql.isDurable) await tab.start(server, name)
 }
 
 /** Waits for handles that a dying worker still has. Without storage there is a database for as long as the tab lives. */
@@ -141,16 +131,7 @@ async function loadApp(path: string): Promise<TabApp> {
   })
 }
 
-/** A static host may have none: then there is nowhere to go public. */
-async function readPlace(): Promise<TabPlace> {
-  const nowhere: TabPlace = { app: null, relay: null, domain: null }
-  try {
-    const answer = await fetch("/.rdv/tab.json")
-    return answer.ok ? { ...nowhere, ...((await answer.json()) as TabPlace) } : nowhere
-  } catch {
-    return nowhere
-  }
-}
-
 /** Between attempts to get the database, ms. */
 const againMs = 50
+/** For what runs when another database is brought in: it gets its answer from the old one, ms. */
+const importGraceMs = 1000
