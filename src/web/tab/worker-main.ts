@@ -3,6 +3,7 @@
  * ports of pages and service worker, and keeps the session to the relay.
  */
 
+import sqliteWasm from "@sqlite.org/sqlite-wasm/sqlite3.wasm"
 import { delay, systemClock } from "../../base/clock.ts"
 import { asRdvError, RdvError } from "../../base/error.ts"
 import type { TabApp } from "../../capabilities/tab/app/app.ts"
@@ -111,10 +112,10 @@ async function openEngine({ say }: LeadOptions): Promise<SqliteEngine> {
   let isTold = false
   for (;;) {
     try {
-      return await openBrowserEngine()
+      return await openBrowserEngine({ wasmUrl: sqliteWasm })
     } catch (thrown) {
       const error = asRdvError(thrown)
-      if (error.code === "no_service") return await openMemoryEngine()
+      if (error.code === "no_service") return await openMemoryEngine({ wasmUrl: sqliteWasm })
       if (error.code !== "claimed") throw error
       if (!isTold) say({ kind: "failed", trouble: troubleOf(error), isFinal: false })
       isTold = true
