@@ -2,7 +2,6 @@ import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
 import * as http from "node:http"
 import { test } from "node:test"
 import { fileURLToPath } from "node:url"
@@ -11,6 +10,7 @@ import { visitorOf } from "../../src/capabilities/tab/app/visitor.ts"
 import { publicApp } from "../kit/public-app.ts"
 import type { PublicApp } from "../kit/public-app.ts"
 import { eventually, rawClient } from "../kit/raw-http.ts"
+import { kernelBytes, standstill } from "../kit/standstill.ts"
 
 const mebibyte = 1024 * 1024
 const run = promisify(execFile)
@@ -132,7 +132,7 @@ test("a public reader that stops stops the producer: no more than 8 MiB are on t
   await client.send(`GET / HTTP/1.1\r\nHost: ${app.host}\r\n\r\n`)
   await client.takeUntil("\r\n\r\n")
   client.socket.pause()
-  await still(() => made)
+  await standstill(() => made)
   const inSockets = kernelBytes(client.socket.localPort ?? 0)
   const ahead = made - client.unreadBytes - inSockets
   const figures = [ahead, inSockets].map((bytes) => (bytes / mebibyte).toFixed(1))
@@ -162,28 +162,6 @@ function bytes(total: number): ReadableStream<Uint8Array<ArrayBuffer>> {
       if (left === 0) controller.close()
     },
   })
-}
-
-/** What the kernel holds for the connections of a port of loopback: sent and not taken, come and not read. */
-function kernelBytes(port: number): number {
-  const hex = `:${port.toString(16).toUpperCase().padStart(4, "0")}`
-  let bytes = 0
-  for (const line of readFileSync("/proc/net/tcp", "latin1").split("\n").slice(1)) {
-    const [, local, remote, , queues] = line.trim().split(/\s+/)
-    if (local?.endsWith(hex) !== true && remote?.endsWith(hex) !== true) continue
-    for (const queue of queues?.split(":") ?? []) bytes += Number.parseInt(queue, 16)
-  }
-  return bytes
-}
-
-/** Resolves when a number has not changed for 200 ms. */
-async function still(read: () => number): Promise<void> {
-  let before = -1
-  for (let quiet = 0; quiet < 4; quiet++) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    if (read() !== before) quiet = 0
-    before = read()
-  }
 }
 
 async function ask(app: PublicApp, options: http.RequestOptions): Promise<http.IncomingMessage> {
