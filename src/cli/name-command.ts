@@ -82,8 +82,8 @@ async function list(call: CommandCall, store: Store): Promise<number> {
   }
   const rows = claims.map((claim) => [
     claimText(claim),
-    ownerText(owners.get(claim.ownerId)),
-    claim.ownerId,
+    ownerText(claim, owners),
+    idText(claim.ownerId),
     day(claim.claimedAt),
     served === undefined ? "?" : isServed(claim) === true ? "yes" : "no",
   ])
@@ -99,7 +99,7 @@ function release(call: CommandCall, store: Store): number {
   for (const claim of claims) {
     store.releaseClaim(claim.kind, claim.name)
     output.record({ released: true, ...shown(claim, owners) })
-    output.line(`released ${claimText(claim)}, which belonged to ${ownerText(owners.get(claim.ownerId))}`)
+    output.line(`released ${claimText(claim)}, which belonged to ${ownerText(claim, owners)}`)
   }
   return exitCode.ok
 }
@@ -121,8 +121,7 @@ function move(call: CommandCall, store: Store): number {
   for (const claim of claims) {
     store.moveClaim(claim.kind, claim.name, to.id)
     output.record({ moved: true, ...shown({ ...claim, ownerId: to.id }, owners), from: claim.ownerId })
-    const from =
-      claim.ownerId === to.id ? "it was its own already" : `it belonged to ${ownerText(owners.get(claim.ownerId))}`
+    const from = claim.ownerId === to.id ? "it was its own already" : `it belonged to ${ownerText(claim, owners)}`
     output.line(`${claimText(claim)} belongs to ${to.name} now; ${from}`)
   }
   return exitCode.ok
@@ -175,12 +174,17 @@ function checkRoom(store: Store, to: TokenRecord, claims: readonly Claim[]): voi
   throw new RdvError("limit", what, { mend: "release what it does not need, or move fewer; nothing was moved" })
 }
 
+/** A key is long and no secret; the rest of it is in `--json`. */
+function idText(ownerId: string): string {
+  return ownerId.length > 16 ? `${ownerId.slice(0, 15)}…` : ownerId
+}
+
 function ownersOf(store: Store): ReadonlyMap<string, TokenRecord> {
   return new Map(store.listTokens().map((record) => [record.id, record]))
 }
 
 function shown(claim: Claim, owners: ReadonlyMap<string, TokenRecord>): JsonObject {
-  const { kind, name, ownerId, claimedAt } = claim
+  const { kind, name, ownerId, claimedAt, guest, epoch } = claim
   const owner = owners.get(ownerId)
   return {
     kind,
@@ -189,11 +193,15 @@ function shown(claim: Claim, owners: ReadonlyMap<string, TokenRecord>): JsonObje
     token: owner?.name ?? null,
     tokenState: owner === undefined ? null : tokenState(owner),
     claimedAt: new Date(claimedAt).toISOString(),
+    ...(guest !== null && { guest }),
+    ...(epoch !== null && { epoch }),
   }
 }
 
-function ownerText(owner: TokenRecord | undefined): string {
-  if (owner === undefined) return "?"
+/** Of a server in a tab, the application that brought it: `tab/chat`. */
+function ownerText({ ownerId, guest }: Claim, owners: ReadonlyMap<string, TokenRecord>): string {
+  const owner = owners.get(ownerId)
+  if (owner === undefined) return guest ?? (ownerId.startsWith("anonymous/") ? "no token" : "?")
   const state = tokenState(owner)
   return state === "revoked" || state === "expired" ? `${owner.name} (${state})` : owner.name
 }

@@ -23,6 +23,7 @@ import { exitCode, untilStopped } from "./command.ts"
 import type { Command, CommandCall } from "./command.ts"
 import { tellStatus } from "./process-status.ts"
 import { readShareFlags, relayShareFlags, startRelayShares } from "./relay-share.ts"
+import { readTabFlags, relayTabFlags, startRelayTabs } from "./relay-tab.ts"
 import { isEverywhere, keepRenewed, readRelayTls } from "./relay-tls.ts"
 import type { RelayTls } from "./relay-tls.ts"
 
@@ -71,6 +72,7 @@ export const relayCommand: Command = {
     },
     ...idMapFlags,
     ...relayShareFlags,
+    ...relayTabFlags,
     "tls-cert": { kind: "text", value: "FILE", env: "RDV_TLS_CERT", summary: "Certificate chain, PEM" },
     "tls-key": { kind: "text", value: "FILE", env: "RDV_TLS_KEY", summary: "Its private key, PEM" },
     tls: {
@@ -115,6 +117,7 @@ async function run(call: CommandCall): Promise<number> {
   const drainMs = flags.durationMs("drain") as number
   const publicUrl = readPublicUrl(flags.text("public-url"))
   const share = readShareFlags(flags)
+  const tabs = readTabFlags(flags)
   const log = logOf(call, "info")
   const relay = await startRelay({
     listen: listen.map(printAddress),
@@ -128,10 +131,11 @@ async function run(call: CommandCall): Promise<number> {
     ...(tls !== undefined && { tls }),
   })
   const shares = startRelayShares(relay, { domain, publicUrl, at, log }, share)
+  const tab = await startRelayTabs(relay, { domain, publicUrl, open, at, log }, tabs)
   const channels = await startRelayChannels(call, relay, tls, open, log)
   const unwatch = tls === undefined ? undefined : keepRenewed(relay, tls, log)
   const quiet = await tellStatus(call.env, { command: "rdv relay", relay }, log)
-  tell(call, relay, domain, open, tls, channels, shares)
+  tell(call, relay, domain, open, tls, { channels, shares, stun: tab?.stun })
   await untilStopped(call.stopping)
   output.note(`rdv: finishing what runs, up to ${flags.text("drain")}; Ctrl+C again quits at once`)
   await channels?.close()
@@ -159,14 +163,20 @@ async function startRelayChannels(
   }
 }
 
+/** What it serves beside routes. */
+interface Beside {
+  readonly channels: ChannelServer | undefined
+  readonly shares: string | undefined
+  readonly stun: string | undefined
+}
+
 function tell(
   call: CommandCall,
   relay: RunningRelay,
   domain: string,
   open: boolean,
   tls: RelayTls | undefined,
-  channels: ChannelServer | undefined,
-  shares: string | undefined,
+  { channels, shares, stun }: Beside,
 ): void {
   const { output, flags } = call
   const caFile = tls?.caFile
@@ -183,6 +193,7 @@ function tell(
     tokens,
     ...(channels !== undefined && { channels: placesOf(channels.addresses) }),
     ...(shares !== undefined && { share: shares }),
+    ...(stun !== undefined && { stun }),
     pid: process.pid,
     version,
     ...(caFile !== undefined && { ca: caFile, pin: `sha256:${tls?.sha256}` }),
@@ -191,6 +202,7 @@ function tell(
   for (const address of addresses) output.line(`  listens  ${output.paint("green", address)}`)
   for (const place of placesOf(channels?.addresses ?? [])) output.line(`  channels ${output.paint("green", place)}`)
   if (shares !== undefined) output.line(`  share    ${output.paint("green", shares)}`)
+  if (stun !== undefined) output.line(`  peers    ${output.paint("green", stun)}`)
   if (caFile !== undefined) {
     output.line(`  trust    --ca ${caFile}`)
     output.line(`           or --pin sha256:${tls?.sha256}`)

@@ -61,6 +61,7 @@ function relayLines(relay: JsonObject, withSessions: boolean): string[] {
           ...channelLines(relay),
           ...sessionTable(sessions),
           ...routeTable(routes),
+          ...appTable(list(branch(relay, "tabs") ?? {}, "apps")),
           ...delayedTable(list(relay, "delayed")),
           ...tokenTable(list(relay, "tokens")),
           ...limitLines(relay),
@@ -105,7 +106,7 @@ function sessionTable(sessions: readonly JsonObject[]): string[] {
     .slice(0, shownSessions)
     .map((session) => [
       `  ${text(session, "id").slice(0, 8)}`,
-      text(session, "state"),
+      session["kind"] === "tab" ? `${text(session, "state")} tab` : text(session, "state"),
       text(session, "link"),
       `${number(session, "rttMs").toFixed(1)} ms`,
       String(number(session, "streams")),
@@ -130,6 +131,26 @@ function routeTable(routes: readonly JsonObject[]): string[] {
   return [
     ...table([["  ROUTE", "SERVICE", "SESSION"], ...rows]),
     ...(more > 0 ? [`  … and ${counted(more, "more route")} (--json shows all)`] : []),
+  ]
+}
+
+/** Applications that run in visitors' tabs. */
+function appTable(apps: readonly JsonObject[]): string[] {
+  if (apps.length === 0) return []
+  const rows = apps.slice(0, shownSessions).map((app) => {
+    const day = text(app, "publishedAt").slice(0, 10)
+    return [
+      `  ${text(app, "app")}`,
+      String(number(app, "files")),
+      size(number(app, "bytes")),
+      text(app, "revision"),
+      day,
+    ]
+  })
+  const more = apps.length - rows.length
+  return [
+    ...table([["  APPLICATION", "FILES", "SIZE", "REVISION", "SINCE"], ...rows]),
+    ...(more > 0 ? [`  … and ${counted(more, "more application")} (--json shows all)`] : []),
   ]
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { createHash, randomBytes } from "node:crypto"
-import { mkdir, open, readdir, readFile, rename } from "node:fs/promises"
+import { mkdir, open, readdir, readFile, rename, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { RdvError } from "../../../base/error.ts"
 import type { Log } from "../../../base/log.ts"
@@ -114,7 +114,8 @@ export class AppShelf {
     if (!/^[0-9a-f]{16}$/.test(revision)) throw new RdvError("corrupt", `${join(own, "current")} names no revision`)
     const folder = join(own, revision)
     const files = await readRevision(folder)
-    this.#apps.set(app, { ...appOf(app, revision, folder, files), publishedAt: this.#wall() })
+    const { mtimeMs } = await stat(join(own, "current"))
+    this.#apps.set(app, { ...appOf(app, revision, folder, files), publishedAt: mtimeMs })
     for (const each of await readdir(own)) {
       if (each !== revision && each !== "current") await removeRevision(join(own, each))
     }

@@ -76,10 +76,15 @@ function fileResponse(
   // One for each form: a cache that mixes them up would hand out bytes that nobody can read.
   const tag = `"${sha256.slice(0, 32)}${suffix}"`
   const common = [
-    ...["ETag", tag, "Vary", "Accept-Encoding"],
-    ...["Cache-Control", isHashedName(path) ? "public, max-age=31536000, immutable" : "no-cache"],
+    "ETag",
+    tag,
+    "Vary",
+    "Accept-Encoding",
+    "Cache-Control",
+    isHashedName(path) ? "public, max-age=31536000, immutable" : "no-cache",
+    "Date",
+    new Date().toUTCString(),
     ...safetyFor(place),
-    ...["Date", new Date().toUTCString()],
   ]
   if (matches(headers, tag)) return { status: 304, reason: "Not Modified", headers: common, body: undefined }
   const about = ["Content-Type", type, "Content-Length", String(length)]
@@ -140,7 +145,7 @@ function safetyFor({ relay }: TabPlace): string[] {
     "form-action 'self'",
     "frame-ancestors 'none'",
   ].join("; ")
-  return [...["Content-Security-Policy", policy], ...safety]
+  return ["Content-Security-Policy", policy, ...safety]
 }
 
 const safety: readonly string[] = Object.entries({

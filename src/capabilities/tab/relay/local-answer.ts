@@ -5,9 +5,8 @@
 
 import { open } from "node:fs/promises"
 import type { FileHandle } from "node:fs/promises"
-import { asRdvError } from "../../../base/error.ts"
+import { asRdvError, RdvError } from "../../../base/error.ts"
 import type { ErrorCode } from "../../../base/error.ts"
-import { RdvError } from "../../../base/error.ts"
 import type { JsonObject } from "../../../base/json.ts"
 import type { Stream, StreamSink } from "../../../base/stream.ts"
 

@@ -159,11 +159,12 @@ class Publishing {
     if (this.#isOver) return
     this.#isOver = true
     this.#idle?.cancel()
-    this.#stream.reset(error.code, error.message)
     await this.#work.catch(() => undefined)
     await this.#writer?.close().catch(() => undefined)
     await this.#draft?.abandon().catch(() => undefined)
     this.#onOver()
+    // Last: who hears of it may try again at once.
+    this.#stream.reset(error.code, error.message)
   }
 
   #fail(thrown: unknown): void {
