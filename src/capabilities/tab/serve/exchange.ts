@@ -98,6 +98,8 @@ class Exchange implements StreamSink {
 
   answer(response: Response): void {
     this.#send(response).catch((thrown: unknown) => {
+      // Whoever makes the rest may stop; a body that is being read was told already.
+      response.body?.cancel().catch(() => undefined)
       if (this.#isOver) return
       // Broken off: whoever reads must not take it for whole.
       const { method, target } = this.#head
@@ -130,7 +132,7 @@ class Exchange implements StreamSink {
     this.#hasAnswered = true
     this.#stream.end()
     // What the visitor still sends is dropped, so that the stream can end.
-    this.#incoming.discard(new RdvError("closed", "The request was answered before its body was read"))
+    this.#incoming.discard()
     this.#finish()
   }
 
@@ -158,8 +160,8 @@ class Exchange implements StreamSink {
   }
 
   closed(error: RdvError | undefined): void {
-    const reason = error ?? new RdvError("cancelled", "The visitor left")
     if (!this.#hasAnswered) {
+      const reason = error ?? new RdvError("cancelled", "The visitor left")
       this.#incoming.fail(reason)
       this.#outgoing.stop(reason)
       this.#controller.abort(reason)

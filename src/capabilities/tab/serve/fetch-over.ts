@@ -61,6 +61,8 @@ class Fetch implements StreamSink {
     this.#stream.attach(this)
     if (body === null) this.#sent()
     else this.#upload(body)
+    // While a body was read whole, it may have fired unheard.
+    if (this.#request.signal.aborted) this.#onAbort()
     return this.#response.promise
   }
 

@@ -3,7 +3,7 @@
  * application has read, so what waits here is bounded by the stream's window, and a reader that stops stops the sender.
  */
 
-import type { RdvError } from "../../../base/error.ts"
+import { RdvError } from "../../../base/error.ts"
 import { Fifo } from "../../../base/fifo.ts"
 
 /** Small pieces that wait are given in one: each read costs the same however little it brings. */
@@ -58,10 +58,10 @@ export class IncomingBody {
   }
 
   /** The message is done with. Who has begun to read goes on; for others there is no body any more. */
-  discard(error: RdvError): void {
-    if (this.stream.locked || this.#state === "over") return
+  discard(): void {
+    if (this.#state === "over" || this.stream.locked) return
     this.#drop()
-    this.#controller?.error(error)
+    this.#controller?.error(new RdvError("closed", "The request was answered before its body was read"))
   }
 
   /** Nobody reads it. */
