@@ -27,16 +27,23 @@ export interface Screen {
   readonly print?: boolean
 }
 
+export interface BrowserOptions {
+  /** Its folder: kept when the browser ends. Default: one of its own, which goes with it. */
+  readonly profile?: string
+}
+
 export class Browser {
   readonly #process: ChildProcess
   readonly #folder: string
+  readonly #isKept: boolean
   readonly #waiting = new Map<number, { resolve: (value: Values) => void; reject: (error: Error) => void }>()
   readonly #hearing = new Set<Listener>()
   #last = 0
   #rest = ""
 
-  constructor(command: string) {
-    this.#folder = mkdtempSync(join(tmpdir(), "rdv-chromium-"))
+  constructor(command: string, { profile }: BrowserOptions = {}) {
+    this.#folder = profile ?? mkdtempSync(join(tmpdir(), "rdv-chromium-"))
+    this.#isKept = profile !== undefined
     const args = [
       "--headless",
       "--no-sandbox",
@@ -48,7 +55,8 @@ export class Browser {
       `--user-data-dir=${this.#folder}`,
       "--remote-debugging-pipe",
     ]
-    this.#process = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] })
+    // A group of its own: a browser is many processes, and they end together. Without the pipe it ends by itself.
+    this.#process = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true })
     const input = this.#process.stdio[4] as Readable
     input.setEncoding("utf8")
     input.on("data", (text: string) => this.#read(text))
@@ -102,11 +110,17 @@ export class Browser {
     })
   }
 
+  /** All its processes at once, as when the power goes; a profile that was given stays. */
   async close(): Promise<void> {
-    const exited = this.#process.exitCode === null ? once(this.#process, "exit") : undefined
-    this.#process.kill("SIGKILL")
+    const runs = this.#process.exitCode === null && this.#process.signalCode === null
+    const exited = runs ? once(this.#process, "exit") : undefined
+    try {
+      if (this.#process.pid !== undefined) process.kill(-this.#process.pid, "SIGKILL")
+    } catch {
+      // They have ended by themselves.
+    }
     await exited
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    if (!this.#isKept) rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
 
   #read(text: string): void {
@@ -181,12 +195,22 @@ export class Page {
   /** Resolves when the script gives something that is true; `what` names it for the failure. */
   async until(what: string, script: string, ms = 20_000): Promise<void> {
     const end = Date.now() + ms
-    while (!(await this.evaluate<boolean>(`Boolean(${script})`))) {
+    while (!(await this.#isTrue(script))) {
       if (Date.now() > end) {
         const shown = await this.evaluate<string>("document.body.innerText")
         throw new Error(`Not within ${ms} ms: ${what}. The page shows: ${shown}. Complaints: ${this.complaints.join()}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  async #isTrue(script: string): Promise<boolean> {
+    try {
+      return await this.evaluate<boolean>(`Boolean(${script})`)
+    } catch (error) {
+      // The page gives way to the next one.
+      if (/navigated|context was destroyed|Cannot find context/.test(String(error))) return false
+      throw error
     }
   }
 
@@ -203,6 +227,11 @@ export class Page {
     const { root } = await this.#send("DOM.getDocument")
     const { nodeId } = await this.#send("DOM.querySelector", { nodeId: (root as Values)["nodeId"], selector })
     await this.#send("DOM.setFileInputFiles", { nodeId, files })
+  }
+
+  /** What the site of the URL may keep from now on. */
+  async limitStorage(url: string, bytes: number): Promise<void> {
+    await this.#send("Storage.overrideQuotaForOrigin", { origin: new URL(url).origin, quotaSize: bytes })
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,14 @@
 /** A page with a worker that runs the tests of engines in a browser: its server, and what to evaluate in it. */
 
+import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
-import type { Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { WebSocketServer } from "ws"
+import type { WebSocket } from "ws"
 
 const root = join(fileURLToPath(import.meta.url), "..", "..", "..")
 
@@ -21,8 +23,15 @@ function task(name, value) {
 }
 </script>`
 
+export interface EnginePage {
+  readonly url: string
+  /** Of the next page that writes: what it found, and each id that it promises afterwards. */
+  writer(onId: (id: number) => void): Promise<{ readonly integrity: string; readonly ids: readonly number[] }>
+  close(): void
+}
+
 /** Serves it on loopback; `foreign` is the database that other software has made. */
-export async function serveEnginePage(foreign: Uint8Array): Promise<{ readonly server: Server; readonly url: string }> {
+export async function serveEnginePage(foreign: Uint8Array): Promise<EnginePage> {
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: ["test/browser/tab-engine-worker.mjs"],
@@ -39,9 +48,31 @@ export async function serveEnginePage(foreign: Uint8Array): Promise<{ readonly s
     "/foreign.db": ["application/octet-stream", foreign],
   }
   const server = createServer((request, response) => {
+    if (request.url === "/favicon.ico") {
+      response.writeHead(204).end()
+      return
+    }
     const [type, bytes] = files[request.url ?? ""] ?? ["text/plain", undefined]
     response.writeHead(bytes === undefined ? 404 : 200, { "content-type": type }).end(bytes)
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+  const sockets = new WebSocketServer({ server })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    async writer(onId) {
+      const [socket] = (await once(sockets, "connection")) as [WebSocket]
+      return await new Promise((resolve) => {
+        socket.once("message", (first: Buffer) => {
+          socket.on("message", (id: Buffer) => onId(Number(id.toString())))
+          resolve(JSON.parse(first.toString()) as { integrity: string; ids: number[] })
+        })
+      })
+    },
+    close() {
+      sockets.close()
+      for (const socket of sockets.clients) socket.terminate()
+      server.close()
+      server.closeAllConnections()
+    },
+  }
 }

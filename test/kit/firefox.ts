@@ -53,9 +53,10 @@ export class Firefox {
       ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
     )
     writeFileSync(join(folder, "user.js"), lines.join(""))
-    // A group of its own: Firefox is many processes, and they end together.
-    const child = spawn(command, ["--headless", "--no-remote", "--profile", folder, "--remote-debugging-port=0"], {
-      stdio: ["ignore", "ignore", "pipe"],
+    // A group of its own: Firefox is many processes, and they end together; also with us, when our end of the pipe closes.
+    const args = ["--headless", "--no-remote", "--profile", folder, "--remote-debugging-port=0"]
+    const child = spawn("sh", ["-c", '("$@" < /dev/null; kill -9 0) & read -r _; kill -9 0', "sh", command, ...args], {
+      stdio: ["pipe", "ignore", "pipe"],
       detached: true,
       env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: "1", HOME: folder, ...env },
     })
@@ -96,18 +97,14 @@ export class Firefox {
   }
 
   /** All its processes at once, as when the power goes; a profile that was given stays. */
-  async kill(): Promise<void> {
-    const exited = this.#process.exitCode === null && this.#process.signalCode === null
-    const end = exited ? once(this.#process, "exit") : undefined
+  async close(): Promise<void> {
+    const runs = this.#process.exitCode === null && this.#process.signalCode === null
+    const exited = runs ? once(this.#process, "exit") : undefined
     endGroup(this.#process)
-    await end
-    this.#fail(new Error("The browser was killed"))
+    await exited
+    this.#fail(new Error("The browser ended"))
     this.#socket.close()
     if (!this.#isKept) rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
-  }
-
-  async close(): Promise<void> {
-    await this.kill()
   }
 
   #take({ id, type, method, params, result, error, message }: Values): void {
