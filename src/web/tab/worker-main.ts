@@ -8,6 +8,7 @@ import { delay, systemClock } from "../../base/clock.ts"
 import { asRdvError, RdvError } from "../../base/error.ts"
 import type { TabApp } from "../../capabilities/tab/app/app.ts"
 import type { SqliteEngine } from "../../capabilities/tab/data/engine.ts"
+import { keepCookies } from "../../capabilities/tab/serve/kept-cookies.ts"
 import { startServer } from "../../capabilities/tab/serve/running-server.ts"
 import type { RunningServer } from "../../capabilities/tab/serve/running-server.ts"
 import { consoleAppLog, consoleLog } from "./console-log.ts"
@@ -39,6 +40,7 @@ export const lead: Lead = async (options) => {
   const place = await readPlace()
   const pair = await storedIdentity()
   const presence = new Presence({ place, pair, log })
+  keepCookies(globalThis)
   const app = await loadApp(options.runtime.app)
   const running = await startServer({
     engine: await openEngine(options),
