@@ -7,9 +7,10 @@
  */
 
 import init from "@sqlite.org/sqlite-wasm"
-import type { SAHPoolUtil, Sqlite3Static } from "@sqlite.org/sqlite-wasm"
+import type { Database, SAHPoolUtil, Sqlite3Static } from "@sqlite.org/sqlite-wasm"
 import { RdvError } from "../../base/error.ts"
 import type { SqliteEngine } from "../../capabilities/tab/data/engine.ts"
+import { sqlError } from "../../capabilities/tab/data/sql-error.ts"
 import { StorageFaults } from "./storage-faults.ts"
 import { WasmEngine } from "./wasm-engine.ts"
 
@@ -36,10 +37,17 @@ export async function openBrowserEngine(options: BrowserEngineOptions = {}): Pro
       mend: "import an export of it, after the site's data has been cleared",
     })
   }
-  const database = new pool.OpfsSAHPoolDb(databasePath)
-  const engine = new WasmEngine({ sqlite, database, faults, pool, path: databasePath })
-  if (!born) await root.getFileHandle(bornFile, { create: true })
-  return engine
+  let database: Database | undefined
+  try {
+    database = new pool.OpfsSAHPoolDb(databasePath)
+    const engine = new WasmEngine({ sqlite, database, faults, pool, path: databasePath })
+    if (!born) await root.getFileHandle(bornFile, { create: true })
+    return engine
+  } catch (error) {
+    database?.close()
+    pool.pauseVfs()
+    throw sqlError(error)
+  }
 }
 
 /** For browsers without storage: gone with the tab. */
