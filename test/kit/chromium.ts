@@ -238,6 +238,28 @@ export class Page {
     await this.#browser.send("Target.closeTarget", { targetId: this.#target })
   }
 
+  /** Its renderer dies, as by a fault. */
+  async crash(): Promise<void> {
+    // Nobody is left to answer.
+    this.#send("Page.crash").catch(() => undefined)
+    await new Promise<void>((resolve) => {
+      this.#browser.hear((method, _values, from) => {
+        if (method === "Inspector.targetCrashed" && from === this.#session) resolve()
+      })
+    })
+  }
+
+  /** As a browser does that needs their memory. */
+  async stopServiceWorkers(): Promise<void> {
+    await this.#send("ServiceWorker.enable")
+    await this.#send("ServiceWorker.stopAllWorkers")
+  }
+
+  /** With the shift key: around caches and service workers. */
+  async hardReload(): Promise<void> {
+    await this.#send("Page.reload", { ignoreCache: true })
+  }
+
   async move(x: number, y: number): Promise<void> {
     await this.#send("Input.dispatchMouseEvent", { type: "mouseMoved", x, y })
   }

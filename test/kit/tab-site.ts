@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
+import type { IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { extname, join } from "node:path"
@@ -17,6 +18,8 @@ export interface TabSite {
   readonly origin: string
   /** Effects of the application by their id, see test/browser/workers. */
   readonly effects: Map<string, number>
+  /** A page of the application that runs the script and reports what it gives: for pages that no debugger is attached to. */
+  script(run: string): { readonly url: string; readonly report: Promise<unknown> }
   /** Paths that the host was asked for. */
   readonly asked: string[]
   /** Replaces a file, and with it the version. */
@@ -51,6 +54,8 @@ export async function tabSite(t: TestContext): Promise<TabSite> {
   }
   const effects = new Map<string, number>()
   const asked: string[] = []
+  const reports = new Map<string, (value: unknown) => void>()
+  let lastReport = 0
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://x")
     asked.push(`${request.method} ${pathname}`)
@@ -58,6 +63,18 @@ export async function tabSite(t: TestContext): Promise<TabSite> {
       const id = searchParams.get("id") ?? ""
       effects.set(id, (effects.get(id) ?? 0) + 1)
       response.end("ok")
+      return
+    }
+    if (pathname === "/.rdv/reports" && request.method === "POST") {
+      void readAll(request).then((text) => {
+        const { id, value } = JSON.parse(text) as { id: string; value: unknown }
+        reports.get(id)?.(value)
+        response.end("ok")
+      })
+      return
+    }
+    if (pathname === "/favicon.ico") {
+      response.writeHead(204).end()
       return
     }
     const path = pathname === "/" ? "/index.html" : pathname
@@ -83,8 +100,14 @@ export async function tabSite(t: TestContext): Promise<TabSite> {
     await stop()
     rmSync(folder, { recursive: true, force: true })
   })
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin,
+    script(run) {
+      const id = String(++lastReport)
+      const report = new Promise<unknown>((resolve) => reports.set(id, resolve))
+      return { url: `${origin}/script?id=${id}&run=${encodeURIComponent(run)}`, report }
+    },
     effects,
     asked,
     change: (path, text) => {
@@ -96,4 +119,10 @@ export async function tabSite(t: TestContext): Promise<TabSite> {
     },
     stop,
   }
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  let text = ""
+  for await (const chunk of request) text += String(chunk)
+  return text
 }

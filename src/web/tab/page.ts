@@ -1,6 +1,7 @@
 /** The script that every page of an application loads first, and the boot page too. */
 
 import { BootView, isBootPage } from "./boot-view.ts"
+import { fetchAgain } from "./fetch-again.ts"
 import { PageAgent } from "./page-agent.ts"
 import type { RdvApi } from "./rdv-api.ts"
 import { rdvApi } from "./rdv-api.ts"
@@ -27,6 +28,7 @@ function start(): void {
   })
   const socket = shimmedWebSocket(WebSocket, agent.link)
   window.WebSocket = socket
+  window.fetch = fetchAgain(window.fetch)
   window.rdv = rdvApi(agent, socket)
   void agent.ready.then(async () => {
     // A hard reload goes around the service worker, and so does the first visit: the application's page comes next.
