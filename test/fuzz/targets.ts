@@ -15,6 +15,10 @@ import {
   readRelayMessage as readShareRelayMessage,
   readShareHeader,
 } from "../../src/capabilities/share/protocol/read-control.ts"
+import { checkProof } from "../../src/capabilities/tab/identity/proof.ts"
+import { readCall } from "../../src/capabilities/tab/relay/peer-calls.ts"
+import { readPublishedFile } from "../../src/capabilities/tab/relay/published-file.ts"
+import { answerStun } from "../../src/capabilities/tab/relay/stun-message.ts"
 import { ChunkedDecoder } from "../../src/http1/chunked.ts"
 import { badRequest, HttpError } from "../../src/http1/http-error.ts"
 import { readRequestHead, readResponseHead } from "../../src/http1/read-head.ts"
@@ -112,6 +116,8 @@ const readers = [
   readShareHeader,
   readMemberMessage,
   readShareRelayMessage,
+  readPublishedFile,
+  readCall,
 ]
 
 const versions = shareVectors.versions as readonly { readonly encoded: string; readonly table: string }[]
@@ -320,6 +326,26 @@ export const targets: readonly FuzzTarget[] = [
       writeProxyHeader("v2", { source: undefined, destination: undefined }),
     ],
     run: (input) => sameWhenGrown(input, readProxyHeader),
+  },
+  {
+    name: "stun",
+    seeds: [
+      Buffer.from("000100002112a442b7e7a701bc34d686fa87dfae", "hex"),
+      Buffer.from("000100082112a442b7e7a701bc34d686fa87dfae7fff0002abcd0000", "hex"),
+    ],
+    run(input) {
+      const answer = answerStun(input, { address: "2001:db8::1", port: 4242 })
+      if (answer !== undefined && answer.length > input.length + 24)
+        throw new Error("it answers more than it was asked")
+    },
+  },
+  {
+    name: "proof",
+    seeds: [text("A".repeat(160)), text("guest"), text("_".repeat(160))],
+    run(input) {
+      const check = { app: "any", domain: "example.test", now: 0, verify: () => false }
+      allowing(() => void checkProof({ ...check, text: Buffer.from(input).toString("latin1") }))
+    },
   },
   {
     name: "client-hello",

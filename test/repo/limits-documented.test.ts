@@ -4,6 +4,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { defaultSpaceLimits } from "../../src/capabilities/channels/core/space.ts"
 import { defaultShareLimits } from "../../src/capabilities/share/relay/share-limits.ts"
+import { defaultTabLimits } from "../../src/capabilities/tab/relay/tab-limits.ts"
 import * as session from "../../src/mux/limits.ts"
 import { defaultRelayLimits } from "../../src/relay/limits.ts"
 import { storeLimits } from "../../src/store/store.ts"
@@ -12,7 +13,7 @@ import { readSource } from "./source-files.ts"
 
 test("docs/reference/limits.md tells each limit with its value, and no other", () => {
   const { defaultLimits, ...fixed } = session
-  const capabilities = { ...defaultSpaceLimits, ...defaultShareLimits }
+  const capabilities = { ...defaultSpaceLimits, ...defaultShareLimits, ...defaultTabLimits }
   const limits = { ...defaultLimits, ...fixed, ...wire, ...defaultRelayLimits, ...storeLimits, ...capabilities }
   const wanted = Object.entries(limits).map(([name, value]) => [name, shown(name, value)])
   const rows = readSource("docs/reference/limits.md").matchAll(/^\| `(\w+)` \| ([^|]+) \| \S/gm)
