@@ -166,20 +166,17 @@ test("the same command a second time leaves the first one alone, and says who ha
   const args = ["get", code, "-o", `${into}/`, "--relay", places.address, "--no-serve", "--json"]
   const first = new RunningCommand(args, { data })
   await first.event("share.manifest")
-  for (let again = 0; again < 2; again++) {
-    const second = await runCommand(args, { data })
-    assertOneLine(
-      second,
-      1,
-      new RegExp(`Process ${first.pid} receives the same thing into the same place: wait for it`),
-    )
-  }
+  // Nobody is through before the others were told.
+  sender.kill("SIGSTOP")
+  const second = await runCommand(args, { data })
+  assertOneLine(second, 1, new RegExp(`Process ${first.pid} receives the same thing into the same place: wait for it`))
   // A killed one is in nobody's way.
   first.kill("SIGKILL")
   await first.ended
   const third = new RunningCommand(args, { data })
   await third.event("share.manifest")
   assertOneLine(await runCommand(args, { data }), 1, new RegExp(`Process ${third.pid} receives`))
+  sender.kill("SIGCONT")
   const { code: status, stdout, stderr } = await third.ended
   assert.equal(status, 0, stderr)
   assert.doesNotMatch(stdout, /"link.lost"|replaced/)
