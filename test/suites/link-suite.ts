@@ -22,13 +22,16 @@ export interface LinkPair {
 export interface LinkSuiteOptions {
   /** False for a transport whose dialling end cannot stop its peer (a page's WebSocket). Default true. */
   readonly nearPauses?: boolean
+  /** `neither`: a pause holds what comes, and the peer does not feel it (a data channel). */
+  readonly pauses?: "neither"
   /** Bytes of the bulk tests. Default 8 MiB. */
   readonly bulkBytes?: number
 }
 
 export function linkSuite(name: string, open: () => Promise<LinkPair>, options: LinkSuiteOptions = {}): void {
   const bulkBytes = options.bulkBytes ?? 8 * 1024 * 1024
-  const pausing = options.nearPauses === false ? (["far"] as const) : (["near", "far"] as const)
+  const both = options.nearPauses === false ? (["far"] as const) : (["near", "far"] as const)
+  const pausing = options.pauses === "neither" ? [] : both
 
   const linkTest = (title: string, body: (pair: LinkPair) => Promise<void>): void => {
     test(title, { timeout: 15_000 }, async () => {
