@@ -9,7 +9,13 @@ export type Visitor =
   | { readonly kind: "public"; readonly address: string }
   | { readonly kind: "peer"; readonly peer: PeerCaller }
 
-const visitors = new WeakMap<Request, Visitor>()
+/**
+ * One for all copies of this file: an application is bundled by itself, and so is the server that runs it. The key is for
+ * finding it, and no secret: who could use it runs in the server already.
+ */
+const place: unique symbol = Symbol.for("rdv visitors")
+const globals = globalThis as { [place]?: WeakMap<Request, Visitor> }
+const visitors: WeakMap<Request, Visitor> = (globals[place] ??= new WeakMap())
 
 /** For servers. */
 export function setVisitor(request: Request, visitor: Visitor): void {
