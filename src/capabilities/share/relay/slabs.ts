@@ -12,6 +12,8 @@ export class Slabs {
   readonly #spare: Map<number, ArrayBuffer[]> = new Map()
   #spareBytes = 0
   #usedBytes = 0
+  /** Of what is used, what is promised and not taken: what lies here is for it, and must not count twice. */
+  #promisedBytes = 0
 
   constructor(mostBytes: number) {
     this.mostBytes = mostBytes
@@ -32,22 +34,28 @@ export class Slabs {
     const cost = Slabs.cost(length)
     if (this.#usedBytes > 0 && this.#usedBytes + cost > this.mostBytes) return false
     this.#usedBytes += cost
+    this.#promisedBytes += cost
     return true
   }
 
   /** As `reserve`, beyond the bound. */
   force(length: number): void {
-    this.#usedBytes += Slabs.cost(length)
+    const cost = Slabs.cost(length)
+    this.#usedBytes += cost
+    this.#promisedBytes += cost
   }
 
   /** A promise that is not needed. */
   release(length: number): void {
-    this.#usedBytes -= Slabs.cost(length)
+    const cost = Slabs.cost(length)
+    this.#usedBytes -= cost
+    this.#promisedBytes -= cost
   }
 
   /** The memory that was promised. Its content is whatever was there before. */
   take(length: number): Uint8Array {
     const cost = Slabs.cost(length)
+    this.#promisedBytes -= cost
     for (let size = cost; size <= cost * 1.25; size += grainBytes) {
       const spare = this.#spare.get(size)?.pop()
       if (spare === undefined) continue
@@ -55,20 +63,25 @@ export class Slabs {
       return new Uint8Array(spare, 0, length)
     }
     // What lies here in other sizes must not add up with what is new.
-    if (this.#spareBytes + this.#usedBytes > this.mostBytes) this.#letGo()
+    if (this.#heldBytes > this.mostBytes) this.#letGo()
     return new Uint8Array(Buffer.allocUnsafeSlow(cost).buffer, 0, length)
   }
 
   /** Nobody may look into it any more. */
   give(memory: Uint8Array): void {
-    this.release(memory.length)
+    this.#usedBytes -= Slabs.cost(memory.length)
     const { buffer } = memory
     const size = buffer.byteLength
-    if (this.#spareBytes + this.#usedBytes + size > this.mostBytes) return
+    if (this.#heldBytes + size > this.mostBytes) return
     const spares = this.#spare.get(size)
     if (spares === undefined) this.#spare.set(size, [buffer as ArrayBuffer])
     else spares.push(buffer as ArrayBuffer)
     this.#spareBytes += size
+  }
+
+  /** Memory that is there, in use or not. */
+  get #heldBytes(): number {
+    return this.#spareBytes + this.#usedBytes - this.#promisedBytes
   }
 
   #letGo(): void {
