@@ -40,6 +40,7 @@ export class Browser {
   readonly #hearing = new Set<Listener>()
   #last = 0
   #rest = ""
+  #ended: Error | undefined
 
   constructor(command: string, { profile }: BrowserOptions = {}) {
     this.#folder = profile ?? mkdtempSync(join(tmpdir(), "rdv-chromium-"))
@@ -77,6 +78,10 @@ export class Browser {
     const id = ++this.#last
     const message = JSON.stringify({ id, method, params, ...(sessionId === undefined ? {} : { sessionId }) })
     return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        reject(this.#ended)
+        return
+      }
       this.#waiting.set(id, { resolve, reject })
       ;(this.#process.stdio[3] as Writable).write(`${message}\0`)
     })
@@ -141,6 +146,7 @@ export class Browser {
   }
 
   #fail(error: Error): void {
+    this.#ended = error
     for (const { reject } of this.#waiting.values()) reject(error)
     this.#waiting.clear()
   }
@@ -173,7 +179,13 @@ export class Page {
       })
     })
     for (const domain of ["Page", "Network", "Runtime", "Log"]) await this.#send(`${domain}.enable`)
-    await this.#send("Target.setAutoAttach", { autoAttach: true, waitForDebuggerOnStart: true, flatten: true })
+    await this.#send("Target.setAutoAttach", {
+      autoAttach: true,
+      waitForDebuggerOnStart: true,
+      flatten: true,
+      // Those would live for as long as somebody listens, and wait for orders each time they start.
+      filter: [{ type: "service_worker", exclude: true }, {}],
+    })
     await this.#send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false })
     await this.#send("Emulation.setEmulatedMedia", {
       media: print ? "print" : "screen",

@@ -65,8 +65,10 @@ export class BodyReceiver {
     this.#wake()
   }
 
-  fail(error: unknown): void {
-    this.#controller?.error(error)
+  /** Without an error it merely ends here. */
+  fail(error?: unknown): void {
+    if (error === undefined) this.#controller?.close()
+    else this.#controller?.error(error)
     this.#controller = undefined
     this.#waiting.length = 0
     this.#pulled?.()

@@ -18,7 +18,8 @@ export class BootView {
   }
 
   show(state: PageState): void {
-    if (this.#state.kind === "trouble" && this.#state.isFinal) return
+    // What is loading meanwhile does not mend it.
+    if (this.#state.kind === "trouble" && this.#state.isFinal && state.kind !== "ready") return
     this.#state = state
     this.#draw()
   }

@@ -34,6 +34,8 @@ export class PageAgent {
   readonly #versions: NewVersions
   readonly #isReady = Promise.withResolvers<void>()
   #registration: ServiceWorkerRegistration | undefined
+  /** This page's worker has the lock, and cannot start. */
+  #hasFailed = false
 
   constructor(options: PageAgentOptions) {
     this.#options = options
@@ -78,16 +80,23 @@ export class PageAgent {
       return
     }
     this.#versions.follow(this.#registration)
+    // Also when there is no server: the next version may start.
+    void this.#versions.look()
     this.#introduce(this.#registration.active)
     while ((await this.link.get(60_000)) === undefined);
     onState({ kind: "ready" })
     this.#isReady.resolve()
-    void this.#versions.look()
   }
 
   /** To the worker's part for connections to peers, if this page's worker is the server. */
   toRtc(value: unknown, ...transfer: Transferable[]): void {
     this.#worker.post({ kind: "rtc", value }, ...transfer)
+  }
+
+  #restart(): void {
+    this.#hasFailed = false
+    this.#worker.end()
+    this.#startWorker()
   }
 
   #startWorker(): void {
@@ -127,14 +136,14 @@ export class PageAgent {
         this.#announce(message)
         return
       case "failed":
+        this.#hasFailed = message.isFinal
         onState({ kind: "trouble", trouble: message.trouble, isFinal: message.isFinal })
         return
       case "streams-ended":
         this.#versions.streamsEnded()
         return
       case "stopped":
-        this.#worker.end()
-        this.#startWorker()
+        this.#restart()
         return
       case "rtc":
         onRtc(message.value, ports)
@@ -147,10 +156,7 @@ export class PageAgent {
       case "leading":
         this.link.leading(announcement.epoch)
         // It has lost its lock, however that came about.
-        if (epoch !== undefined && epoch < announcement.epoch) {
-          this.#worker.end()
-          this.#startWorker()
-        }
+        if (epoch !== undefined && epoch < announcement.epoch) this.#restart()
         this.#versions.leading()
         return
       case "gone":
@@ -162,6 +168,7 @@ export class PageAgent {
       case "new-version":
         this.#versions.isNew = true
         if (epoch !== undefined) this.#worker.post({ kind: "stop", graceMs: stopMs })
+        else if (this.#hasFailed) this.#restart()
     }
   }
 
@@ -234,5 +241,5 @@ function refusal(error: unknown): Trouble {
 }
 
 const watchMs = 1000
-/** For requests that run when a new version takes over. */
-const stopMs = 5000
+/** For requests that run when a new version takes over: what comes meanwhile waits for it, but not for ever. */
+const stopMs = 1000

@@ -112,6 +112,7 @@ class ClientExchange implements Sent {
   #body: ReadableStream<Uint8Array> | undefined
   #request: BodySender | undefined
   #response: BodyReceiver | undefined
+  #isFeed = false
   #settle: ((outcome: Outcome) => void) | undefined
 
   constructor(id: number, body: ReadableStream<Uint8Array> | undefined, out: Outbox<ToServer>, onOver: () => void) {
@@ -141,6 +142,7 @@ class ClientExchange implements Sent {
       case "response": {
         let body = message.body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | undefined | true
         if (body === true) {
+          this.#isFeed = message.head.headers.some(([, value]) => value.startsWith("text/event-stream"))
           this.#response = new BodyReceiver({
             onCredit: (bytes) => this.#out.post({ kind: "credit", id, bytes }),
             onCancel: () => this.cancel(),
@@ -158,7 +160,7 @@ class ClientExchange implements Sent {
         this.#over()
         return
       case "failed":
-        this.#response?.fail(new TypeError(message.trouble.text))
+        this.#breakOff(message.trouble.text)
         this.#settleWith({ kind: "failed", trouble: message.trouble })
         this.#over()
     }
@@ -171,9 +173,14 @@ class ClientExchange implements Sent {
   }
 
   lose(): void {
-    this.#response?.fail(new TypeError("The server ended before its answer was whole"))
+    this.#breakOff("The server ended before its answer was whole")
     this.#settleWith({ kind: "lost", isAccepted: this.isAccepted })
     this.#over()
+  }
+
+  /** A feed of events has no whole: browsers come back after an end, and give up after an error. */
+  #breakOff(text: string): void {
+    this.#response?.fail(this.#isFeed ? undefined : new TypeError(text))
   }
 
   #settleWith(outcome: Outcome): void {
