@@ -140,6 +140,9 @@ function lossOf(store: Store, { kind, name, session }: Route): RdvError | undefi
   if (kind === "private") return undefined
   const owner = store.claimOwner(kind, name)
   if (owner === session.ownerId) return undefined
-  if (owner !== undefined) return new RdvError("claimed", `"${name}" belongs to somebody else now`)
+  if (owner !== undefined) {
+    const whose = owner.includes(":") ? "somebody else" : "another token"
+    return new RdvError("claimed", `"${name}" belongs to ${whose} now`)
+  }
   return session.claims ? new RdvError("closed", `"${name}" was released at the relay`) : undefined
 }

@@ -11,7 +11,8 @@ import { silentLog } from "../../src/base/log.ts"
 import { proofTokens } from "../../src/capabilities/tab/identity/proof-token.ts"
 import { makeProof } from "../../src/capabilities/tab/identity/proof.ts"
 import { openSqliteStore } from "../../src/store/sqlite-store.ts"
-import { eventually } from "../kit/raw-http.ts"
+import type { JsonObject } from "../../src/base/json.ts"
+import { eventually, rawClient } from "../kit/raw-http.ts"
 import { fetchAt, newKey, plainAgent, publish, tabRelay, TestServer } from "../kit/tab-relay.ts"
 
 const page = [{ path: "index.html", content: "<!doctype html><title>chat</title>" }]
@@ -207,6 +208,58 @@ test("a read that was under way at the old server is asked again of the new one,
   assert.equal((await keyed).text, "young")
   const { status, headers } = await writing
   assert.deepEqual([status, headers["retry-after"]], [503, "1"])
+})
+
+test("a read that was under way when a server left in good order waits for the next one", async (t) => {
+  const relay = await tabRelay(t)
+  const pair = await newKey()
+  const old = await new TestServer(t, relay.at, { pair, name: "alice", epoch: 1, serve: () => undefined }).isPublic()
+  const reading = fetchAt(relay.port, "alice.localhost", "/read")
+  await eventually("it is at the old server", () => old.served.length === 1)
+  await old.running.stop()
+  await eventually("its session is over", () => sessionStates(relay).length === 0)
+  await new TestServer(t, relay.at, { pair, name: "alice", epoch: 2, serve: () => "young" }).isPublic()
+  assert.equal((await reading).text, "young")
+})
+
+test("visitors who leave while they wait leave nothing, and a relay that drains lets nobody wait for long", async (t) => {
+  const relay = await tabRelay(t, { limits: { asleepMs: 1_500 } })
+  const pair = await newKey()
+  const server = await new TestServer(t, relay.at, { pair, name: "alice", epoch: 1 }).isPublic()
+  server.abandon()
+  await eventually("the relay has noticed", () => sessionStates(relay).includes("suspended"))
+  const leavers = await Promise.all(Array.from({ length: 50 }, () => rawClient(relay.port)))
+  for (const leaver of leavers)
+    await leaver.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 100\r\n\r\nabc")
+  const visitors = () => (relay.running.relay.status()["visitors"] as { visitors: number; requests: number }).visitors
+  await eventually("all wait", () => visitors() === 50)
+  for (const leaver of leavers) leaver.reset()
+  await eventually("all have left", () => visitors() === 0)
+  const waiting = fetchAt(relay.port, "alice.localhost")
+  await eventually("one waits", () => visitors() === 1)
+  const since = performance.now()
+  await relay.running.stop(10_000)
+  assert.equal((await waiting).status, 503)
+  assert.ok(performance.now() - since < 5_000)
+})
+
+test("requests behind one that waits are answered in order", async (t) => {
+  const relay = await tabRelay(t)
+  const pair = await newKey()
+  const old = await new TestServer(t, relay.at, { pair, name: "alice", epoch: 1 }).isPublic()
+  old.abandon()
+  await eventually("the relay has noticed", () => sessionStates(relay).includes("suspended"))
+  const client = await rawClient(relay.port)
+  const post = (text: string) =>
+    `POST /${text} HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+  await client.send(`${post("one")}${post("second")}GET /third HTTP/1.1\r\nHost: alice.localhost\r\n\r\n`)
+  const serve = (head: JsonObject, _stream: unknown, body: string) => `${String(head["target"])} ${body}`
+  new TestServer(t, relay.at, { pair, name: "alice", epoch: 2, serve })
+  const answers = [await client.answer(), await client.answer(), await client.answer()].map(({ body }) =>
+    body.toString(),
+  )
+  assert.deepEqual(answers, ["/one one", "/second second", "/third "])
+  client.socket.destroy()
 })
 
 test("whoever asks for a server that sleeps is told so, after a moment or at once, and a name that never was is not found", async (t) => {
