@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process"
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { failPlainly, root, setUp } from "./setup.mjs"
+import { bundleTabRuntime } from "./tab-runtime.mjs"
 import { bundlePages } from "./web.mjs"
 
 const shebang = "#!/usr/bin/env node\n"
@@ -17,6 +18,7 @@ try {
     if (name !== "web") rmSync(join(dist, name), { recursive: true, force: true })
   }
   bundlePages({ force: true })
+  bundleTabRuntime({ force: true })
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc")
   const result = spawnSync(node, [compiler, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
   if (result.status !== 0) process.exit(1)

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto"
 import { existsSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { bundleTabRuntime } from "./tab-runtime.mjs"
 import { bundlePages } from "./web.mjs"
 
 /** The checkout's top folder. */
@@ -48,7 +49,8 @@ export function setUp() {
 function bundle() {
   const started = Date.now()
   try {
-    if (bundlePages()) say(`pages bundled in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+    const isNew = [bundlePages(), bundleTabRuntime()].includes(true)
+    if (isNew) say(`pages bundled in ${((Date.now() - started) / 1000).toFixed(1)} s`)
   } catch (error) {
     say(`the pages could not be bundled: ${String(error.message).trim().split("\n").slice(0, 4).join(" ")}`)
   }

@@ -26,6 +26,10 @@ import { getCommand } from "../capabilities/share/get-command.ts"
 import { shareCommand } from "../capabilities/share/share-command.ts"
 import { swarmCommand } from "../capabilities/share/swarm-command.ts"
 import { shareStatusCommand } from "../capabilities/share/share-status-command.ts"
+import { tabBuildCommand } from "../capabilities/tab/build-command.ts"
+import { tabListCommand } from "../capabilities/tab/list-command.ts"
+import { tabPublishCommand, tabUnpublishCommand } from "../capabilities/tab/publish-command.ts"
+import { tabRunCommand } from "../capabilities/tab/run-command.ts"
 import { httpCommand, tcpCommand } from "../capabilities/tunnel/command.ts"
 import type { Command } from "./command.ts"
 import { doctorCommand } from "./doctor-command.ts"
@@ -63,6 +67,11 @@ export const commands: readonly Command[] = [
   getCommand,
   shareStatusCommand,
   swarmCommand,
+  tabBuildCommand,
+  tabRunCommand,
+  tabPublishCommand,
+  tabUnpublishCommand,
+  tabListCommand,
   relayCommand,
   tokenNew,
   tokenList,

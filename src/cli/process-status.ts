@@ -18,6 +18,8 @@ export interface ToldProcess {
   readonly relay?: RunningRelay | undefined
   readonly agent?: RunningAgent | undefined
   readonly balance?: ToldBalancer | undefined
+  /** A server of an application. */
+  readonly tab?: { status(): JsonObject } | undefined
 }
 
 export interface ToldBalancer {
@@ -48,14 +50,15 @@ export async function tellStatus(env: Environment, told: ToldProcess, log: Log):
   }
 }
 
-function roleOf({ relay, agent, balance }: ToldProcess): ProcessRole {
+function roleOf({ relay, agent, balance, tab }: ToldProcess): ProcessRole {
+  if (tab !== undefined) return "tab"
   if (balance !== undefined) return "balance"
   if (relay === undefined) return "agent"
   return agent === undefined ? "relay" : "local"
 }
 
 async function read(
-  { command, relay, agent, balance }: ToldProcess,
+  { command, relay, agent, balance, tab }: ToldProcess,
   role: string,
   startedAt: Date,
 ): Promise<JsonObject> {
@@ -71,6 +74,7 @@ async function read(
     cpuMs: Math.round((user + system) / 1_000),
     ...(relay !== undefined && { relay: { addresses: relay.addresses.map(printAddress), ...relay.relay.status() } }),
     ...(agent !== undefined && { agent: agent.agent.status() }),
+    ...(tab !== undefined && { tab: tab.status() }),
     ...(balance !== undefined && { balance: (await balance.control.snapshot()) as unknown as JsonObject }),
   }
 }

@@ -10,6 +10,7 @@ import type { Output } from "./output.ts"
 import { printable, table, wrapped } from "./output.ts"
 import { bytesText } from "./token-limits.ts"
 import { size } from "./size.ts"
+import { tabLines } from "./tab-lines.ts"
 import { span } from "./uplink-lines.ts"
 
 /** A relay may have thousands; `--json` tells all. */
@@ -24,6 +25,7 @@ export function processLines({ role, pid, status }: FoundProcess, output: Output
   const relay = branch(status, "relay")
   const agent = branch(status, "agent")
   const balance = branch(status, "balance")
+  const tab = branch(status, "tab")
   const facts = [
     `pid ${pid}`,
     `up ${span(number(status, "uptimeMs"))}`,
@@ -34,6 +36,7 @@ export function processLines({ role, pid, status }: FoundProcess, output: Output
     output.paint("bold", cut(text(status, "command"), 80)),
     `  process   ${facts.join("  ")}`,
     ...(relay === undefined ? [] : relayLines(relay, agent === undefined)),
+    ...(tab === undefined ? [] : tabLines(tab)),
     ...(agent === undefined ? [] : agentLines(agent, relay === undefined)),
     ...(balance === undefined ? [] : balanceLines(balance)),
   ].map((line) => line.trimEnd())

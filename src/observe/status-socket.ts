@@ -14,8 +14,8 @@ import { RdvError } from "../base/error.ts"
 import { isJsonObject } from "../base/json.ts"
 import type { JsonObject } from "../base/json.ts"
 
-/** `local` is an agent with a relay in the same process. */
-export type ProcessRole = "relay" | "agent" | "local" | "balance"
+/** `local` is an agent with a relay in the same process, `tab` a server of an application. */
+export type ProcessRole = "relay" | "agent" | "local" | "balance" | "tab"
 
 export interface StatusSocketOptions {
   /** The user's state folder. */
@@ -87,7 +87,7 @@ export async function readStatuses(stateFolder: string, waitMs: number = answerM
   const folder = runFolder(stateFolder)
   const found = await Promise.all(
     filesOf(folder).map(async (name): Promise<FoundProcess | undefined> => {
-      const match = /^(relay|agent|local|balance)-(\d{1,10})\.sock$/.exec(name)
+      const match = /^(relay|agent|local|balance|tab)-(\d{1,10})\.sock$/.exec(name)
       if (match === null) return undefined
       const file = join(folder, name)
       const path = pipeFor(file) ?? file
@@ -99,7 +99,7 @@ export async function readStatuses(stateFolder: string, waitMs: number = answerM
       return { role: match[1] as ProcessRole, pid: Number(match[2]), path, status: answer }
     }),
   )
-  const order: readonly ProcessRole[] = ["relay", "local", "agent", "balance"]
+  const order: readonly ProcessRole[] = ["relay", "local", "agent", "balance", "tab"]
   return found
     .filter((each) => each !== undefined)
     .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role) || a.pid - b.pid)

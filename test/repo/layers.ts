@@ -45,6 +45,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "start-agent.ts": ["*"],
   "start-share-relay.ts": ["*"],
   "start-tab-relay.ts": ["*"],
+  "start-tab.ts": ["*"],
   "channels.ts": ["*"],
   "share.ts": ["*"],
   "tab.ts": ["base", "capabilities/tab"],
