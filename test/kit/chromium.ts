@@ -261,6 +261,16 @@ export class Page {
     })
   }
 
+  /** As a browser puts a hidden tab to sleep; on one that is seen it has no effect. */
+  async setLifecycle(state: "frozen" | "active"): Promise<void> {
+    await this.#send("Page.setWebLifecycleState", { state })
+  }
+
+  /** In front of the others of its window, which are hidden then. */
+  async bringToFront(): Promise<void> {
+    await this.#send("Page.bringToFront")
+  }
+
   /** As a browser does that needs their memory. */
   async stopServiceWorkers(): Promise<void> {
     await this.#send("ServiceWorker.enable")
