@@ -25,6 +25,25 @@ test("a client that trusts the authority takes the certificate for the domain, n
   assert.match(await verdict(made, readFileSync(made.caFile, "utf8"), "a.b.example.test"), /does not match/)
 })
 
+test("a name two labels below the domain gets a certificate of its own, made once; others get none", async () => {
+  const { caFile, forName } = devCertificate(options)
+  const ca = readFileSync(caFile, "utf8")
+  const made = forName("app.chat.example.test") as Certified
+  assert.equal(await verdict(made, ca, "app.chat.example.test"), "trusted")
+  assert.match(await verdict(made, ca, "app.other.example.test"), /does not match/)
+  assert.equal(forName("APP.chat.example.test"), made)
+  for (const other of [
+    "",
+    "example.test",
+    "chat.example.test",
+    "a.b.c.example.test",
+    "app.x.test",
+    "a.*.example.test",
+  ]) {
+    assert.equal(forName(other), undefined, other)
+  }
+})
+
 test("the authority can vouch for no other domain", async () => {
   const { caFile } = devCertificate(options)
   const authority = { cert: readFileSync(caFile, "utf8"), key: readFileSync(join(folder, "ca.key"), "utf8") }

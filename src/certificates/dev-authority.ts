@@ -1,6 +1,7 @@
 /**
  * `rdv relay --tls dev`: an authority of our own in the data folder, one per domain, and a certificate for that domain and
- * all names below it. Agents trust it with `--ca`; it can vouch for nothing else.
+ * all names below it. A wildcard covers one label, so names with two (`app.NAME.DOMAIN`) get a certificate each when
+ * somebody asks for them. Agents trust it with `--ca`; it can vouch for nothing else.
  */
 
 import { X509Certificate } from "node:crypto"
@@ -16,6 +17,8 @@ export interface DevCertificate extends Certified {
   readonly caFile: string
   /** Of the server's certificate, for `--pin`; it changes when that is renewed. */
   readonly sha256: string
+  /** Of a name two labels below the domain: made once, kept in memory. Undefined for every other name. */
+  readonly forName: (name: string) => Certified | undefined
 }
 
 export interface DevCertificateOptions {
@@ -32,6 +35,8 @@ const authorityDays = 3_650
 /** More is refused by some clients. */
 const serverDays = 397
 const renewDays = 30
+/** Certificates of single names in memory: strangers may ask for any. */
+const mostNames = 1_000
 
 /** Reads what is there, makes what is missing, runs out soon or lacks a name. Throws `usage` when files cannot be kept. */
 export function devCertificate(options: DevCertificateOptions): DevCertificate {
@@ -69,13 +74,32 @@ export function devCertificate(options: DevCertificateOptions): DevCertificate {
         ),
       )
     const sha256 = new X509Certificate(server.cert).fingerprint256.replaceAll(":", "").toLowerCase()
-    return { ...server, caFile, sha256 }
+    return { ...server, caFile, sha256, forName: perName(domain, authority) }
   } catch (error) {
     if (error instanceof RdvError) throw error
     throw new RdvError("usage", `The development certificate cannot be kept in ${folder}`, {
       cause: error,
       mend: `check that the folder is yours and its files are whole (${(error as Error).message})`,
     })
+  }
+}
+
+function perName(domain: string, authority: Certified): (name: string) => Certified | undefined {
+  const made = new Map<string, Certified>()
+  return (asked) => {
+    const name = asked.toLowerCase()
+    const labels = name.endsWith(`.${domain}`) ? name.slice(0, -domain.length - 1).split(".") : []
+    if (labels.length !== 2 || !labels.every((label) => /^[a-z0-9-]{1,63}$/.test(label))) return undefined
+    const before = made.get(name)
+    if (before !== undefined) return before
+    const [oldest] = made.keys()
+    if (oldest !== undefined && made.size >= mostNames) made.delete(oldest)
+    const now = Date.now()
+    const from = new Date(now - dayMs)
+    const until = new Date(now + serverDays * dayMs)
+    const fresh = makeServerCertificate({ title: name, names: [name], from, until }, authority)
+    made.set(name, fresh)
+    return fresh
   }
 }
 

@@ -7,6 +7,7 @@ import { RdvError } from "../base/error.ts"
 import type { Log } from "../base/log.ts"
 import { checkPair, readPair } from "../certificates/certificate-pair.ts"
 import type { CertificatePair, PairFiles } from "../certificates/certificate-pair.ts"
+import type { Certified } from "../certificates/certificate.ts"
 import { devCertificate } from "../certificates/dev-authority.ts"
 import { PairWatch } from "../certificates/pair-watch.ts"
 import type { RunningRelay } from "../node.ts"
@@ -23,6 +24,8 @@ export interface RelayTls extends CertificatePair {
   readonly caFile?: string
   /** Of the certificate itself, for `--pin`. */
   readonly sha256?: string
+  /** For names that the certificate does not cover. */
+  readonly forName?: (name: string) => Certified | undefined
 }
 
 /** Files, an authority of our own, or none. Throws `usage`. */

@@ -10,9 +10,14 @@ import { Handshakes } from "./handshakes.ts"
 import type { Relay } from "./relay.ts"
 
 /** Both PEM; the server's certificate first, then those between it and its authority. */
-export interface DoorTls {
+export interface DoorSecrets {
   readonly key: string | Buffer
   readonly cert: string | Buffer
+}
+
+export interface DoorTls extends DoorSecrets {
+  /** Another pair for who asks for this name (RFC 6066 section 3); undefined: the one above. Is to be quick. */
+  readonly forName?: ((name: string) => DoorSecrets | undefined) | undefined
 }
 
 export class TlsDoor {
@@ -20,10 +25,14 @@ export class TlsDoor {
   readonly #tls: tls.Server
   readonly #handshakes: Handshakes
 
-  constructor(relay: Relay, secrets: DoorTls) {
+  constructor(relay: Relay, { key, cert, forName }: DoorTls) {
     this.#relay = relay
+    const byName: tls.TlsOptions =
+      forName === undefined ? {} : { SNICallback: (name, answer) => answerWith(answer, forName, name) }
     this.#tls = tls.createServer({
-      ...secrets,
+      key,
+      cert,
+      ...byName,
       ALPNProtocols: [sessionAlpn, "http/1.1"],
       allowHalfOpen: true,
       // From the accept to the end of the handshake, however often a byte comes.
@@ -47,8 +56,8 @@ export class TlsDoor {
   }
 
   /** Shows another certificate from the next handshake on. Throws what Node says about a pair that it cannot use. */
-  renew(secrets: DoorTls): void {
-    this.#tls.setSecureContext({ ...secrets })
+  renew({ key, cert }: DoorSecrets): void {
+    this.#tls.setSecureContext({ key, cert })
   }
 
   /** Cuts those that have not come in yet. */
@@ -66,6 +75,23 @@ export class TlsDoor {
     socket.on("data", (bytes) => void reader.receive(bytes))
     this.#relay.http.take(socket, reader, "https", noBytes)
   }
+}
+
+/** Without a pair of its own for the name, the client gets the one for all. */
+function answerWith(
+  answer: (error: Error | null, context?: tls.SecureContext) => void,
+  forName: NonNullable<DoorTls["forName"]>,
+  name: string,
+): void {
+  let context: tls.SecureContext | undefined
+  try {
+    const secrets = forName(name)
+    context = secrets && tls.createSecureContext({ key: secrets.key, cert: secrets.cert })
+  } catch (error) {
+    answer(error as Error)
+    return
+  }
+  answer(null, context)
 }
 
 const noBytes = new Uint8Array(0)
