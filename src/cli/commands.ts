@@ -27,6 +27,7 @@ import { shareCommand } from "../capabilities/share/share-command.ts"
 import { swarmCommand } from "../capabilities/share/swarm-command.ts"
 import { shareStatusCommand } from "../capabilities/share/share-status-command.ts"
 import { tabBuildCommand } from "../capabilities/tab/build-command.ts"
+import { tabDevCommand } from "../capabilities/tab/dev-command.ts"
 import { tabListCommand } from "../capabilities/tab/list-command.ts"
 import { tabPublishCommand, tabUnpublishCommand } from "../capabilities/tab/publish-command.ts"
 import { tabRunCommand } from "../capabilities/tab/run-command.ts"
@@ -68,6 +69,7 @@ export const commands: readonly Command[] = [
   shareStatusCommand,
   swarmCommand,
   tabBuildCommand,
+  tabDevCommand,
   tabRunCommand,
   tabPublishCommand,
   tabUnpublishCommand,

@@ -5,7 +5,7 @@
 
 import type { Announcement, Filled, ToServiceWorker } from "./messages.ts"
 import type { RuntimeFiles } from "./runtime-files.ts"
-import { runtimePath } from "./runtime-files.ts"
+import { lookEvent, runtimePath } from "./runtime-files.ts"
 
 export interface NewVersionsOptions {
   readonly announce: (announcement: Announcement) => void
@@ -44,13 +44,22 @@ export class NewVersions {
     if (this.isNew && this.#isDev) location.reload()
   }
 
+  /** The server does not start: who is developing it sees that at once. */
+  failed(text: string): void {
+    if (this.#isDev) showBuildTrouble([text])
+  }
+
   /** Asks the host whether there is another version than the one that is kept. Offline there is none. */
   async look(): Promise<void> {
     try {
       const kept = (await (await fetch(runtimePath)).json()) as RuntimeFiles
       if (kept.events !== undefined && !this.#isDev) {
         this.#isDev = true
-        new EventSource(kept.events).onmessage = () => void this.look()
+        document.addEventListener(lookEvent, () => void this.look())
+        const script = document.createElement("script")
+        script.src = kept.files.find((path) => path.startsWith("/.rdv/dev-")) ?? ""
+        script.dataset["events"] = kept.events
+        document.head.append(script)
       }
       const answer = await fetch(runtimePath, { cache: "no-store" })
       if (!answer.ok || ((await answer.json()) as RuntimeFiles).version === kept.version) return

@@ -4,19 +4,12 @@
  */
 
 import { DirectLink } from "./direct-link.ts"
-import type { Announcement, FromServiceWorker, FromWorker, ToServiceWorker, Trouble } from "./messages.ts"
+import type { Announcement, FromServiceWorker, FromWorker, ToServiceWorker } from "./messages.ts"
 import { channelName, protocolVersion } from "./messages.ts"
 import { NewVersions } from "./new-versions.ts"
 import { OwnWorker } from "./own-worker.ts"
+import type { PageState, TroubleKind } from "./page-state.ts"
 import { serviceWorkerPath } from "./runtime-files.ts"
-
-export type PageState =
-  | { readonly kind: "registering" }
-  /** No server has answered yet; `isOurs`: the one that this page has started is loading. */
-  | { readonly kind: "starting"; readonly isOurs: boolean }
-  | { readonly kind: "ready" }
-  /** `isFinal`: nothing happens any more without somebody's doing. */
-  | { readonly kind: "trouble"; readonly trouble: Trouble; readonly isFinal: boolean }
 
 export interface PageAgentOptions {
   readonly onState: (state: PageState) => void
@@ -55,9 +48,12 @@ export class PageAgent {
 
   async start(): Promise<void> {
     const { onState } = this.#options
-    const trouble = missing()
-    if (trouble !== undefined) {
-      onState({ kind: "trouble", trouble, isFinal: true })
+    if (!isSecureContext) {
+      this.#fail("insecure")
+      return
+    }
+    if ((navigator as { serviceWorker?: unknown }).serviceWorker === undefined || !("locks" in navigator)) {
+      this.#fail("unsupported")
       return
     }
     onState({ kind: "registering" })
@@ -76,7 +72,7 @@ export class PageAgent {
     try {
       this.#registration = await register()
     } catch (error) {
-      onState({ kind: "trouble", trouble: refusal(error), isFinal: true })
+      this.#fail(error instanceof DOMException && error.name === "SecurityError" ? "storage" : "files", error)
       return
     }
     this.#versions.follow(this.#registration)
@@ -100,11 +96,12 @@ export class PageAgent {
   }
 
   #startWorker(): void {
-    this.#worker.start().catch((error: unknown) => {
-      const text = `The server's program cannot be loaded: ${error instanceof Error ? error.message : String(error)}`
-      const trouble: Trouble = { code: "unreachable", text, mend: "look whether you are online, and reload" }
-      this.#options.onState({ kind: "trouble", trouble, isFinal: true })
-    })
+    this.#worker.start().catch((error: unknown) => this.#fail("program", error))
+  }
+
+  #fail(why: TroubleKind, error?: unknown): void {
+    const text = error instanceof Error ? error.message : String(error ?? why)
+    this.#options.onState({ kind: "trouble", why, trouble: { code: "unreachable", text }, isFinal: true })
   }
 
   /** Browsers let a page sleep, or keep it for the way back, with its worker stopped and all that it holds held. */
@@ -136,8 +133,9 @@ export class PageAgent {
         this.#announce(message)
         return
       case "failed":
+        this.#versions.failed(message.trouble.text)
         this.#hasFailed = message.isFinal
-        onState({ kind: "trouble", trouble: message.trouble, isFinal: message.isFinal })
+        onState({ kind: "trouble", why: "server", trouble: message.trouble, isFinal: message.isFinal })
         return
       case "streams-ended":
         this.#versions.streamsEnded()
@@ -207,37 +205,13 @@ async function register(): Promise<ServiceWorkerRegistration> {
     const look = () => {
       if (coming === null || coming.state === "activated" || registration.active?.state === "activated") resolve()
       else if (coming.state === "redundant") {
-        reject(new Error("a file of the application is missing, or there is no room for its files"))
+        reject(new Error("a file is missing, or there is no room for it"))
       }
     }
     coming?.addEventListener("statechange", look)
     look()
   })
   return registration
-}
-
-/** What the browser does not have here. */
-function missing(): Trouble | undefined {
-  if (!isSecureContext) {
-    const text = `Browsers run applications in a tab only over https or on localhost, and this is ${location.origin}`
-    return { code: "forbidden", text, mend: "open it over https" }
-  }
-  if ((navigator as { serviceWorker?: unknown }).serviceWorker !== undefined && "locks" in navigator) return undefined
-  const text = "This browser, or this private window, has no service workers, which the application needs"
-  return { code: "forbidden", text, mend: "open it in an ordinary window of a newer browser" }
-}
-
-function refusal(error: unknown): Trouble {
-  const why = error instanceof Error ? error.message : String(error)
-  if (error instanceof DOMException && error.name === "SecurityError") {
-    const mend = "allow this site to store data, or leave the private window"
-    return { code: "forbidden", text: `The browser lets this site store nothing: ${why}`, mend }
-  }
-  return {
-    code: "unreachable",
-    text: `The application cannot be set up here: ${why}`,
-    mend: "look whether you are online, and reload",
-  }
 }
 
 const watchMs = 1000

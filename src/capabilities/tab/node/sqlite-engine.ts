@@ -10,11 +10,12 @@ import type { StatementSync } from "node:sqlite"
 import { RdvError } from "../../../base/error.ts"
 import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
 import { plainDatabase } from "../data/database-file.ts"
-import type { SqliteEngine } from "../data/engine.ts"
+import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "../data/engine.ts"
 import { refusalOf } from "../data/guard.ts"
 import { checkCount, checkSingle, countPlaceholders } from "../data/placeholders.ts"
 import { sqlError } from "../data/sql-error.ts"
 import { StatementCache } from "../data/statement-cache.ts"
+import { ExactCount } from "../data/statements.ts"
 
 /**
  * Opens the database, makes it when there is none. `:memory:` is not durable. Throws `claimed` while another process has
@@ -74,6 +75,27 @@ class NodeEngine implements SqliteEngine {
     } catch (error) {
       throw this.#why(error)
     }
+  }
+
+  exactAll(text: string, values: readonly ExactValue[]): ExactRows {
+    return this.#exact(text, values, (statement) => {
+      const rows: ExactValue[][] = []
+      const count = new ExactCount()
+      for (const row of statement.iterate(...values) as Iterable<unknown> as Iterable<ExactValue[]>) {
+        count.add(row)
+        rows.push(row)
+      }
+      // Only now: a change of the schema changes the columns of a statement that was prepared before.
+      const columns = statement.columns().map(({ name, type }) => ({ name, declared: type ?? "" }))
+      return { columns, rows }
+    })
+  }
+
+  exactRun(text: string, values: readonly ExactValue[]): ExactResult {
+    return this.#exact(text, values, (statement) => {
+      const { changes, lastInsertRowid } = statement.run(...values)
+      return { changes: Number(changes), lastId: BigInt(lastInsertRowid) }
+    })
   }
 
   get isInTransaction(): boolean {
@@ -166,7 +188,23 @@ class NodeEngine implements SqliteEngine {
     }
   }
 
-  #statement(text: string, values: readonly SqlValue[]): StatementSync {
+  #exact<Value>(text: string, values: readonly ExactValue[], work: (statement: StatementSync) => Value): Value {
+    try {
+      const statement = this.#statement(text, values)
+      statement.setReadBigInts(true)
+      statement.setReturnArrays(true)
+      try {
+        return work(statement)
+      } finally {
+        statement.setReadBigInts(false)
+        statement.setReturnArrays(false)
+      }
+    } catch (error) {
+      throw this.#why(error)
+    }
+  }
+
+  #statement(text: string, values: readonly unknown[]): StatementSync {
     let prepared = this.#statements.get(text)
     if (prepared === undefined) {
       const statement = this.#database.prepare(text)

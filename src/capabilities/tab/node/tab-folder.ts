@@ -18,7 +18,7 @@ export interface TabFolder {
  * application's path: two that are called `app.ts` share nothing. Throws `usage` when it cannot be made.
  */
 export function tabFolder(wanted: string | undefined, data: string, app: string): TabFolder {
-  const path = wanted === undefined ? join(data, "tabs", nameFor(app)) : resolve(wanted)
+  const path = wanted === undefined ? join(data, "tabs", `${nameOfApp(app)}-${hashOf(app)}`) : resolve(wanted)
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (cause) {
@@ -35,9 +35,17 @@ export function tabFolder(wanted: string | undefined, data: string, app: string)
   }
 }
 
-function nameFor(app: string): string {
+/** A word for people: what its file or its folder is called, as a host name may have it. */
+export function nameOfApp(app: string): string {
   const stem = basename(app).replace(/\.[a-z]+$/, "")
   const word = /^(?:app|index|main|server)$/.test(stem) ? basename(dirname(app)) : stem
-  const hash = createHash("sha256").update(app).digest("hex").slice(0, 8)
-  return `${word.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 40) || "app"}-${hash}`
+  const name = word
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+  return name.slice(0, 40).replace(/-$/, "") || "app"
+}
+
+function hashOf(app: string): string {
+  return createHash("sha256").update(app).digest("hex").slice(0, 8)
 }

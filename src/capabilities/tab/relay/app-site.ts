@@ -130,7 +130,7 @@ export function codingFor(accepted: string, packed: AppFile["packed"]): "br" | "
  * A page of the application talks to its own origin and to the relay, and to nobody else; nothing may frame it, and no
  * script runs that was not published. WebAssembly is compiled, text is not.
  */
-function safetyFor({ relay }: TabPlace): string[] {
+export function safetyFor({ relay }: Pick<TabPlace, "relay">): string[] {
   const policy = [
     "default-src 'self'",
     `connect-src 'self' ${relay}`,
