@@ -46,10 +46,14 @@ export function bundleTabRuntime({
   }
 
   const page = build({ entry: join(source, "page.ts"), format: "iife", inputs })
+  const bootScript = build({ entry: join(source, "boot.ts"), format: "iife", inputs })
+  const dev = build({ entry: join(source, "dev.ts"), format: "iife", inputs })
   const router = build({ entry: join(source, "service-worker.ts"), format: "iife", inputs })
   const workers = build({ entry: { worker, "worker-main": workerMain }, format: "esm", inputs })
   keep("rdv-sw.js", router.entries["service-worker"].contents)
   const pagePath = keep(named("page.js", page.entries.page.contents), page.entries.page.contents)
+  const bootScriptPath = keep(named("boot.js", bootScript.entries.boot.contents), bootScript.entries.boot.contents)
+  const devPath = keep(named("dev.js", dev.entries.dev.contents), dev.entries.dev.contents)
   const parts = []
   for (const { path, contents } of workers.files) parts.push(keep(`.rdv/${basename(path)}`, contents))
   const workerPath = `/.rdv/${basename(workers.entries.worker.path)}`
@@ -62,11 +66,14 @@ export function bundleTabRuntime({
   const bootFile = join(source, "boot.html")
   inputs.add(bootFile)
   const boot = Buffer.from(
-    readFileSync(bootFile, "utf8").replaceAll("%page.js%", pagePath).replaceAll("%boot.css%", stylePath),
+    readFileSync(bootFile, "utf8")
+      .replaceAll("%page.js%", pagePath)
+      .replaceAll("%boot.js%", bootScriptPath)
+      .replaceAll("%boot.css%", stylePath),
   )
   keep("index.html", boot)
   const bootPath = keep(named("boot.html", boot), boot)
-  const files = [pagePath, stylePath, bootPath, ...parts]
+  const files = [pagePath, bootScriptPath, devPath, stylePath, bootPath, ...parts]
   const runtime = { page: pagePath, worker: workerPath, workerMain: mainPath, boot: bootPath, files }
   keep("runtime.json", Buffer.from(`${JSON.stringify(runtime, undefined, 2)}\n`))
 

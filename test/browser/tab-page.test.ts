@@ -1,6 +1,8 @@
 /** An application that is served by a tab, in a real browser: everything a page can ask its server for. */
 
 import assert from "node:assert/strict"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { after, before, describe, test } from "node:test"
 import type { TestContext } from "node:test"
 import { Browser, chromium } from "../kit/chromium.ts"
@@ -252,6 +254,39 @@ describe("a tab's server and its pages", { skip, timeout: 120_000 }, () => {
     assert.equal(await run(second, `return (await (await fetch("/facts")).json()).born`), born)
     assert.equal(await run(second, `return (await (await rdv.fetch("/facts")).json()).born`), born)
     assert.equal(await run(second, "return (await rdv.status()).epoch === (await rdv.status()).epoch"), true)
+  })
+
+  test("a page of another origin reaches nothing: no port, no form, no answer", async (t) => {
+    const { site, page } = await opened(t)
+    const stranger = createServer((_request, response) => {
+      response.setHeader("content-type", "text/html")
+      response.end(`<form method="post" action="${site.origin}/form"><input name="word" value="forged"></form>`)
+    })
+    await new Promise<void>((resolve) => stranger.listen(0, "127.0.0.1", resolve))
+    t.after(() => {
+      stranger.close()
+      stranger.closeAllConnections()
+    })
+    const { port } = stranger.address() as AddressInfo
+    const other = await browser.open(`http://127.0.0.1:${port}/`, { width: 900 })
+    t.after(() => other.close())
+    const reached = await run<string[]>(
+      other,
+      `const told = []
+      const channel = new BroadcastChannel("rdv tab"); channel.onmessage = () => told.push("announcement")
+      const opened = open("${site.origin}/"); await new Promise((done) => setTimeout(done, 1500))
+      for (const kind of ["connect", "leading", "who-leads", "rtc"]) {
+        const { port1, port2 } = new MessageChannel()
+        port1.onmessage = () => told.push("port"); opened?.postMessage({ kind, protocol: 1, epoch: 1e15, from: "page" }, "*", [port2])
+      }
+      await fetch("${site.origin}/facts").then(() => told.push("read"), () => 0)
+      await new Promise((done) => setTimeout(done, 300)); opened?.close(); return told`,
+    )
+    assert.deepEqual(reached, [])
+    await go(other, "document.forms[0].submit()")
+    await other.until("the refusal", `location.origin === "${site.origin}" && document.body.innerText.length > 0`)
+    assert.match(await other.evaluate("document.body.innerText"), /another site/)
+    assert.equal(await run(page, `return (await fetch("/facts")).status`), 200)
   })
 
   test("without its host it opens as before", async (t) => {

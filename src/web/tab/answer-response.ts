@@ -9,7 +9,7 @@ export function answerResponse(answered: Answered): Response {
         const { status, statusText, headers } = answered.head
         return new Response(answered.body ?? null, { status, statusText, headers: headers as [string, string][] })
       } catch (error) {
-        return plainResponse(502, `The application's answer cannot be passed on: ${String(error)}`)
+        return plainResponse(502, `The answer cannot be passed on: ${String(error)}`)
       }
     case "failed":
       return plainResponse(502, answered.trouble.text)

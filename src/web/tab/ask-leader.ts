@@ -28,9 +28,10 @@ export interface AskOptions {
   readonly body: Uint8Array | ReadableStream<Uint8Array> | undefined
   /** How long a server may take until it accepts. */
   readonly patienceMs: number
+  /** Of this request alone. */
   readonly signal: AbortSignal
   /** What is done with an answer before it counts. False: it broke off, and is asked for again. */
-  readonly complete?: (outcome: Outcome & { readonly kind: "response" }) => Promise<Answered | undefined>
+  readonly complete?: undefined | ((outcome: Outcome & { readonly kind: "response" }) => Promise<Answered | undefined>)
 }
 
 export async function askLeader(options: AskOptions): Promise<Answered> {
@@ -51,8 +52,8 @@ export async function askLeader(options: AskOptions): Promise<Answered> {
       isOverdue = true
       sent.cancel()
     }, suspectMs)
-    const leave = () => sent.cancel()
-    signal.addEventListener("abort", leave)
+    // An answer's stream ends with it too.
+    signal.addEventListener("abort", () => sent.cancel(signal.reason))
     try {
       const outcome = await sent.outcome
       if (isOverdue) return { kind: "none" }
@@ -65,12 +66,11 @@ export async function askLeader(options: AskOptions): Promise<Answered> {
       if (sent.isAccepted) since = performance.now()
     } finally {
       clearInterval(watch)
-      signal.removeEventListener("abort", leave)
     }
   }
 }
 
-const safe: readonly string[] = ["GET", "HEAD", "OPTIONS"]
+export const safe: readonly string[] = ["GET", "HEAD", "OPTIONS"]
 
 /** A server that has not answered for this long is asked after. */
 const suspectMs = 250

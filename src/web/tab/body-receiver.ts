@@ -47,7 +47,7 @@ export class BodyReceiver {
     this.#totalBytes += bytes.length
     this.#waitingBytes += bytes.length
     if (this.#waitingBytes > windowBytes + chunkBytes) {
-      this.fail(new TypeError("More came than there was credit for"))
+      this.fail(new TypeError("Too much came"))
       return
     }
     this.#waiting.push(bytes as Uint8Array<ArrayBuffer>)

@@ -5,7 +5,7 @@ import { chunkBytes, windowBytes } from "./messages.ts"
 
 export interface BodySenderOptions {
   readonly id: number
-  readonly source: ReadableStreamDefaultReader<Uint8Array>
+  readonly source: Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">
   readonly post: (message: Chunk | End, ...transfer: Transferable[]) => void
   /** Nobody else has the source's buffers: they are sent without a copy. */
   readonly isOwned: boolean
@@ -71,7 +71,6 @@ export class BodySender {
 
   async #send(bytes: Uint8Array): Promise<void> {
     const { id, post, isOwned } = this.#options
-    if (!(bytes instanceof Uint8Array)) throw new TypeError("A body consists of Uint8Arrays")
     for (let at = 0; at < bytes.length; at += chunkBytes) {
       while (this.#credit <= 0 && !this.#isOver) await new Promise<void>((resolve) => (this.#onCredit = resolve))
       if (this.#isOver) return

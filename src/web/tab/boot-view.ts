@@ -1,11 +1,6 @@
 /** The first page, while there is no server to serve a page: it shows what happens, and gives way to the application. */
 
-import type { PageState } from "./page-agent.ts"
-
-/** Boot pages say so in their HTML. */
-export function isBootPage(): boolean {
-  return document.documentElement.hasAttribute("data-rdv-boot")
-}
+import type { PageState, TroubleKind } from "./page-state.ts"
 
 export class BootView {
   readonly #since = performance.now()
@@ -51,11 +46,37 @@ function words(state: PageState, isLong: boolean): [line: string, mend: string] 
       ]
     case "ready":
       return ["Opening…", isLong ? "Reload the page if nothing happens." : ""]
-    case "trouble": {
-      const { text, mend = "" } = state.trouble
-      return [text, mend === "" ? "" : `${mend.slice(0, 1).toUpperCase()}${mend.slice(1)}.`]
-    }
+    case "trouble":
+      return troubleWords(state)
   }
+}
+
+function troubleWords({ why, trouble }: PageState & { readonly kind: "trouble" }): [line: string, mend: string] {
+  const { text, mend = "" } = trouble
+  if (why === "server") return [text, mend === "" ? "" : `${mend.slice(0, 1).toUpperCase()}${mend.slice(1)}.`]
+  const [line, what] = known[why]
+  return [line.replace("%", text), what]
+}
+
+const known: { readonly [Why in Exclude<TroubleKind, "server">]: readonly [line: string, mend: string] } = {
+  insecure: [
+    `Browsers run applications like this one only over https or on localhost, and this is ${location.origin}`,
+    "Open it over https.",
+  ],
+  unsupported: [
+    "This browser, or this private window, has no service workers, which the application needs",
+    "Open it in an ordinary window of a newer browser.",
+  ],
+  storage: [
+    "The browser lets this site store nothing: %",
+    "Allow this site to store data, or leave the private window.",
+  ],
+  files: ["The application cannot be set up here: %", "Look whether you are online, and reload."],
+  program: ["The server's program cannot be loaded: %", "Look whether you are online, and reload."],
+  astray: [
+    "The application's server runs, but this page does not come from it",
+    "Close all its tabs and open it again.",
+  ],
 }
 
 const longMs = 4000

@@ -37,7 +37,7 @@ export function directFetch(link: DirectLink): typeof fetch {
       Object.defineProperty(response, "url", { value: url })
       if (hop > 0) Object.defineProperty(response, "redirected", { value: true })
       const to = redirects.includes(response.status) ? response.headers.get("location") : null
-      if (to === null || given.redirect === "manual") return stoppable(response, given.signal)
+      if (to === null || given.redirect === "manual") return response
       const next = new URL(to, url)
       const keepsMethod = response.status >= 307
       void response.body?.cancel()
@@ -76,18 +76,6 @@ async function bodyOf(
   if (type !== null && !headers.has("content-type")) headers.set("content-type", type)
   if (input.body !== undefined) return input.body ?? undefined
   return new Uint8Array(await input.arrayBuffer())
-}
-
-/** Fires of the signal end the body too. */
-function stoppable(response: Response, signal: AbortSignal): Response {
-  if (response.body === null) return response
-  const way = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>()
-  response.body.pipeTo(way.writable, { signal }).catch(() => undefined)
-  const { status, statusText, headers, url, redirected } = response
-  const stopped = new Response(way.readable, { status, statusText, headers })
-  Object.defineProperty(stopped, "url", { value: url })
-  Object.defineProperty(stopped, "redirected", { value: redirected })
-  return stopped
 }
 
 const redirects: readonly number[] = [301, 302, 303, 307, 308]

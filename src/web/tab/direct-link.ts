@@ -60,7 +60,7 @@ export class DirectLink implements Leaders {
     const epoch = await new Promise<number | undefined>((resolve) => {
       const timer = setTimeout(() => resolve(undefined), againMs)
       this.#wake = () => resolve(undefined)
-      void port.hello.then((value) => {
+      void port.greeted.then((value) => {
         clearTimeout(timer)
         resolve(value)
       })

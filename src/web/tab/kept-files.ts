@@ -30,23 +30,14 @@ export async function fillCache(): Promise<string> {
 
 /** The file as it is kept, or from the network. Who says `no-store` wants the network's, if there is one. */
 export async function keptFile(request: Request): Promise<Response> {
-  if (request.cache === "no-store" || request.cache === "reload") {
-    try {
-      return await fetch(request)
-    } catch (error) {
-      const kept = await caches.match(request.url)
-      if (kept === undefined) throw error
-      return kept
-    }
-  }
-  return (await caches.match(request.url)) ?? fetch(request)
+  const kept = () => caches.match(request.url)
+  if (request.cache !== "no-store") return (await kept()) ?? fetch(request)
+  return fetch(request).catch(async (error: unknown) => (await kept()) ?? Promise.reject(error as Error))
 }
 
+/** What was kept when the service worker was installed. */
 export async function keptBootPage(): Promise<BodyInit> {
-  const page = await caches.match(bootKey)
-  return page === undefined
-    ? "<!doctype html><p>The files of this application are missing: reload the page."
-    : page.blob()
+  return (await caches.match(bootKey))?.blob() ?? "Reload the page"
 }
 
 /** A response of its own: one that came by a redirect cannot be a page's. */

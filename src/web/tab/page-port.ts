@@ -1,6 +1,7 @@
 /** A page's own port to the server worker: requests as at the service worker's, and sockets and calls of the control. */
 
 import type { ControlCalls, ControlName, ControlValue, RequestHead } from "./messages.ts"
+import { protocolVersion } from "./messages.ts"
 import type { ToOne } from "./port-client.ts"
 import { PortClient } from "./port-client.ts"
 import { PortSocket } from "./port-socket.ts"
@@ -12,8 +13,16 @@ export interface PageSocketOptions extends Omit<PortSocketOptions, "id" | "post"
 }
 
 export class PagePort extends PortClient {
+  /** Resolves with the server's epoch; never, if nobody is at the other side. */
+  readonly greeted: Promise<number>
+  #isGreeted: ((epoch: number) => void) | undefined
   readonly #sockets = new Map<number, { readonly pipe: PortSocket; readonly onOpen: (protocol: string) => void }>()
   readonly #calls = new Map<number, PromiseWithResolvers<ControlValue>>()
+
+  constructor(port: MessagePort) {
+    super(port)
+    this.greeted = new Promise((resolve) => (this.#isGreeted = resolve))
+  }
 
   socket(head: RequestHead, protocols: readonly string[], options: PageSocketOptions): PortSocket {
     const id = this.nextId()
@@ -51,6 +60,10 @@ export class PagePort extends PortClient {
     for (const { pipe } of this.#sockets.values()) pipe.over(1006, "")
     for (const answer of this.#calls.values()) answer.reject(gone())
     this.#calls.clear()
+  }
+
+  protected override hello(protocol: number, epoch: number): void {
+    if (protocol === protocolVersion) this.#isGreeted?.(epoch)
   }
 
   protected override other(message: ToOne): void {

@@ -1,8 +1,9 @@
 /** The script that every page of an application loads first, and the boot page too. */
 
-import { BootView, isBootPage } from "./boot-view.ts"
 import { fetchAgain } from "./fetch-again.ts"
 import { PageAgent } from "./page-agent.ts"
+import type { PageState } from "./page-state.ts"
+import { stateEvent } from "./page-state.ts"
 import type { RdvApi } from "./rdv-api.ts"
 import { rdvApi } from "./rdv-api.ts"
 import { reloadOnce } from "./reload-once.ts"
@@ -18,27 +19,27 @@ declare global {
 if (window.rdv === undefined) start()
 
 function start(): void {
-  const view = isBootPage() ? new BootView() : undefined
-  const agent = new PageAgent({
-    onState(state) {
-      view?.show(state)
-      if (state.kind === "trouble" && view === undefined) console.error(`rdv: ${state.trouble.text}`)
-    },
-    onRtc: () => undefined,
-  })
+  const isBoot = document.documentElement.hasAttribute("data-rdv-boot")
+  let state: PageState = { kind: "registering" }
+  const show = (next: PageState) => {
+    state = next
+    document.dispatchEvent(new Event(stateEvent))
+    if (state.kind === "trouble" && !isBoot) console.error(`rdv: ${state.trouble.text}`)
+  }
+  const agent = new PageAgent({ onState: show, onRtc: () => undefined })
   const socket = shimmedWebSocket(WebSocket, agent.link)
   window.WebSocket = socket
   window.fetch = fetchAgain(window.fetch)
-  window.rdv = rdvApi(agent, socket)
+  window.rdv = rdvApi(agent, socket, () => state)
   void agent.ready.then(async () => {
     // A hard reload goes around the service worker, and so does the first visit: the application's page comes next.
-    if (view === undefined && navigator.serviceWorker.controller !== null) return
-    if (view !== undefined) await controlled()
+    if (!isBoot && navigator.serviceWorker.controller !== null) return
+    if (isBoot) await controlled()
     if (reloadOnce()) return
-    const text = "The application's server runs, but this page does not come from it"
-    view?.show({
+    show({
       kind: "trouble",
-      trouble: { code: "internal", text, mend: "close all its tabs and open it again" },
+      why: "astray",
+      trouble: { code: "internal", text: "reloading does not help" },
       isFinal: true,
     })
   })

@@ -6,7 +6,6 @@
 import { BodyReceiver } from "./body-receiver.ts"
 import { BodySender } from "./body-sender.ts"
 import type { RequestHead, ResponseHead, ToClient, ToServer, Trouble } from "./messages.ts"
-import { protocolVersion } from "./messages.ts"
 import { Outbox } from "./outbox.ts"
 
 /** Messages that belong to one exchange, socket or call. */
@@ -26,13 +25,11 @@ export type Outcome =
 export interface Sent {
   readonly outcome: Promise<Outcome>
   readonly isAccepted: boolean
-  /** Nobody waits for it any more. An answer's stream is cancelled by itself. */
-  cancel(): void
+  /** Nobody waits for it any more; an answer's stream fails with the reason. */
+  cancel(reason?: unknown): void
 }
 
 export class PortClient {
-  /** Resolves with the server's epoch; never, if nobody is at the other side. */
-  readonly hello: Promise<number>
   readonly #port: MessagePort
   readonly #out: Outbox<ToServer>
   readonly #requests = new Map<number, ClientExchange>()
@@ -42,13 +39,10 @@ export class PortClient {
   constructor(port: MessagePort) {
     this.#port = port
     this.#out = new Outbox(port)
-    const { promise, resolve } = Promise.withResolvers<number>()
-    this.hello = promise
     port.onmessage = ({ data }: MessageEvent<readonly ToClient[]>) => {
       for (const message of data) {
-        if (message.kind === "hello") {
-          if (message.protocol === protocolVersion) resolve(message.epoch)
-        } else if (message.kind === "draining") this.#isOpen = false
+        if (message.kind === "hello") this.hello(message.protocol, message.epoch)
+        else if (message.kind === "draining") this.#isOpen = false
         else {
           const exchange = this.#requests.get(message.id)
           if (exchange === undefined) this.other(message)
@@ -96,6 +90,11 @@ export class PortClient {
     this.#out.post(message, ...transfer)
   }
 
+  /** The server is there. */
+  protected hello(_protocol: number, _epoch: number): void {
+    // Who introduced the service worker's port has said the same.
+  }
+
   /** What is no answer to a request. */
   protected other(_message: ToOne): void {
     // A page's port has more: see PagePort.
@@ -113,6 +112,7 @@ class ClientExchange implements Sent {
   #request: BodySender | undefined
   #response: BodyReceiver | undefined
   #isFeed = false
+  #isOver = false
   #settle: ((outcome: Outcome) => void) | undefined
 
   constructor(id: number, body: ReadableStream<Uint8Array> | undefined, out: Outbox<ToServer>, onOver: () => void) {
@@ -166,9 +166,11 @@ class ClientExchange implements Sent {
     }
   }
 
-  cancel(): void {
+  cancel(reason?: unknown): void {
+    if (this.#isOver) return
     this.#out.post({ kind: "cancel", id: this.#id })
-    this.#settleWith({ kind: "failed", trouble: { code: "cancelled", text: "Nobody waits for it any more" } })
+    this.#response?.fail(reason)
+    this.#settleWith({ kind: "failed", trouble: { code: "cancelled", text: "" } })
     this.#over()
   }
 
@@ -200,7 +202,7 @@ class ClientExchange implements Sent {
       onFailure: (error) => {
         this.#settleWith({
           kind: "failed",
-          trouble: { code: "cancelled", text: `The request broke off: ${String(error)}` },
+          trouble: { code: "cancelled", text: String(error) },
         })
         this.cancel()
       },
@@ -214,6 +216,7 @@ class ClientExchange implements Sent {
   }
 
   #over(): void {
+    this.#isOver = true
     this.#stopBody()
     this.#onOver()
   }

@@ -3,12 +3,15 @@
 import { directFetch } from "./direct-fetch.ts"
 import type { ControlCalls, ControlName, TabStatus } from "./messages.ts"
 import type { PageAgent } from "./page-agent.ts"
+import type { PageState } from "./page-state.ts"
 import { troubleError } from "./trouble-error.ts"
 
 /** Its promises reject with errors that have `code` and perhaps `mend`, as `Trouble` has. */
 export interface RdvApi {
   /** Resolves when a server answers. */
   readonly ready: Promise<void>
+  /** How far this page has come. The document tells of changes by the event `rdv-state`. */
+  readonly state: PageState
   status(): Promise<TabStatus>
   /** Only while the browser handles a user's act (a click): otherwise `forbidden`. */
   goPublic(wish: { readonly name: string }): Promise<{ readonly url: string }>
@@ -22,7 +25,7 @@ export interface RdvApi {
   readonly WebSocket: typeof WebSocket
 }
 
-export function rdvApi(agent: PageAgent, socket: typeof WebSocket): RdvApi {
+export function rdvApi(agent: PageAgent, socket: typeof WebSocket, state: () => PageState): RdvApi {
   async function call<Name extends ControlName>(
     name: Name,
     given: ControlCalls[Name]["given"],
@@ -34,6 +37,9 @@ export function rdvApi(agent: PageAgent, socket: typeof WebSocket): RdvApi {
   }
   return {
     ready: agent.ready,
+    get state() {
+      return state()
+    },
     status: () => call("status", null),
     async goPublic({ name }) {
       mustBeActive("go public")

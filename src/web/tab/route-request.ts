@@ -1,7 +1,7 @@
 /** What the service worker does with a request of this origin: to the server worker with it, and an answer from there. */
 
 import { answerResponse, notKept, plainResponse } from "./answer-response.ts"
-import { askLeader } from "./ask-leader.ts"
+import { askLeader, safe } from "./ask-leader.ts"
 import type { Answered, Leaders } from "./ask-leader.ts"
 import { keptBootPage } from "./kept-files.ts"
 import type { RequestHead } from "./messages.ts"
@@ -9,11 +9,11 @@ import type { Outcome } from "./port-client.ts"
 
 export async function routeRequest(request: Request, leaders: Leaders): Promise<Response> {
   const isNavigation = request.mode === "navigate"
-  const isSafe = request.method === "GET" || request.method === "HEAD"
+  const isSafe = safe.includes(request.method)
   const origin = new URL(request.url).origin
   // The server takes us for the user: no other site's form may speak for it.
   if (isNavigation && !isSafe && !request.referrer.startsWith(`${origin}/`)) {
-    return plainResponse(403, "A form of another site was not sent on: open the page and send its own form")
+    return plainResponse(403, "Not from another site")
   }
   const head: RequestHead = {
     method: request.method,
@@ -36,7 +36,7 @@ export async function routeRequest(request: Request, leaders: Leaders): Promise<
     body,
     patienceMs,
     signal,
-    ...(isNavigation ? { complete: wholePage } : {}),
+    complete: isNavigation ? wholePage : undefined,
   })
   if (answered.kind !== "none" || !isNavigation || !isSafe) return answerResponse(answered)
   return new Response(await keptBootPage(), {

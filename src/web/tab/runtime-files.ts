@@ -24,3 +24,5 @@ export interface RuntimeFiles {
 
 export const runtimePath = "/.rdv/runtime.json"
 export const serviceWorkerPath = "/rdv-sw.js"
+/** At the document: the host may have another version. */
+export const lookEvent = "rdv-look"

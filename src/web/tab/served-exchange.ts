@@ -116,7 +116,7 @@ export class ServedExchange {
     await new Promise<void>((resolve) => {
       this.#response = new BodySender({
         id,
-        source,
+        source: { read: async () => bytesOnly(await source.read()), cancel: (reason) => source.cancel(reason) },
         post,
         isOwned: false,
         onEnd: resolve,
@@ -168,10 +168,20 @@ async function begin(source: ReadableStreamDefaultReader<Uint8Array>): Promise<B
   if (result === undefined) return { first: undefined, isWhole: false, next: reading }
   if (result.done) return { first: undefined, isWhole: true, next: undefined }
   const first = result.value
-  if (!(first instanceof Uint8Array) || first.length > inlineBytes) return { first, isWhole: false, next: undefined }
+  bytesOnly(result)
+  if (first.length > inlineBytes) return { first, isWhole: false, next: undefined }
   const next = source.read()
   const isWhole = (await atHand(next))?.done === true
-  return { first, isWhole, next }
+  const checked = next.then(bytesOnly)
+  // It is awaited later, if at all.
+  checked.catch(() => undefined)
+  return { first, isWhole, next: checked }
+}
+
+/** Applications make streams of anything. */
+function bytesOnly(result: ReadableStreamReadResult<Uint8Array>): ReadableStreamReadResult<Uint8Array> {
+  if (result.done || result.value instanceof Uint8Array) return result
+  throw new TypeError("The body of an answer consists of Uint8Arrays")
 }
 
 /** The value if it comes within a few turns of the microtask queue. */

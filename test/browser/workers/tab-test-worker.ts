@@ -36,6 +36,8 @@ const app: TabApp = {
         return html(
           `<h1>Served by the tab</h1><p id="born">${born}</p><img src="/picture.svg"><form method="post" action="/form"><input name="word"></form>`,
         )
+      case "/favicon.ico":
+        return new Response(null, { status: 204 })
       case "/picture.svg":
         return new Response(`<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>`, {
           headers: { "content-type": "image/svg+xml" },
