@@ -44,11 +44,6 @@ export class NewVersions {
     if (this.isNew && this.#isDev) location.reload()
   }
 
-  /** The server does not start: who is developing it sees that at once. */
-  failed(text: string): void {
-    if (this.#isDev) showBuildTrouble([text])
-  }
-
   /** Asks the host whether there is another version than the one that is kept. Offline there is none. */
   async look(): Promise<void> {
     try {

@@ -133,7 +133,6 @@ export class PageAgent {
         this.#announce(message)
         return
       case "failed":
-        this.#versions.failed(message.trouble.text)
         this.#hasFailed = message.isFinal
         onState({ kind: "trouble", why: "server", trouble: message.trouble, isFinal: message.isFinal })
         return
