@@ -75,6 +75,37 @@ export const engineTests: readonly EngineTest[] = [
     equal(engine.all("SELECT 9007199254740991 AS value", [])[0]?.["value"], 2 ** 53 - 1)
   }),
 
+  engineTest(
+    "exact values keep integers of 64 bits and tell them from reals, and columns may have one name",
+    (engine) => {
+      engine.exec("CREATE TABLE things (whole INTEGER, broken REAL, made DATETIME, value)")
+      const most = 2n ** 63n - 1n
+      const { changes, lastId } = engine.exactRun("INSERT INTO things VALUES (?, ?, ?, ?)", [most, 3, "2026-11-21", 3n])
+      equal([changes, lastId], [1, 1n])
+      const { columns, rows } = engine.exactAll("SELECT *, whole, typeof(?), typeof(?), 2, 1 FROM things", [3, 3n])
+      equal(
+        columns.map(({ name }) => name),
+        ["whole", "broken", "made", "value", "whole", "typeof(?)", "typeof(?)", "2", "1"],
+      )
+      equal(
+        columns.slice(0, 5).map(({ declared }) => declared),
+        ["INTEGER", "REAL", "DATETIME", "", "INTEGER"],
+      )
+      equal(rows, [[most, 3, "2026-11-21", 3n, most, "real", "integer", 2n, 1n]])
+      equal(engine.exactAll("SELECT whole FROM things WHERE 0", []).columns.length, 1)
+      equal(engine.exactAll("SELECT ?, ?, ?", [null, new Uint8Array([1, 2]), "a"]).rows, [
+        [null, new Uint8Array([1, 2]), "a"],
+      ])
+      // Statements are shared with the other way.
+      equal(engine.all("SELECT value FROM things", [])[0]?.["value"], 3)
+      fails("exists", () => {
+        engine.exec("CREATE UNIQUE INDEX one ON things (value)")
+        engine.exactRun("INSERT INTO things VALUES (?, ?, ?, ?)", [1n, 3, "2026-11-21", 3n])
+      })
+      fails("limit", () => engine.exactAll("SELECT zeroblob(50000000) UNION ALL SELECT zeroblob(50000001)", []))
+    },
+  ),
+
   engineTest("what SQLite refuses has its code and its words", (engine) => {
     engine.exec("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, age CHECK (age > 0))")
     engine.run("INSERT INTO people (name, age) VALUES (?, ?)", ["anna", 7])
@@ -343,8 +374,10 @@ function equal(actual: unknown, expected: unknown): void {
 
 function shown(value: unknown): string {
   return (
-    JSON.stringify(value, (_, part: unknown) => (part instanceof Uint8Array ? { bytes: [...part].join() } : part)) ??
-    "none"
+    JSON.stringify(value, (_, part: unknown) => {
+      if (typeof part === "bigint") return `${part}n`
+      return part instanceof Uint8Array ? { bytes: [...part].join() } : part
+    }) ?? "none"
   )
 }
 

@@ -4,11 +4,12 @@ import type { Database, PreparedStatement, SAHPoolUtil, Sqlite3Static } from "@s
 import { RdvError } from "../../base/error.ts"
 import type { SqlResult, SqlRow, SqlValue } from "../../capabilities/tab/app/sql.ts"
 import { plainDatabase } from "../../capabilities/tab/data/database-file.ts"
-import type { SqliteEngine } from "../../capabilities/tab/data/engine.ts"
+import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "../../capabilities/tab/data/engine.ts"
 import { refusalOf } from "../../capabilities/tab/data/guard.ts"
 import { checkCount, checkSingle } from "../../capabilities/tab/data/placeholders.ts"
 import { integerTooLarge, storageFull } from "../../capabilities/tab/data/sql-error.ts"
 import { StatementCache } from "../../capabilities/tab/data/statement-cache.ts"
+import { ExactCount } from "../../capabilities/tab/data/statements.ts"
 import type { StorageFaults } from "./storage-faults.ts"
 
 export interface WasmEngineOptions {
@@ -80,16 +81,36 @@ export class WasmEngine implements SqliteEngine {
 
   run(text: string, values: readonly SqlValue[]): SqlResult {
     return this.#try(() => {
-      const statement = this.#bound(text, values)
+      const { changes, lastId } = this.#done(this.#bound(text, values))
+      return { changes, lastId: Number(lastId) }
+    })
+  }
+
+  exactAll(text: string, values: readonly ExactValue[]): ExactRows {
+    return this.#try(() => {
+      const { capi } = this.#sqlite
+      const statement = this.#exactlyBound(text, values)
       try {
-        while (statement.step());
+        const rows: ExactValue[][] = []
+        const count = new ExactCount()
+        while (statement.step()) {
+          const row: ExactValue[] = []
+          for (let at = 0, end = statement.columnCount; at < end; at++) row.push(this.#exactValue(statement, at))
+          count.add(row)
+          rows.push(row)
+        }
+        const columns = statement
+          .getColumnNames()
+          .map((name, at) => ({ name, declared: capi.sqlite3_column_decltype(statement, at) ?? "" }))
+        return { columns, rows }
       } finally {
         statement.reset(true)
       }
-      const { capi } = this.#sqlite
-      const lastId = Number(capi.sqlite3_last_insert_rowid(this.#database))
-      return { changes: Number(capi.sqlite3_changes64(this.#database)), lastId }
     })
+  }
+
+  exactRun(text: string, values: readonly ExactValue[]): ExactResult {
+    return this.#try(() => this.#done(this.#exactlyBound(text, values)))
   }
 
   get isInTransaction(): boolean {
@@ -177,7 +198,39 @@ export class WasmEngine implements SqliteEngine {
     if (step !== capi.SQLITE_DONE) this.#database.checkRc(finish === 0 ? step : finish)
   }
 
+  /** Runs it to its end. */
+  #done(statement: PreparedStatement): ExactResult {
+    try {
+      while (statement.step());
+    } finally {
+      statement.reset(true)
+    }
+    const { capi } = this.#sqlite
+    const lastId = BigInt(capi.sqlite3_last_insert_rowid(this.#database))
+    return { changes: Number(capi.sqlite3_changes64(this.#database)), lastId }
+  }
+
   #bound(text: string, values: readonly SqlValue[]): PreparedStatement {
+    const statement = this.#prepared(text, values)
+    for (let at = 0; at < values.length; at++) this.#bind(statement, at + 1, values[at] as SqlValue)
+    return statement
+  }
+
+  #exactlyBound(text: string, values: readonly ExactValue[]): PreparedStatement {
+    const statement = this.#prepared(text, values)
+    const { capi } = this.#sqlite
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at] as ExactValue
+      if (typeof value === "number") {
+        this.#database.checkRc(capi.sqlite3_bind_double(statement, at + 1, value))
+      } else if (typeof value === "bigint") {
+        this.#database.checkRc(capi.sqlite3_bind_int64(statement, at + 1, value))
+      } else statement.bind(at + 1, value)
+    }
+    return statement
+  }
+
+  #prepared(text: string, values: readonly unknown[]): PreparedStatement {
     let statement = this.#statements.get(text)
     if (statement === undefined) {
       statement = this.#database.prepare(text)
@@ -190,7 +243,6 @@ export class WasmEngine implements SqliteEngine {
       this.#statements.put(text, statement)
     }
     checkCount(statement.parameterCount, values.length)
-    for (let at = 0; at < values.length; at++) this.#bind(statement, at + 1, values[at] as SqlValue)
     return statement
   }
 
@@ -205,6 +257,12 @@ export class WasmEngine implements SqliteEngine {
     const row: { [column: string]: SqlValue } = {}
     for (let at = 0; at < columns.length; at++) row[columns[at] as string] = this.#value(statement, at)
     return row
+  }
+
+  #exactValue(statement: PreparedStatement, at: number): ExactValue {
+    const { capi } = this.#sqlite
+    if (capi.sqlite3_column_type(statement, at) !== capi.SQLITE_INTEGER) return this.#value(statement, at)
+    return BigInt(capi.sqlite3_column_int64(statement, at))
   }
 
   #value(statement: PreparedStatement, at: number): SqlValue {

@@ -6,6 +6,20 @@
 
 import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
 
+/** A value as SQLite has it, for languages that tell integers from reals: a bigint is INTEGER, a number is REAL. */
+export type ExactValue = null | number | bigint | string | Uint8Array
+
+export interface ExactRows {
+  /** Also of an answer without rows; a name may come twice. `declared` is the type of the table's column, or "". */
+  readonly columns: readonly { readonly name: string; readonly declared: string }[]
+  readonly rows: readonly (readonly ExactValue[])[]
+}
+
+export interface ExactResult {
+  readonly changes: number
+  readonly lastId: bigint
+}
+
 export interface SqliteEngine {
   /** `wal, full`: a commit is on disk when it returns. False: everything is gone with the tab, and it must not be public. */
   readonly isDurable: boolean
@@ -19,6 +33,10 @@ export interface SqliteEngine {
   /** The first `limit` rows; all of them without it. */
   all(text: string, values: readonly SqlValue[], limit?: number): SqlRow[]
   run(text: string, values: readonly SqlValue[]): SqlResult
+  /** As `all`. Throws `limit` for an answer of more than 64 MiB. */
+  exactAll(text: string, values: readonly ExactValue[]): ExactRows
+  /** As `run`. */
+  exactRun(text: string, values: readonly ExactValue[]): ExactResult
   /** Whether a transaction is open. */
   readonly isInTransaction: boolean
   /** The database as a file. Throws `too_large` where it does not fit into memory. */

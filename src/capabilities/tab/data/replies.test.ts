@@ -10,7 +10,7 @@ import type { SqliteEngine } from "./engine.ts"
 import { openReplies } from "./replies.ts"
 import type { OpenRepliesOptions } from "./replies.ts"
 import { openSql } from "./tab-sql.ts"
-import type { TabSql } from "./tab-sql.ts"
+import type { DriverSql, TabSql } from "./tab-sql.ts"
 
 describe("answers that are kept", () => {
   test("the effect happens once, and the answer is the same, after a restart too", async (t) => {
@@ -26,6 +26,31 @@ describe("answers that are kept", () => {
     const reopened = openReplies(sql, { clock, blobs: (scoped) => blobsIn(scoped, clock) })
     assert.deepEqual(await reopened.once("key", run), second)
     assert.equal(count(engine), 1)
+  })
+
+  test("a driver's transaction within is taken back by itself, or is there with all", async (t) => {
+    const { engine, replies } = await place(t)
+    const run = async ({ sql }: ReplyData) => {
+      const driver = sql as DriverSql
+      const lost = await driver.exclusive()
+      const waiting = driver.exactRun("INSERT INTO things VALUES (NULL, 'beside')", [])
+      lost.engine.exactRun("INSERT INTO things VALUES (NULL, 'lost')", [])
+      lost.rollback()
+      await waiting
+      const kept = await driver.exclusive()
+      kept.engine.exactRun("INSERT INTO things VALUES (NULL, 'kept')", [])
+      await kept.commit()
+      const { rows } = await driver.exactAll("SELECT name FROM things ORDER BY id", [])
+      return reply(200, rows.flat().join())
+    }
+    assert.equal(text((await replies.once("key", run)).reply), "beside,kept")
+    assert.equal(count(engine), 2)
+    const failing = replies.once("other", async (data) => {
+      await run(data)
+      throw new Error("all is lost")
+    })
+    await assert.rejects(failing, /all is lost/)
+    assert.equal(count(engine), 2)
   })
 
   test("a second request with the key waits for the first, others do not", async (t) => {

@@ -5,13 +5,14 @@
  */
 
 import { RdvError } from "../../../base/error.ts"
-import type { Sql, SqlResult, SqlRow, SqlTransaction, SqlValue } from "../app/sql.ts"
+import type { SqlResult, SqlRow, SqlTransaction, SqlValue } from "../app/sql.ts"
+import type { ExactResult, ExactRows, ExactValue } from "./engine.ts"
 import { firstOf, OpenTransaction, runOn } from "./open-transaction.ts"
 import type { SqlLease } from "./sql-lease.ts"
 import { checkValues } from "./statements.ts"
-import type { TabSql } from "./tab-sql.ts"
+import type { DriverSql, TabSql } from "./tab-sql.ts"
 
-export class ScopedSql implements Sql {
+export class ScopedSql implements DriverSql {
   readonly #sql: TabSql
   #lease: Promise<SqlLease> | undefined
   #isOver = false
@@ -65,6 +66,39 @@ export class ScopedSql implements Sql {
         }
       }),
     )
+  }
+
+  exactAll(text: string, values: readonly ExactValue[]): Promise<ExactRows> {
+    if (this.#isOver) return this.#sql.exactAll(text, values)
+    return this.#inTurn(({ engine }) => engine.exactAll(text, values))
+  }
+
+  exactRun(text: string, values: readonly ExactValue[]): Promise<ExactResult> {
+    if (this.#isOver) return this.#sql.exactRun(text, values)
+    return this.#inTurn(({ engine }) => engine.exactRun(text, values))
+  }
+
+  /** A transaction within the transaction: its commit is on disk when all is. */
+  exclusive(): Promise<SqlLease> {
+    if (this.#isOver) return this.#sql.exclusive()
+    return new Promise((resolve, reject) => {
+      const { promise, resolve: commit, reject: rollback } = Promise.withResolvers<void>()
+      const done = this.#inTurn((lease) =>
+        nested(lease, () => {
+          resolve({
+            engine: lease.engine,
+            commit: async () => {
+              commit()
+              await done
+            },
+            rollback: () => rollback(new RdvError("closed", "The lease was taken back by its holder")),
+          })
+          return promise
+        }),
+      )
+      // Where it failed before it was lent; afterwards whoever commits hears of it.
+      done.catch(reject)
+    })
   }
 
   /** Does the owner's last statement and ends it. Resolves when all of it is on disk. */

@@ -5,7 +5,7 @@
 
 import { RdvError } from "../../../base/error.ts"
 import type { SqlResult, SqlRow, SqlValue } from "../app/sql.ts"
-import type { SqliteEngine } from "./engine.ts"
+import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "./engine.ts"
 import { sqlError } from "./sql-error.ts"
 
 export interface SqlLease {
@@ -58,6 +58,14 @@ export class LeaseEngine implements SqliteEngine {
 
   run(text: string, values: readonly SqlValue[]): SqlResult {
     return this.#do(text, () => this.#engine.run(text, values))
+  }
+
+  exactAll(text: string, values: readonly ExactValue[]): ExactRows {
+    return this.#do(text, () => this.#engine.exactAll(text, values))
+  }
+
+  exactRun(text: string, values: readonly ExactValue[]): ExactResult {
+    return this.#do(text, () => this.#engine.exactRun(text, values))
   }
 
   get isInTransaction(): boolean {

@@ -2,6 +2,7 @@
 
 import { RdvError } from "../../../base/error.ts"
 import type { SqlValue } from "../app/sql.ts"
+import type { ExactValue } from "./engine.ts"
 
 export type StatementKind =
   /** It cannot change anything. */
@@ -35,6 +36,31 @@ export function checkValues(text: string, values: readonly SqlValue[]): number {
     }
   }
   return bytes
+}
+
+/** The same for values of drivers, which send none that are wrong. */
+export function exactWeight(text: string, values: readonly ExactValue[]): number {
+  let bytes = text.length
+  for (const value of values) {
+    bytes += typeof value === "string" ? value.length * 2 : value instanceof Uint8Array ? value.length : 8
+  }
+  return bytes
+}
+
+/** What an exact answer may take, bytes. */
+const exactBytes = 64 * 1024 * 1024
+
+/** Counts the rows of an exact answer. Throws `limit` when they are too many for memory. */
+export class ExactCount {
+  #bytes = 0
+
+  add(row: readonly ExactValue[]): void {
+    this.#bytes += exactWeight("", row)
+    if (this.#bytes <= exactBytes) return
+    throw new RdvError("limit", `The answer has more than ${exactBytes / 1024 / 1024} MiB of rows`, {
+      mend: "ask for fewer at a time, with LIMIT",
+    })
+  }
 }
 
 /** Behind white space and comments. */

@@ -9,7 +9,7 @@ import { RdvError } from "../../../base/error.ts"
 import type { JsonObject } from "../../../base/json.ts"
 import type { Log } from "../../../base/log.ts"
 import type { Sql, SqlResult, SqlRow, SqlTransaction, SqlValue } from "../app/sql.ts"
-import type { SqliteEngine } from "./engine.ts"
+import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "./engine.ts"
 import { keepEpoch } from "./epoch.ts"
 import { GroupCommit } from "./group-commit.ts"
 import type { Work } from "./group-commit.ts"
@@ -19,7 +19,7 @@ import { makeOwnTables } from "./own-tables.ts"
 import { sqlError } from "./sql-error.ts"
 import { LeaseEngine } from "./sql-lease.ts"
 import type { SqlLease } from "./sql-lease.ts"
-import { checkValues, kindOf } from "./statements.ts"
+import { checkValues, exactWeight, kindOf } from "./statements.ts"
 
 export interface TabSqlOptions {
   readonly clock: Clock
@@ -28,11 +28,17 @@ export interface TabSqlOptions {
   readonly defer?: (callback: () => void) => void
 }
 
-export interface TabSql extends Sql {
-  /** False: nothing survives the tab. */
-  readonly isDurable: boolean
+/** What drivers of other languages need beside `Sql`. */
+export interface DriverSql extends Sql {
   /** The connection for a driver of another language. Others wait; one that idles for 5 s is taken away (`timeout`). */
   exclusive(): Promise<SqlLease>
+  exactAll(text: string, values: readonly ExactValue[]): Promise<ExactRows>
+  exactRun(text: string, values: readonly ExactValue[]): Promise<ExactResult>
+}
+
+export interface TabSql extends DriverSql {
+  /** False: nothing survives the tab. */
+  readonly isDurable: boolean
   /** The database as a file, as it is at one moment. */
   export(): Promise<Uint8Array>
   /** Replaces everything by the database in the file; the epoch goes on. Rejects `corrupt` or `limit` and leaves what was there. */
@@ -84,6 +90,14 @@ class GroupedSql implements TabSql {
 
   run(text: string, ...values: readonly SqlValue[]): Promise<SqlResult> {
     return this.#statement(text, values, () => runOn(this.#engine, text, values))
+  }
+
+  exactAll(text: string, values: readonly ExactValue[]): Promise<ExactRows> {
+    return this.#exact(text, values, () => this.#engine.exactAll(text, values))
+  }
+
+  exactRun(text: string, values: readonly ExactValue[]): Promise<ExactResult> {
+    return this.#exact(text, values, () => this.#engine.exactRun(text, values))
   }
 
   async script(text: string): Promise<void> {
@@ -181,6 +195,14 @@ class GroupedSql implements TabSql {
     } catch (error) {
       return Promise.reject(error as RdvError)
     }
+    return this.#askFor(text, bytes, run)
+  }
+
+  #exact<Value>(text: string, values: readonly ExactValue[], run: () => Value): Promise<Value> {
+    return this.#askFor(text, exactWeight(text, values), run)
+  }
+
+  #askFor<Value>(text: string, bytes: number, run: () => Value): Promise<Value> {
     return this.#ask({
       kind: kindOf(text) === "read" ? "read" : "write",
       bytes,
