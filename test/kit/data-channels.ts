@@ -7,6 +7,8 @@ export interface FakeChannelOptions {
   readonly messageBytes?: number
   /** Bytes that the network takes in one turn. Default 256 KiB. */
   readonly turnBytes?: number
+  /** It is not open before `open` is called. */
+  readonly isConnecting?: boolean
 }
 
 export interface FakeChannelPair {
@@ -54,10 +56,11 @@ export class FakeChannel implements DataChannel {
   )
   readonly #queue: Uint8Array<ArrayBuffer>[] = []
   #buffered = 0
-  #state: "open" | "closing" | "closed" = "open"
+  #state: "connecting" | "open" | "closing" | "closed" = "open"
   #isMoving = false
 
-  constructor({ messageBytes = 262_144, turnBytes = 262_144 }: FakeChannelOptions) {
+  constructor({ messageBytes = 262_144, turnBytes = 262_144, isConnecting = false }: FakeChannelOptions) {
+    if (isConnecting) this.#state = "connecting"
     this.#messageBytes = messageBytes
     this.#turnBytes = turnBytes
   }
@@ -68,6 +71,12 @@ export class FakeChannel implements DataChannel {
 
   get bufferedAmount(): number {
     return this.#buffered
+  }
+
+  open(): void {
+    if (this.#state !== "connecting") return
+    this.#state = "open"
+    this.#tell("open", {})
   }
 
   addEventListener(type: string, listener: Listener): void {
@@ -86,6 +95,7 @@ export class FakeChannel implements DataChannel {
   }
 
   close(): void {
+    if (this.#state === "connecting") this.end()
     if (this.#state !== "open") return
     this.#state = "closing"
     this.#move()

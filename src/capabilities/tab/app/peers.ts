@@ -7,8 +7,12 @@ export interface PeerFacts {
   readonly name: string
   /** What carries new requests. */
   readonly path: "relay" | "direct"
-  /** ms; undefined: not measured yet. */
+  /** Of the direct way, ms; undefined: not measured. */
   readonly rttMs: number | undefined
+  /** As `Identity.key`; undefined: not heard of yet. */
+  readonly key?: string | undefined
+  /** The key that this name had before, when it has changed: perhaps somebody else has it now. */
+  readonly formerKey?: string | undefined
 }
 
 export interface Peers {
