@@ -231,20 +231,47 @@ test("a body that breaks off is broken for who reads it, both ways", async () =>
           pull(controller) {
             if (!isFirst) throw new Error("lost")
             isFirst = false
-            controller.enqueue(new Uint8Array(10))
+            controller.enqueue(new Uint8Array(request.url.endsWith("/long") ? 100_000 : 10))
           },
         }),
       )
     },
   })
-  const answer = await served.fetch("/")
+  const answer = await served.fetch("/long")
   await assert.rejects(answer.text(), { code: "connection_reset" })
+  // Of a short one nothing has left yet.
+  await assert.rejects(served.fetch("/"), { code: "connection_reset" })
   const broken = new ReadableStream({
     pull(controller) {
       controller.error(new Error("the disk is gone"))
     },
   })
   await assert.rejects(served.fetch("/", { method: "POST", body: broken, duplex: "half" }), /the disk is gone/)
+})
+
+test("a short answer leaves in one piece with its head and says its length; a slow one's head does not wait", async () => {
+  const slow = Promise.withResolvers<void>()
+  using served = servedApp({
+    fetch(request) {
+      if (request.url.endsWith("/short")) return new Response("short")
+      return new Response(
+        new ReadableStream({
+          start: (controller) => controller.enqueue(new Uint8Array(3)),
+          async pull(controller) {
+            await slow.promise
+            controller.close()
+          },
+        }),
+      )
+    },
+  })
+  const short = await served.fetch("/short")
+  assert.equal(short.headers.get("content-length"), "5")
+  assert.equal(await short.text(), "short")
+  const long = await served.fetch("/long")
+  assert.equal(long.headers.get("content-length"), null)
+  slow.resolve()
+  assert.equal((await long.arrayBuffer()).byteLength, 3)
 })
 
 test("100 MB pass with an equal hash", { timeout: 30_000 }, async () => {

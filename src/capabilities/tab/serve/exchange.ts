@@ -74,6 +74,7 @@ class Exchange implements StreamSink {
   readonly #outgoing: OutgoingBody
   readonly #controller: AbortController
   readonly #release: () => void
+  #response: Response | undefined
   /** Its body has no end of its own. */
   #isEndless = false
   #isCut = false
@@ -91,7 +92,7 @@ class Exchange implements StreamSink {
     this.#server = server
     this.#head = head
     this.#incoming = incoming
-    this.#outgoing = new OutgoingBody(stream)
+    this.#outgoing = new OutgoingBody(stream, { clock: server.clock, send: (wholeBytes) => this.#sendHead(wholeBytes) })
     this.#controller = controller
     this.#release = server.hold(() => this.#drain())
   }
@@ -116,24 +117,31 @@ class Exchange implements StreamSink {
       await body?.cancel()
       return
     }
-    const headers = flatHeaders(response.headers)
-    // RFC 9110 section 6.6.1: who has a clock says when the answer was made.
-    if (!response.headers.has("date")) headers.push("date", httpDate(this.#server.clock.wall()))
-    this.#stream.meta({ status, reason: response.statusText || reasonOf(status), headers })
-    if (body !== null) {
-      const isBare = this.#head.method === "HEAD" || status === 204 || status === 205 || status === 304
-      if (isBare) body.cancel().catch(() => undefined)
-      else {
-        this.#isEndless = isEventStream(response)
-        if (this.#server.isDraining) this.#drain()
-        if (!(await this.#outgoing.send(body)) && !this.#isCut) return
-      }
+    this.#response = response
+    const isBare = this.#head.method === "HEAD" || status === 204 || status === 205 || status === 304
+    if (body === null || isBare) {
+      this.#sendHead()
+      body?.cancel().catch(() => undefined)
+    } else {
+      this.#isEndless = isEventStream(response)
+      const sending = this.#outgoing.send(body, this.#isEndless)
+      if (this.#server.isDraining) this.#drain()
+      if (!(await sending) && !this.#isCut) return
     }
     this.#hasAnswered = true
     this.#stream.end()
     // What the visitor still sends is dropped, so that the stream can end.
     this.#incoming.discard()
     this.#finish()
+  }
+
+  #sendHead(wholeBytes?: number): void {
+    const { status, statusText, headers: fields } = this.#response as Response
+    const headers = flatHeaders(fields)
+    // RFC 9110 section 6.6.1: who has a clock says when the answer was made.
+    if (!fields.has("date")) headers.push("date", httpDate(this.#server.clock.wall()))
+    if (wholeBytes !== undefined && !fields.has("content-length")) headers.push("content-length", String(wholeBytes))
+    this.#stream.meta({ status, reason: statusText || reasonOf(status), headers })
   }
 
   /** The server is shutting down: events end in good order, because their clients come again by themselves. */
