@@ -3,7 +3,7 @@
  * built as any other application, and knows nothing of tests.
  */
 
-import type { TabApp, TabEnv } from "../../../src/tab.ts"
+import type { TabApp } from "../../../src/tab.ts"
 import { noisePart, noisePartBytes } from "./noise.ts"
 
 const born = Date.now()
@@ -70,7 +70,7 @@ const app: TabApp = {
   },
 }
 
-export default app satisfies { fetch(request: Request, env: TabEnv): unknown }
+export default app
 
 function noise(bytes: number, signal: AbortSignal): ReadableStream<Uint8Array> {
   let at = 0
