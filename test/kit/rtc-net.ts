@@ -22,7 +22,7 @@ export class RtcNet {
 
   /** Connections are lost, as when a network goes: both sides are told by their channels. */
   cut(): void {
-    for (const { channelEnd } of [...this.ends.values()]) channelEnd.end()
+    for (const { channelEnd } of this.ends.values()) channelEnd.end()
   }
 
   /** Packets are lost, and nobody is told. */

@@ -8,7 +8,7 @@ import type { RuntimeFiles } from "./runtime-files.ts"
 import { runtimePath } from "./runtime-files.ts"
 
 export interface OwnWorkerOptions {
-  readonly onMessage: (message: FromWorker, ports: readonly MessagePort[]) => void
+  readonly onMessage: (message: FromWorker) => void
   /** It was ended, by whatever: what it led has no leader. Before the next one is started. */
   readonly onGone: (epoch: number | undefined) => void
 }
@@ -86,19 +86,19 @@ export class OwnWorker {
   #spawn(path: string): void {
     const worker = new Worker(path, { type: "module", name: "rdv" })
     this.#worker = worker
-    worker.onmessage = ({ data, ports }: MessageEvent<FromWorker>) => this.#take(data, ports)
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data)
     worker.onerror = (event) => {
       // Errors of a running application are its own; a module that does not load never says a word.
       const text = event.message === undefined ? `${path} cannot be loaded` : event.message
       if (!this.#hasSpoken)
-        this.#options.onMessage({ kind: "failed", trouble: { code: "internal", text }, isFinal: false }, [])
+        this.#options.onMessage({ kind: "failed", trouble: { code: "internal", text }, isFinal: false })
     }
     this.#hasSpoken = false
   }
 
   #hasSpoken = false
 
-  #take(message: FromWorker, ports: readonly MessagePort[]): void {
+  #take(message: FromWorker): void {
     this.#hasSpoken = true
     switch (message.kind) {
       case "waiting":
@@ -116,7 +116,7 @@ export class OwnWorker {
         return
       default:
     }
-    this.#options.onMessage(message, ports)
+    this.#options.onMessage(message)
   }
 }
 

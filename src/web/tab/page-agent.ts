@@ -14,7 +14,9 @@ import { serviceWorkerPath } from "./runtime-files.ts"
 export interface PageAgentOptions {
   readonly onState: (state: PageState) => void
   /** What the worker's part for connections to peers says to the page's. */
-  readonly onRtc: (value: unknown, ports: readonly MessagePort[]) => void
+  readonly onRtc: (value: unknown) => void
+  /** This page's worker, which may have led, is no more. */
+  readonly onWorkerGone: () => void
 }
 
 export class PageAgent {
@@ -35,8 +37,9 @@ export class PageAgent {
     this.ready = this.#isReady.promise
     this.link = new DirectLink({ introduce: (port) => this.#connect(port) })
     this.#worker = new OwnWorker({
-      onMessage: (message, ports) => this.#fromWorker(message, ports),
+      onMessage: (message) => this.#fromWorker(message),
       onGone: (epoch) => {
+        options.onWorkerGone()
         if (epoch !== undefined) this.#announce({ kind: "gone", epoch })
       },
     })
@@ -100,7 +103,7 @@ export class PageAgent {
   }
 
   #fail(why: TroubleKind, error?: unknown): void {
-    const text = error instanceof Error ? error.message : String(error ?? why)
+    const text = error instanceof Error ? error.message : why
     this.#options.onState({ kind: "trouble", why, trouble: { code: "unreachable", text }, isFinal: true })
   }
 
@@ -119,7 +122,7 @@ export class PageAgent {
     })
   }
 
-  #fromWorker(message: FromWorker, ports: readonly MessagePort[]): void {
+  #fromWorker(message: FromWorker): void {
     const { onState, onRtc } = this.#options
     switch (message.kind) {
       case "waiting":
@@ -143,7 +146,10 @@ export class PageAgent {
         this.#restart()
         return
       case "rtc":
-        onRtc(message.value, ports)
+        onRtc(message.value)
+        return
+      case "pong":
+      // The worker's watch has seen it.
     }
   }
 

@@ -7,6 +7,8 @@ import { stateEvent } from "./page-state.ts"
 import type { RdvApi } from "./rdv-api.ts"
 import { rdvApi } from "./rdv-api.ts"
 import { reloadOnce } from "./reload-once.ts"
+import { RtcPage } from "./rtc-page.ts"
+import type { RtcOrder } from "./rtc-page.ts"
 import { shimmedWebSocket } from "./socket-shim.ts"
 
 declare global {
@@ -24,9 +26,15 @@ function start(): void {
   const show = (next: PageState) => {
     state = next
     document.dispatchEvent(new Event(stateEvent))
+    // oxlint-disable-next-line no-console -- the page is the application's: there is no other place to say it
     if (state.kind === "trouble" && !isBoot) console.error(`rdv: ${state.trouble.text}`)
   }
-  const agent = new PageAgent({ onState: show, onRtc: () => undefined })
+  const rtc = new RtcPage((news, ...transfer) => agent.toRtc(news, ...transfer))
+  const agent = new PageAgent({
+    onState: show,
+    onRtc: (order) => rtc.hear(order as RtcOrder),
+    onWorkerGone: () => rtc.closeAll(),
+  })
   const socket = shimmedWebSocket(WebSocket, agent.link)
   window.WebSocket = socket
   window.fetch = fetchAgain(window.fetch)

@@ -17,6 +17,8 @@ export interface PresenceOptions {
   readonly place: TabPlace
   readonly pair: IdentityKey
   readonly log: Log
+  /** To the page, which makes connections to peers (rtc-page.ts). */
+  readonly orderRtc: (order: unknown) => void
 }
 
 export class Presence implements PublicFacts, Peers {
@@ -48,6 +50,11 @@ export class Presence implements PublicFacts, Peers {
       throw new RdvError("closed", "This server is not public, and only public ones call others")
     }
     return this.#tab.peers.fetch(name, request, init)
+  }
+
+  /** What the page says about connections to peers. */
+  hearRtc(news: unknown): void {
+    this.#tab?.hearRtc(news)
   }
 
   /** Who was public goes on so, in whichever tab: the user's act was the first time. Rejects as `goPublic`. */

@@ -21,6 +21,9 @@ import { defaultLimits } from "../../mux/limits.ts"
 import { parseAddress } from "../../transport/address.ts"
 import { dialWebSocket } from "../../transport/ws.ts"
 import { browserRuntime } from "../browser-runtime.ts"
+import type { RtcNews, RtcOrder } from "./rtc-page.ts"
+import { RtcWorker } from "./rtc-worker.ts"
+import { keptPeerKeys } from "./stored-facts.ts"
 import type { TabPlace } from "./tab-place.ts"
 
 export interface PublicTabOptions {
@@ -28,6 +31,8 @@ export interface PublicTabOptions {
   readonly pair: IdentityKey
   readonly running: RunningServer
   readonly log: Log
+  /** To the page. */
+  readonly orderRtc: (order: RtcOrder) => void
 }
 
 /** At a relay, or on the way to it. */
@@ -43,15 +48,31 @@ interface Presence {
 export class PublicTab implements PublicFacts {
   readonly peers: TabPeers
   readonly #options: PublicTabOptions
+  readonly #rtc: RtcWorker
   #presence: Presence | undefined
 
   constructor(options: PublicTabOptions) {
     this.#options = options
+    const { place, pair, running, log, orderRtc } = options
+    this.#rtc = new RtcWorker({ order: orderRtc, stun: place.stun })
     this.peers = openPeers({
       call: (name, header) => this.#call(name, header),
       clock: systemClock,
-      log: options.log,
+      log,
+      direct: {
+        rtc: this.#rtc,
+        pair,
+        ownName: () => this.name,
+        server: running.server,
+        runtime: browserRuntime(log),
+      },
+      keptKeys: keptPeerKeys,
     })
+  }
+
+  /** From the page. */
+  hearRtc(news: unknown): void {
+    this.#rtc.hear(news as RtcNews)
   }
 
   get name(): string | undefined {
@@ -140,6 +161,7 @@ export class PublicTab implements PublicFacts {
   stop(): void {
     const presence = this.#presence
     this.#presence = undefined
+    this.peers.leave()
     void presence?.scope.stop()
   }
 

@@ -4,7 +4,9 @@
  */
 
 import { newIdentityKey } from "../../capabilities/tab/identity/key-pair.ts"
+import type { JsonObject } from "../../base/json.ts"
 import type { IdentityKey } from "../../capabilities/tab/identity/key-pair.ts"
+import type { KeptKeys } from "../../capabilities/tab/peers/known-keys.ts"
 
 /** The one that was kept, or a new one that is kept from now on. Of two who ask at once, both get the same. */
 export async function storedIdentity(): Promise<IdentityKey> {
@@ -21,6 +23,14 @@ export function publicWish(): Promise<string | undefined> {
 
 export async function keepPublicWish(name: string | undefined): Promise<void> {
   await change<string | undefined>("public name", () => name)
+}
+
+/** Which key each peer was met with. */
+export const keptPeerKeys: KeptKeys = {
+  load: async () => (await read<JsonObject>("peer keys")) ?? {},
+  async save(keys) {
+    await change<JsonObject>("peer keys", () => keys)
+  },
 }
 
 function read<Value>(key: string): Promise<Value | undefined> {

@@ -25,7 +25,13 @@ export function tabControl({ running, presence, key, onImported }: TabControlOpt
       relay: presence.status(),
       server: server.status(),
       database: sql.stats(),
-      peers: presence.list().map((peer) => ({ name: peer.name, path: peer.path, rttMs: peer.rttMs ?? null })),
+      peers: presence.list().map(({ name, path, rttMs, key: peerKey, formerKey }) => ({
+        name,
+        path,
+        rttMs: rttMs ?? null,
+        key: peerKey ?? null,
+        formerKey: formerKey ?? null,
+      })),
     }),
     "go-public": async ({ name }) => ({ url: await presence.goPublic(running, name) }),
     async "go-private"() {

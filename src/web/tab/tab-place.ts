@@ -6,6 +6,8 @@ export interface TabPlace {
   /** `wss://host:port`; null: nowhere. */
   readonly relay: string | null
   readonly domain: string | null
+  /** `stun:host:port`, where peers learn their own addresses. */
+  readonly stun?: string
 }
 
 /** A static host may have none: then there is nowhere to go public. */

@@ -39,7 +39,8 @@ export const lead: Lead = async (options) => {
   const log = consoleLog()
   const place = await readPlace()
   const pair = await storedIdentity()
-  const presence = new Presence({ place, pair, log })
+  const orderRtc = (value: unknown) => options.say({ kind: "rtc", value })
+  const presence = new Presence({ place, pair, log, orderRtc })
   keepCookies(globalThis)
   const app = await loadApp(options.runtime.app)
   const running = await startServer({
@@ -90,6 +91,9 @@ class ServingLeader implements Leader {
         return
       case "stop":
         void this.#stop(message.graceMs)
+        return
+      case "rtc":
+        this.#presence.hearRtc(message.value)
         return
       default:
     }

@@ -22,8 +22,7 @@ import type { KnownKeys } from "./known-keys.ts"
 import { opened } from "./rtc.ts"
 import type { RtcConnection, RtcFactory } from "./rtc.ts"
 import { SignalTalk } from "./signal-talk.ts"
-import { callHeader, descriptionBlock, helloBlock, messageBytesOf, newHalf } from "./signal-words.ts"
-import { readCallHeader, readDescription, readHello, tokenOf } from "./signal-words.ts"
+import * as words from "./signal-words.ts"
 import type { SignalParty } from "./signal-words.ts"
 
 export interface DirectWayOptions {
@@ -123,7 +122,7 @@ export class DirectWay {
   serve(stream: Stream, key: string, header: JsonObject): void {
     const own = this.#options.ownName()
     if (this.#isClosed || own === undefined) throw new RdvError("closed", "This server is not public")
-    const given = readCallHeader(header)
+    const given = words.readCallHeader(header)
     if (!this.#calls.take(1)) throw new RdvError("rate_limited", "Too many attempts at a direct way")
     // Both have called: one attempt is enough, and both know which.
     if (this.#attempt?.isOurs === true && this.#options.pair.key < key) {
@@ -131,7 +130,7 @@ export class DirectWay {
     }
     const me = this.#party(own)
     void this.#run(false, new SignalTalk(stream), async (attempt, talk) => {
-      talk.say(helloBlock(me))
+      talk.say(words.helloBlock(me))
       await this.#agree(attempt, talk, me, { name: this.name, key, ...given })
     })
   }
@@ -145,7 +144,7 @@ export class DirectWay {
   }
 
   #party(name: string): SignalParty {
-    return { name, key: this.#options.pair.key, half: newHalf(), session: this.#direct.id }
+    return { name, key: this.#options.pair.key, half: words.newHalf(), session: this.#direct.id }
   }
 
   #try(): void {
@@ -155,13 +154,13 @@ export class DirectWay {
     const me = this.#party(own)
     let talk: SignalTalk
     try {
-      talk = new SignalTalk(this.#options.call(callHeader(me)))
+      talk = new SignalTalk(this.#options.call(words.callHeader(me)))
     } catch (thrown) {
       this.#failed(asRdvError(thrown))
       return
     }
     void this.#run(true, talk, async (attempt) => {
-      const hello = readHello(await talk.next())
+      const hello = words.readHello(await talk.next())
       if (hello.key === me.key) throw new RdvError("no_service", "This is the same server")
       await this.#agree(attempt, talk, me, { name: this.name, ...hello })
     })
@@ -186,7 +185,7 @@ export class DirectWay {
       if (attempt.isOver) return
       const link = dataChannelLink(channel, {
         peer: this.name,
-        messageBytes: messageBytesOf(description),
+        messageBytes: words.messageBytesOf(description),
         clock: this.#clock,
         onOver: () => connection.close(),
       })
@@ -202,8 +201,9 @@ export class DirectWay {
   /** Resolves with the other side's description, when both are agreed. */
   async #describe(connection: RtcConnection, talk: SignalTalk, me: SignalParty, peer: SignalParty): Promise<string> {
     const say = async (kind: "offer" | "answer", sdp: string) =>
-      talk.say(await descriptionBlock(this.#options.pair, { kind, sdp, by: me, to: peer }))
-    const hear = async (kind: "offer" | "answer") => readDescription(await talk.next(), { kind, by: peer, to: me })
+      talk.say(await words.descriptionBlock(this.#options.pair, { kind, sdp, by: me, to: peer }))
+    const hear = async (kind: "offer" | "answer") =>
+      words.readDescription(await talk.next(), { kind, by: peer, to: me })
     if (me.key < peer.key) {
       await say("offer", await connection.offer())
       const answer = await hear("answer")
@@ -219,8 +219,8 @@ export class DirectWay {
     const isSame = me.session !== "" && me.session === peer.session && this.#key === peer.key
     this.#key = peer.key
     try {
-      if (me.key < peer.key) await this.#direct.dial(link, await tokenOf(me, peer), isSame)
-      else await this.#direct.accept(link, await tokenOf(peer, me), isSame)
+      if (me.key < peer.key) await this.#direct.dial(link, await words.tokenOf(me, peer), isSame)
+      else await this.#direct.accept(link, await words.tokenOf(peer, me), isSame)
     } catch (thrown) {
       link.abort(asRdvError(thrown))
       throw thrown

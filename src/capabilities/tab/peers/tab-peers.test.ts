@@ -87,6 +87,7 @@ describe("requests between servers", () => {
 
   test("a peer without direct ways is not asked again and again", async (t) => {
     const world = new TestPeers()
+    t.after(() => world.leave())
     const alice = await world.add({ name: "alice", app: echo, rtc: new RtcNet().machine() })
     const bob = await world.add({ name: "bob", app: echo })
     for (let count = 0; count < 20; count++) {
