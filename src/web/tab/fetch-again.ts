@@ -7,7 +7,7 @@ export function fetchAgain(native: typeof fetch): typeof fetch {
   return async (input, init) => {
     // A stream, and the body of a request that was made before, are there once.
     const isRepeatable = !(init?.body instanceof ReadableStream) && !(input instanceof Request && input.body !== null)
-    const asked = new Request(input, init?.body == null ? init : { ...init, body: null })
+    const asked = new Request(input, init === undefined ? init : { ...init, body: null })
     for (let left = isRepeatable && mayRepeat(asked) ? times : 0; ; left--) {
       try {
         return await native.call(globalThis, input, init)

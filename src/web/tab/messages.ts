@@ -251,4 +251,6 @@ export interface TabStatus extends JsonObject {
   readonly url: string | null
   readonly name: string | null
   readonly key: string | null
+  /** The session to the relay, and what is wrong with it; null while it is not wanted. */
+  readonly relay: (JsonObject & { readonly trouble?: string | null }) | null
 }

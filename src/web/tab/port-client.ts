@@ -163,6 +163,9 @@ class ClientExchange implements Sent {
         this.#breakOff(message.trouble.text)
         this.#settleWith({ kind: "failed", trouble: message.trouble })
         this.#over()
+        return
+      default:
+      // Those of sockets and calls have ids of their own.
     }
   }
 

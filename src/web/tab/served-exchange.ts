@@ -191,7 +191,7 @@ async function atHand<Value>(promise: Promise<Value>): Promise<Value | undefined
     (got) => (value = got),
     () => undefined,
   )
-  for (let turn = 0; turn < 12 && value === undefined; turn++) await undefined
+  for (let turn = 0; turn < 12 && value === undefined; turn++) await Promise.resolve()
   return value
 }
 

@@ -168,7 +168,7 @@ async function lead(): Promise<void> {
     server,
     epoch,
     control: {
-      status: () => Promise.resolve({ epoch, isDurable: false, url: null, name: null, key: null }),
+      status: () => Promise.resolve({ epoch, isDurable: false, url: null, name: null, key: null, relay: null }),
       "go-public": ({ name }) => Promise.resolve({ url: `https://${name}.example/` }),
       "go-private": () => Promise.resolve(null),
       "export-database": () => Promise.resolve(new Blob(["rows"])),
