@@ -28,8 +28,26 @@ export async function loadApp(program: Program, folder: string, file: string): P
   } catch (cause) {
     throw new RdvError("usage", `${file} throws while it loads: ${oneLine(cause)}`, { mend: "correct it", cause })
   }
-  if (typeof app?.fetch === "function") return app as TabApp
+  if (typeof app?.fetch === "function") return named(app as TabApp, file)
   throw new RdvError("usage", `${file}:1:1: the application has no fetch function`, {
     mend: "write export default { fetch(request, env) { … } }",
   })
+}
+
+/** The same application, which says whose mistake it is when it does not start. */
+function named(app: TabApp, file: string): TabApp {
+  const { start, socket } = app
+  return {
+    fetch: (request, env) => app.fetch(request, env),
+    ...(socket !== undefined && { socket: (...call) => socket.apply(app, call) }),
+    ...(start !== undefined && {
+      async start(env) {
+        try {
+          await start.call(app, env)
+        } catch (cause) {
+          throw new RdvError("usage", `${file} throws in start: ${oneLine(cause)}`, { mend: "correct it", cause })
+        }
+      },
+    }),
+  }
 }
