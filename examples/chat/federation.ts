@@ -29,6 +29,7 @@ export function federation(): Hono<ChatRoute> {
     return signedAnswer(c.env, nonceOf(c), new Response(text, { status }))
   })
 
+  app.get("/hello", (c) => answer(c, {}))
   app.post("/rooms/:slug/members", async (c) => {
     const { nick } = fieldsOf(await c.req.raw.json())
     const room = await findOwn(c.env.sql, c.req.param("slug"))

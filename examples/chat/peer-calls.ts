@@ -24,8 +24,31 @@ export interface PeerAnswer {
 /** It has answered, and does not want that: asking again is of no use. */
 export class PeerRefusal extends Error {}
 
-/** Rejects with `PeerRefusal` for a no, and with other errors when there is no answer yet. */
+/**
+ * Rejects with `PeerRefusal` for a no, and with other errors when there is no answer yet. Before anything is told, whoever
+ * is there has to say who he is.
+ */
 export async function askPeer(env: TabEnv, name: string, question: PeerQuestion): Promise<PeerAnswer> {
+  const known = greeted.get(env) ?? new Map<string, { readonly key: string; readonly at: number }>()
+  greeted.set(env, known)
+  if (question.body !== undefined) {
+    const last = known.get(name)
+    const isFresh = last !== undefined && Date.now() - last.at < greetingMs
+    const key = isFresh ? last.key : (await ask(env, name, greeting)).key
+    await checkPin(env.sql, name, key)
+  }
+  try {
+    const answer = await ask(env, name, question)
+    if (known.size > mostKnown) known.clear()
+    known.set(name, { key: answer.key, at: Date.now() })
+    return answer
+  } catch (error) {
+    known.delete(name)
+    throw error
+  }
+}
+
+async function ask(env: TabEnv, name: string, question: PeerQuestion): Promise<PeerAnswer> {
   const { path, body, key = randomText() } = question
   const headers = { "chat-nonce": key, ...(body !== undefined && { "idempotency-key": key, "content-type": jsonType }) }
   const response = await env.peers.fetch(name, `/federation${path}`, {
@@ -72,5 +95,10 @@ function answerBytes(nonce: string, status: number, text: string): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(["chat answer", nonce, status, text]))
 }
 
+/** When the servers of names have last proven who they are, by who asked. */
+const greeted = new WeakMap<TabEnv, Map<string, { readonly key: string; readonly at: number }>>()
+const greeting: PeerQuestion = { path: "/hello" }
+const greetingMs = 60_000
+const mostKnown = 500
 const jsonType = "application/json"
 const patienceMs = 20_000

@@ -60,7 +60,7 @@ export async function listRooms(sql: Sql): Promise<ListedRoom[]> {
   const rows = await sql.all<RoomRow & { unread: number; lastText: string | null }>(
     `SELECT rooms.*,
       (SELECT count(*) FROM messages WHERE room = rooms.id AND position > rooms.seen) AS unread,
-      (SELECT CASE WHEN text = '' THEN '📎 ' || json_extract(file, '$.name') ELSE text END FROM messages
+      (SELECT CASE WHEN text = '' THEN 'File: ' || json_extract(file, '$.name') ELSE text END FROM messages
         WHERE room = rooms.id ORDER BY position DESC LIMIT 1) AS lastText
     FROM rooms ORDER BY (SELECT max(position) FROM messages WHERE room = rooms.id) DESC NULLS LAST, id DESC`,
   )

@@ -26,12 +26,13 @@ async function again(t: TestContext, relay: TabRelay, { name, pair, file }: Chat
   return chatServer(t, { name, pair, file, relay: relay.at })
 }
 
-function said(server: ChatServer, title = "Garden"): Promise<Row[]> {
-  return server.running.sql.all(
+async function said(server: ChatServer, title = "Garden"): Promise<Row[]> {
+  const rows = await server.running.sql.all<{ number: number | null; nick: string; text: string }>(
     `SELECT number, nick, text FROM messages WHERE room = (SELECT id FROM rooms WHERE title = ?)
     ORDER BY number IS NULL, number, position`,
     title,
-  ) as Promise<unknown> as Promise<Row[]>
+  )
+  return rows.map((row) => ({ ...row }))
 }
 
 async function eventually(what: string, check: () => Promise<boolean>, ms = 8_000): Promise<void> {
@@ -164,4 +165,173 @@ test("a file above the limit is refused as it streams in, and nothing of it stay
   assert.deepEqual([answer.status, await answer.text()], [413, "A file has at most 32 MiB"])
   assert.ok(sent < 40_000_000)
   assert.deepEqual(await said(alice), [])
+})
+
+/** As another server would say it, past the application. */
+async function tell(from: ChatServer, to: string, path: string, body: unknown): Promise<[number, string]> {
+  const answer = await from.peers.fetch(to, `/federation${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "idempotency-key": crypto.randomUUID() },
+    body: JSON.stringify(body),
+  })
+  return [answer.status, await answer.text()]
+}
+
+async function lastMessage(server: ChatServer): Promise<{ [name: string]: unknown }> {
+  const row = await server.running.sql.get(
+    "SELECT id, author, name, nick, text, sent, signature FROM messages ORDER BY position DESC LIMIT 1",
+  )
+  return { ...row, file: null }
+}
+
+test("a message is taken only from its author, signed, for this room, from a member", async (t) => {
+  const relay = await tabRelay(t)
+  const [alice, bob, mallory] = [
+    await person(t, relay, "alice"),
+    await person(t, relay, "bob"),
+    await person(t, relay, "mallory"),
+  ]
+  const room = await alice.post("/rooms", { title: "Garden", open: "on" })
+  await alice.post("/rooms", { title: "Kitchen", open: "on" })
+  for (const server of [bob, mallory]) await server.post("/join", { address: "garden@alice" })
+  await mallory.post("/join", { address: "kitchen@alice" })
+  const copy = await bob.post("/join", { address: "kitchen@alice" })
+  await bob.post(`${copy}/messages`, { text: "true" })
+  await eventually("alice has it", async () => (await said(alice, "Kitchen")).length === 1)
+  const bobs = await lastMessage(bob)
+  const garden = "/rooms/garden/messages"
+  // Bob's own words, carried by somebody else, and into another room.
+  assert.deepEqual(await tell(mallory, "alice", garden, bobs), [403, "A server sends only what its own user wrote"])
+  const elsewhere = [403, "The message is not signed by its author for this room"]
+  assert.deepEqual(await tell(bob, "alice", garden, bobs), elsewhere)
+  const forged = { ...bobs, author: mallory.pair.key }
+  assert.deepEqual(await tell(mallory, "alice", garden, forged), elsewhere)
+  const kitchen = "/rooms/kitchen/messages"
+  assert.deepEqual(await tell(bob, "alice", kitchen, { ...bobs, text: "false" }), elsewhere)
+  assert.deepEqual(await tell(bob, "alice", kitchen, bobs), [200, `{"number":1}`], "the same again is the same")
+  assert.deepEqual(await said(alice, "Kitchen"), [{ number: 1, nick: "BOB", text: "true" }])
+  // What is none.
+  for (const wrong of [{}, [], { ...bobs, id: "short" }, { ...bobs, text: "" }, { ...bobs, text: "x".repeat(5000) }]) {
+    assert.equal((await tell(bob, "alice", garden, wrong))[0], 400)
+  }
+  assert.deepEqual(await said(alice), [])
+  // Whoever is no member neither writes nor reads.
+  await alice.post("/rooms", { title: "Cellar" })
+  await alice.post("/rooms", { title: "Attic", open: "on" })
+  assert.equal((await tell(bob, "alice", "/rooms/attic/messages", bobs))[0], 403)
+  assert.equal((await bob.peers.fetch("alice", "/federation/rooms/attic/messages?after=0")).status, 403)
+  await assert.rejects(bob.post("/join", { address: "cellar@alice" }), /Only who is invited joins Cellar/)
+  await assert.rejects(bob.post("/join", { address: "nowhere@alice" }), /There is no such room/)
+  // News come from the room's home alone.
+  const facts = { slug: "garden", title: "Taken", topic: "", isOpen: true, last: 1, messages: [] }
+  assert.equal((await tell(mallory, "bob", "/news", facts))[0], 404)
+  assert.doesNotMatch(await bob.get("/"), /Taken/)
+  // A home that shows a member something that its author did not write.
+  await alice.running.sql.run(
+    "INSERT INTO outbox (peer, lane, path, body, key, due, made) VALUES ('bob', 'tell', '/news', ?, 'lie', 0, ?)",
+    JSON.stringify({ ...facts, title: "Garden", messages: [{ ...bobs, text: "a lie", number: 1 }] }),
+    Date.now(),
+  )
+  await alice.get(room)
+  await eventually("bob has heard", async () => (await said(bob)).length === 1)
+  const shown = await bob.get("/rooms/1")
+  assert.match(shown, /A message is not shown: it is not signed by its author/)
+  assert.doesNotMatch(shown, /a lie/)
+})
+
+test("a name that comes back with another key is refused, until its owner is told to be somebody new", async (t) => {
+  const relay = await tabRelay(t)
+  const [alice, bob] = [await person(t, relay, "alice"), await person(t, relay, "bob")]
+  await alice.post("/rooms", { title: "Garden", open: "on" })
+  const copy = await bob.post("/join", { address: "garden@alice" })
+  // As if the name had been another key's before, on both sides.
+  const other = alice.pair.key.replace(/^./, (first) => (first === "A" ? "B" : "A"))
+  await bob.running.sql.run("UPDATE pins SET key = ? WHERE name = 'alice'", other)
+  await bob.post(`${copy}/messages`, { text: "for the alice I know" })
+  await eventually("bob sees it", async () => /alice is not who it was/.test(await bob.get("/status")))
+  assert.deepEqual(await said(alice), [])
+  assert.deepEqual(await tell(alice, "bob", "/news", {}), [403, "alice is not who it was: it has another key"])
+  await bob.post("/pins/alice/forget", {})
+  await alice.get("/")
+  await tell(alice, "bob", "/news", {})
+  await hears(alice, ["for the alice I know"])
+})
+
+test("a closed room: an invitation arrives, and whoever was invited joins", async (t) => {
+  const relay = await tabRelay(t)
+  const [alice, bob] = [await person(t, relay, "alice"), await person(t, relay, "bob")]
+  const room = await alice.post("/rooms", { title: "Cellar" })
+  await alice.post(`${room}/guests`, { name: "bob" })
+  await eventually("bob is asked", async () => /invites you to <b>Cellar/.test(await bob.get("/")))
+  const copy = await bob.post("/join", { address: "cellar@alice" })
+  assert.doesNotMatch(await bob.get("/"), /invites you/)
+  assert.match(await alice.get(room), /BOB/)
+  await bob.post(`${copy}/leave`, {})
+  await eventually("alice knows", async () => !/>BOB</.test(await alice.get(room)))
+  assert.equal((await bob.fetch(copy)).status, 404)
+})
+
+test("strangers read the profile and open rooms, and nothing else; nobody writes in the owner's name", async (t) => {
+  const relay = await tabRelay(t)
+  const alice = await person(t, relay, "alice")
+  const open = await alice.post("/rooms", { title: "Garden", topic: "<b>Roses</b>", open: "on" })
+  const closed = await alice.post("/rooms", { title: "Cellar" })
+  await alice.post(`${open}/messages`, { text: `<script>alert(1)</script> & https://example.org/?a="b` })
+  const stranger = { kind: "public", address: "192.0.2.1" } as const
+  const as = async (path: string, init?: RequestInit) => {
+    const answer = await alice.fetch(path, init, stranger)
+    return { status: answer.status, text: await answer.text(), policy: answer.headers.get("content-security-policy") }
+  }
+  const profile = await as("/")
+  assert.match(profile.text, /ALICE[\s\S]*Garden/)
+  assert.doesNotMatch(profile.text, /Cellar/)
+  const page = await as("/r/garden")
+  assert.match(page.text, /&lt;script&gt;alert\(1\)&lt;\/script&gt; &amp; <a href="https:\/\/example.org\/\?a="/)
+  assert.doesNotMatch(page.text, /<b>Roses|<script>alert|composer/)
+  assert.match(page.policy ?? "", /default-src 'self'.*frame-ancestors 'none'/)
+  for (const path of [
+    "/r/cellar",
+    "/r/cellar/events",
+    closed,
+    open,
+    "/settings",
+    "/status",
+    "/events",
+    "/federation/rooms/garden/messages",
+  ]) {
+    assert.ok([403, 404].includes((await as(path)).status), path)
+  }
+  for (const [method, path] of [
+    ["POST", `${open}/messages`],
+    ["POST", "/rooms"],
+    ["PUT", `${open}/files?name=x`],
+    ["POST", "/settings"],
+  ] as const) {
+    assert.equal(
+      (await as(path, { method, body: new URLSearchParams({ text: "x", title: "x", nick: "x" }) })).status,
+      404,
+    )
+  }
+  const init = { method: "POST", headers: { origin: "https://evil.example" }, body: new URLSearchParams({ text: "x" }) }
+  assert.equal((await alice.fetch(`${open}/messages`, init)).status, 403)
+  assert.equal((await said(alice)).length, 1)
+})
+
+test("a page hears of what is said while it is said; one sent twice with a key is there once", async (t) => {
+  const relay = await tabRelay(t)
+  const alice = await person(t, relay, "alice")
+  const room = await alice.post("/rooms", { title: "Garden" })
+  const events = await alice.fetch(`/events?room=${room.split("/")[2]}`)
+  const reader = (events.body as ReadableStream<Uint8Array>).getReader()
+  const init = () => ({
+    method: "POST",
+    headers: { "idempotency-key": "one" },
+    body: new URLSearchParams({ text: "hello" }),
+  })
+  for (let count = 0; count < 3; count++) assert.equal((await alice.fetch(`${room}/messages`, init())).status, 303)
+  let heard = ""
+  while (!/event: message\ndata: .*hello.*\n\n/.test(heard))
+    heard += Buffer.from((await reader.read()).value ?? []).toString()
+  await reader.cancel()
+  assert.equal((await said(alice)).length, 1)
 })

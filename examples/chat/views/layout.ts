@@ -102,7 +102,7 @@ export function framed(frame: Frame, title: string, content: Html, kind = "insid
               name="name"
               required
               maxlength="40"
-              pattern="[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+              pattern="[a-z0-9]([a-z0-9\\-]*[a-z0-9])?"
               autocomplete="off"
               autocapitalize="none"
               spellcheck="false"

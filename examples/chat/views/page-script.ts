@@ -49,12 +49,16 @@ function startPage(): void {
     }
   }
 
-  const isAtEnd = () => log === null || log.scrollHeight - log.scrollTop - log.clientHeight < 80
+  // Who reads the end stays there, also when a picture above it takes its place.
+  let wasAtEnd = true
   const toEnd = () => log?.scrollTo({ top: log.scrollHeight })
+  const stay = () => wasAtEnd && toEnd()
+  log?.addEventListener("scroll", () => (wasAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80))
+  log?.addEventListener("load", stay, true)
+  addEventListener("resize", stay)
 
   function put(html: string): void {
     if (list === null) return
-    const wasAtEnd = isAtEnd()
     const fresh = fragment(html).firstElementChild as HTMLElement | null
     if (fresh === null) return
     document.getElementById(fresh.id)?.remove()
@@ -63,7 +67,7 @@ function startPage(): void {
     const next = [...list.querySelectorAll<HTMLElement>("li")].find((each) => order(each) > order(fresh))
     list.insertBefore(fresh, next ?? null)
     dress(list)
-    if (wasAtEnd) toEnd()
+    stay()
     if (isOwner && document.visibilityState === "visible") seen()
   }
 
@@ -87,13 +91,12 @@ function startPage(): void {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } })
     if (!answer.ok) return
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html")
-    const wasAtEnd = isAtEnd()
     for (const id of ids) {
       const [old, now] = [document.getElementById(id), fresh.getElementById(id)]
       if (old !== null && now !== null) old.replaceChildren(...now.childNodes)
     }
     dress(document)
-    if (wasAtEnd) toEnd()
+    stay()
   }
 
   let hasFailed = false
@@ -104,7 +107,7 @@ function startPage(): void {
         act(JSON.parse((event as MessageEvent<string>).data) as { html: string } | null),
       )
     on("message", (data) => data !== null && put(data.html))
-    on("room", () => void refresh("members"))
+    on("room", () => void refresh("members", "member-count"))
     on("rooms", (data) => {
       const rooms = find<HTMLElement>("#rooms")
       if (rooms === null || data === null) return
@@ -113,7 +116,7 @@ function startPage(): void {
     })
     on("status", () => void showStatus())
     events.onopen = () => {
-      if (hasFailed) void refresh("messages", "rooms", "members")
+      if (hasFailed) void refresh("messages", "rooms", "members", "member-count")
       hasFailed = false
       void showStatus()
     }
@@ -280,8 +283,10 @@ function startPage(): void {
   document.addEventListener("click", (event) => {
     const target = (event.target as Element).closest<HTMLElement>("[data-do], [data-copy], dialog [value=cancel]")
     if (target === null) return
-    if (target.dataset["do"] === "go-public") dialog?.showModal()
-    else if (target.dataset["do"] === "go-private") void rdv?.goPrivate().then(showStatus)
+    if (target.dataset["do"] === "go-public") {
+      for (const each of document.querySelectorAll<HTMLDetailsElement>(".status")) each.open = false
+      dialog?.showModal()
+    } else if (target.dataset["do"] === "go-private") void rdv?.goPrivate().then(showStatus)
     else if ("copy" in target.dataset) {
       void navigator.clipboard.writeText(target.parentElement?.querySelector("code")?.textContent ?? "")
       target.textContent = "Copied"

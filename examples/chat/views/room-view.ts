@@ -42,7 +42,9 @@ export function roomPage(frame: Frame, content: RoomContent): Html {
           </p>
         </div>
         <details class="people">
-          <summary aria-label="${members.length} members">${icon("people")} ${members.length}</summary>
+          <summary title="Members and address">
+            ${icon("people")} <span id="member-count">${members.length}</span>
+          </summary>
           <div class="panel">
             <p class="address">
               Address: <code data-slug="${isOwn ? room.slug : ""}">${address ?? `${room.slug}@…`}</code>
@@ -137,7 +139,10 @@ export function messageView(message: KeptMessage, { ownKey, files, isHere, isPub
   >
     ${avatar(nick, author)}
     <div class="said">
-      <p class="by"><b>${nick}</b>${name === "" ? "" : html` <span class="server">${name}</span>`} ${time(sent)}</p>
+      <p class="by">
+        <b>${isOwn ? "You" : nick}</b>${name === "" || isOwn ? "" : html` <span class="server">${name}</span>`}
+        ${time(sent)}
+      </p>
       ${text === "" ? "" : html`<p class="text">${linked(text)}</p>`}
       ${
         file === null

@@ -74,7 +74,7 @@ button {
 button:hover { filter: brightness(1.07); }
 button:disabled { opacity: 0.55; cursor: default; }
 button.quiet { background: none; color: var(--accent); border-color: var(--line); font-weight: 550; }
-button.danger { color: var(--warn); border-color: transparent; padding-left: 0; }
+button.danger { color: var(--warn); border-color: transparent; padding-left: 0; justify-self: start; }
 label { display: block; font-size: 0.9rem; color: var(--quiet); }
 input:not([type=checkbox], [type=file]), textarea {
   display: block; width: 100%; margin-top: 0.2rem; font: inherit; font-size: 1rem; color: var(--text);
@@ -163,9 +163,10 @@ main { min-height: 0; min-width: 0; display: flex; flex-direction: column; }
 .by time { color: var(--quiet); font-size: 0.8rem; margin-left: 0.2rem; }
 .text { white-space: pre-wrap; }
 .own .text, .own .attached { background: var(--own); }
-.text { display: inline-block; padding: 0.3rem 0.75rem; background: var(--card); border-radius: 3px 14px 14px 14px; max-width: 100%; margin-top: 0.15rem; }
+.text { display: inline-block; padding: 0.3rem 0.75rem; background: var(--card); border-radius: 3px 14px 14px 14px; max-width: min(36rem, 100%); margin-top: 0.15rem; }
 .own .avatar { order: 2; }
-.own .said { text-align: right; }
+.said { padding-right: 2.95rem; }
+.own .said { text-align: right; padding: 0 0 0 2.95rem; }
 .own .text { border-radius: 14px 3px 14px 14px; text-align: left; }
 .attached { display: inline-flex; gap: 0.5rem; align-items: center; padding: 0.5rem 0.8rem; background: var(--card); border: 1px solid var(--line); border-radius: 10px; text-decoration: none; color: inherit; margin-top: 0.2rem; text-align: left; }
 .attached small { color: var(--quiet); }
@@ -206,6 +207,7 @@ html:not(.scripted) #composer input[type=file] { position: static; width: auto; 
 .open-rooms li { display: flex; justify-content: space-between; gap: 1rem; align-items: baseline; padding: 0.5rem 0; border-top: 1px solid var(--line); }
 .open-rooms a { text-decoration: none; color: inherit; flex: 1; }
 .open-rooms a:hover b { text-decoration: underline; }
+.open-rooms b, .open-rooms span { display: block; }
 .open-rooms span, .open-rooms code { color: var(--quiet); font-size: 0.9rem; }
 .refusal .code { color: var(--quiet); font-size: 0.9rem; }
 .reading main { height: 100vh; height: 100dvh; }
@@ -227,5 +229,6 @@ dialog h2 { font-size: 1.2rem; }
   #composer { padding: 0.4rem 0.7rem calc(0.6rem + env(safe-area-inset-bottom)); }
   .message .avatar { width: 1.9rem; height: 1.9rem; font-size: 0.85rem; }
   .own .avatar { display: none; }
+  .said { padding-right: 1rem; }
 }
 `
