@@ -14,7 +14,6 @@ import type { TestContext } from "node:test"
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import { Browser, chromium } from "../kit/chromium.ts"
 import { newToken, runCommand, RunningCommand, startRelayCommand, temporaryFolder } from "../kit/command.ts"
-import { eventually } from "../kit/raw-http.ts"
 import { writeApp, writeTitle } from "../kit/tab-app-text.ts"
 import { fetchAt } from "../kit/tab-relay.ts"
 
@@ -188,9 +187,5 @@ describe("rdv tab in a browser", { skip, timeout: 120_000 }, () => {
     const tag = String(answers[2]?.headers["etag"])
     const same = await fetchAt(Number(port), host, "/app.js", { headers: { "if-none-match": tag } })
     assert.equal(same.status, 304)
-    await eventually("nothing is left of it", async () => {
-      dev.kill("SIGTERM")
-      return (await dev.ended).code === 0
-    })
   })
 })

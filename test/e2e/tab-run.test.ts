@@ -3,7 +3,7 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
-import * as http from "node:http"
+import type * as http from "node:http"
 import * as net from "node:net"
 import { join } from "node:path"
 import { test } from "node:test"
@@ -16,7 +16,6 @@ import {
   startRelayCommand,
   temporaryFolder,
 } from "../kit/command.ts"
-import { eventually } from "../kit/raw-http.ts"
 import { fetchAt } from "../kit/tab-relay.ts"
 import { writeApp } from "../kit/tab-app-text.ts"
 
@@ -213,7 +212,7 @@ test("with a name it is public at the relay by the proof of its key, over a rest
   const second = await start(folder.path, ...flags)
   await using __ = second.run
   await second.run.event("public")
-  await eventually("the new server answers", async () => (await fetchAt(port, host, "/notes")).text === `["from afar"]`)
+  assert.equal((await fetchAt(port, host, "/notes")).text, `["from afar"]`)
   const listed = await runCommand(["tab", "ls", "--json"], { data: folder.path })
   const { servers } = JSON.parse(listed.stdout) as { servers: { url: string; public: string }[] }
   assert.deepEqual(

@@ -3,7 +3,7 @@
  * the same rules, so that what runs in one runs in the other. It keeps what it has parsed, so that the next time is quick.
  */
 
-import { existsSync, realpathSync, statSync } from "node:fs"
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs"
 import { basename, join, relative, resolve } from "node:path"
 import { cwd } from "node:process"
 import { pathToFileURL } from "node:url"
@@ -136,12 +136,15 @@ export function appFile(file: string): string {
   return realpathSync(path)
 }
 
-/** The file that `import "rdv/tab"` means is ours in any case: an application and its server belong together. */
+/** What `import "rdv/tab"` means is ours in any case: an application and its server belong together. */
 function appRules(platform: "browser" | "node"): Plugin {
   return {
     name: "rdv",
     setup(build) {
-      build.onResolve({ filter: /^rdv\/tab$/ }, () => ({ path: ownModule }))
+      build.onResolve({ filter: /^rdv\/tab(?:\/|-|$)/ }, ({ path }) => {
+        const own = ownModule(path.slice("rdv/".length))
+        return own === undefined ? undefined : { path: own }
+      })
       if (platform === "browser") {
         build.onResolve({ filter: /^node:/ }, ({ path }) =>
           isBuiltin(path) ? { errors: [{ text: `Could not resolve "${path}"` }] } : undefined,
@@ -163,14 +166,18 @@ function shownPath(path: string): string {
   return near.startsWith("..") ? path : near
 }
 
-/** Beside this file in sources and in the package alike. */
-const ownModule: string = join(
-  import.meta.dirname,
-  "..",
-  "..",
-  "..",
-  import.meta.filename.endsWith(".ts") ? "tab.ts" : "tab.js",
-)
+/** A face of this package, from its sources where they run. */
+function ownModule(name: string): string | undefined {
+  const root = join(import.meta.dirname, "..", "..", "..", "..")
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly exports: { readonly [path: string]: { readonly default: string } }
+  }
+  const built = exports[`./${name}`]?.default
+  if (built === undefined) return undefined
+  const isSource = import.meta.filename.endsWith(".ts")
+  return join(root, isSource ? built.replace(/^\.\/dist\//, "src/").replace(/\.js$/, ".ts") : built)
+}
+
 /** Nothing is written there. */
 const noFolder: string = resolve("/.rdv-tab")
 const appNames: readonly string[] = ["app.ts", "app.tsx", "app.js", "app.mjs", "index.ts", "index.js"]

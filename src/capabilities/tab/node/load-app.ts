@@ -36,14 +36,13 @@ export async function loadApp(program: Program, folder: string, file: string): P
 
 /** The same application, which says whose mistake it is when it does not start. */
 function named(app: TabApp, file: string): TabApp {
-  const { start, socket } = app
   return {
     fetch: (request, env) => app.fetch(request, env),
-    ...(socket !== undefined && { socket: (...call) => socket.apply(app, call) }),
-    ...(start !== undefined && {
+    ...(app.socket !== undefined && { socket: (socket, request, env) => app.socket?.(socket, request, env) }),
+    ...(app.start !== undefined && {
       async start(env) {
         try {
-          await start.call(app, env)
+          await app.start?.(env)
         } catch (cause) {
           throw new RdvError("usage", `${file} throws in start: ${oneLine(cause)}`, { mend: "correct it", cause })
         }
