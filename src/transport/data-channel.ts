@@ -36,7 +36,7 @@ export interface DataChannelLinkOptions {
   readonly onOver?: () => void
 }
 
-/** Takes over a channel that is open. */
+/** Takes over a channel, perhaps before it is open: what arrives is kept from now on. Nothing is sent before it is open. */
 export function dataChannelLink(channel: DataChannel, options: DataChannelLinkOptions): Link {
   return new DataChannelLink(channel, options)
 }

@@ -25,10 +25,11 @@ export function tabControl({ running, presence, key, onImported }: TabControlOpt
       relay: presence.status(),
       server: server.status(),
       database: sql.stats(),
-      peers: presence.list().map(({ name, path, rttMs, key: peerKey, formerKey }) => ({
+      peers: presence.list().map(({ name, path, rttMs, trouble, key: peerKey, formerKey }) => ({
         name,
         path,
         rttMs: rttMs ?? null,
+        trouble: trouble ?? null,
         key: peerKey ?? null,
         formerKey: formerKey ?? null,
       })),

@@ -3,7 +3,7 @@
  * built as any other application, and knows nothing of tests.
  */
 
-import type { TabApp } from "../../../src/tab.ts"
+import type { Peers, TabApp } from "../../../src/tab.ts"
 import { noisePart, noisePartBytes } from "./noise.ts"
 
 const born = Date.now()
@@ -54,6 +54,11 @@ const app: TabApp = {
         const bytes = await env.blobs.get(url.pathname.slice("/blobs/".length))
         return bytes === undefined ? new Response("none", { status: 404 }) : new Response(bytes)
       }
+      // What another server answers, and by which way.
+      case "GET /peer":
+        return Response.json(await askPeer(env.peers, url.searchParams))
+      case "GET /peers":
+        return Response.json(env.peers.list())
       case "GET /events":
         return new Response(events(request.signal), { headers: { "content-type": "text/event-stream" } })
       case "GET /forever":
@@ -104,6 +109,25 @@ function events(signal: AbortSignal): ReadableStream<Uint8Array> {
     },
     cancel: () => clearInterval(timer),
   })
+}
+
+async function askPeer(peers: Peers, words: URLSearchParams): Promise<object> {
+  const from = performance.now()
+  const mark = words.get("mark")
+  const path = words.get("path") ?? "/"
+  const answer = await peers.fetch(
+    words.get("name") ?? "",
+    path,
+    mark === null ? undefined : { method: "POST", body: mark },
+  )
+  const bytes = await answer.arrayBuffer()
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
+  return {
+    status: answer.status,
+    bytes: bytes.byteLength,
+    sha256: Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    ms: performance.now() - from,
+  }
 }
 
 async function count(request: Request): Promise<number> {

@@ -9,6 +9,8 @@ export interface PeerFacts {
   readonly path: "relay" | "direct"
   /** Of the direct way, ms; undefined: not measured. */
   readonly rttMs: number | undefined
+  /** Why the last attempt at a direct way failed, for people. */
+  readonly trouble?: string | undefined
   /** As `Identity.key`; undefined: not heard of yet. */
   readonly key?: string | undefined
   /** The key that this name had before, when it has changed: perhaps somebody else has it now. */

@@ -62,6 +62,7 @@ export class DirectWay {
   #usedAt: number
   #again: Timer | undefined
   #isClosed = false
+  #trouble: RdvError | undefined
 
   constructor(options: DirectWayOptions) {
     this.name = options.name
@@ -90,6 +91,11 @@ export class DirectWay {
   /** ms; undefined: there is no direct way now. */
   get rttMs(): number | undefined {
     return this.isReady ? this.#direct.session?.rttMs() : undefined
+  }
+
+  /** Why the last attempt failed. */
+  get trouble(): string | undefined {
+    return this.isReady ? undefined : this.#trouble?.message
   }
 
   /** Nothing runs over it, and nothing is being made. */
@@ -179,10 +185,8 @@ export class DirectWay {
     try {
       const description = await this.#describe(connection, talk, me, peer)
       talk.takeCandidates((candidate) => connection.add(candidate))
-      const channel = await opened(await connection.channel, this.#clock, attemptMs)
-      // From here on everything is between the two keys.
-      await keys.meet(this.name, peer.key)
-      if (attempt.isOver) return
+      const channel = await connection.channel
+      // Before it is open: the other side may speak at once.
       const link = dataChannelLink(channel, {
         peer: this.name,
         messageBytes: words.messageBytesOf(description),
@@ -191,6 +195,9 @@ export class DirectWay {
       })
       // Whatever ends the attempt ends it, and later whatever ends the connection.
       attempt.ended.promise.catch((thrown: unknown) => link.abort(asRdvError(thrown, "link_lost")))
+      await opened(channel, this.#clock, attemptMs)
+      // From here on everything is between the two keys.
+      await keys.meet(this.name, peer.key)
       await this.#begin(link, me, peer)
     } catch (error) {
       connection.close()
@@ -268,11 +275,13 @@ export class DirectWay {
   #up(): void {
     this.#upAt = this.#clock.now()
     this.#notBefore = 0
+    this.#trouble = undefined
     this.#log.info("tab.peer_direct", { name: this.name })
   }
 
   #failed(error: RdvError): void {
     if (this.#isClosed) return
+    this.#trouble = error
     this.#log.debug("tab.peer_not_direct", { name: this.name, code: error.code, reason: error.message })
     // The other one's attempt is under way instead.
     const retryMs = error.code === "claimed" ? 0 : hopeless.has(error.code) ? maxRetryMs : this.#backoff.next()

@@ -68,7 +68,8 @@ class NamedPeers implements TabPeers {
       const way = this.#ways?.get(name)
       const known = this.#keys.get(name)
       const path = way?.isReady === true ? "direct" : "relay"
-      return { name, path, rttMs: way?.rttMs, key: known?.key, formerKey: known?.former }
+      const { rttMs, trouble } = way ?? {}
+      return { name, path, rttMs, trouble, key: known?.key, formerKey: known?.former }
     })
   }
 
