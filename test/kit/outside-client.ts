@@ -1,5 +1,6 @@
 /** Visitors of a public URL as curl is one: requests over connections that stay open, and none is sent a second time. */
 
+import { once } from "node:events"
 import * as http from "node:http"
 
 export interface Answered {
@@ -55,6 +56,14 @@ export class OutsideClient {
       if (body === undefined || body instanceof Uint8Array) request.end(body)
       else void send(request, body).catch((error: unknown) => request.destroy(error as Error))
     })
+  }
+
+  /** A request of somebody who will not wait for the answer. */
+  leave(path: string): { readonly sent: Promise<unknown>; abort(): void } {
+    const request = http.request({ host: "127.0.0.1", port: this.#port, path, headers: { host: this.#host } })
+    request.on("error", () => undefined)
+    request.end()
+    return { sent: once(request, "finish"), abort: () => request.destroy() }
   }
 
   close(): void {

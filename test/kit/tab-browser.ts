@@ -106,6 +106,15 @@ export async function untilTrue(page: TabPage, what: string, script: string, ms 
   }
 }
 
+/** Resolves when the test, which may ask the server, gives true; `what` names it for the failure. */
+export async function comesTrue(what: string, test: () => Promise<boolean>, ms = 10_000): Promise<void> {
+  const end = Date.now() + ms
+  while (!(await test())) {
+    if (Date.now() > end) throw new Error(`Not within ${ms} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
 /** A page that the application has answered. */
 export async function opened(browser: TabBrowser, url: string): Promise<TabPage> {
   const page = await browser.open(url)

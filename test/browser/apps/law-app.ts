@@ -7,6 +7,8 @@ import type { Peers, TabApp } from "../../../src/tab.ts"
 import { noisePart, noisePartBytes } from "./noise.ts"
 
 const born = Date.now()
+/** A later version of the file sets it. */
+const globals = globalThis as { lawVersion?: number }
 let producedBytes = 0
 const aborted: string[] = []
 
@@ -31,7 +33,7 @@ const app: TabApp = {
       case "GET /small":
         return new Response("small\n")
       case "GET /facts":
-        return Response.json({ born, producedBytes, aborted, key: env.identity.key })
+        return Response.json({ born, producedBytes, aborted, version: globals.lawVersion ?? 1, key: env.identity.key })
       case "POST /rows":
         return Response.json(
           await env.sql.run("INSERT INTO rows (mark) VALUES (?)", url.searchParams.get("mark") ?? ""),

@@ -9,3 +9,9 @@ export function noisePart(index: number): Uint8Array<ArrayBuffer> {
   new DataView(part.buffer).setUint32(0, index)
   return part
 }
+
+export function* noiseParts(bytes: number): Generator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < bytes; at += noisePartBytes) {
+    yield noisePart(at / noisePartBytes).subarray(0, Math.min(noisePartBytes, bytes - at))
+  }
+}
