@@ -3,9 +3,18 @@
 import { RdvError } from "../../base/error.ts"
 import { exitCode, untilStopped } from "../../cli/command.ts"
 import type { Command, CommandCall } from "../../cli/command.ts"
-import { commonFlags, drainFlag, logFlags, logLevelOf, logOf } from "../../cli/common-flags.ts"
+import {
+  commonFlags,
+  dialOf,
+  drainFlag,
+  logFlags,
+  logLevelOf,
+  logOf,
+  relayAddress,
+  relayFlags,
+  tokenOf,
+} from "../../cli/common-flags.ts"
 import { tellStatus } from "../../cli/process-status.ts"
-import { connectFlags, connectWishes } from "../../cli/share-flags.ts"
 import { domainFlag, domainOf } from "../../cli/tab-relay.ts"
 import { UplinkLines } from "../../cli/uplink-lines.ts"
 import { createLog } from "../../observe/log.ts"
@@ -13,6 +22,7 @@ import { checkName } from "../../relay/names.ts"
 import { startTab } from "../../start-tab.ts"
 import type { PublicWish, RunningTab } from "../../start-tab.ts"
 import { folders } from "../../store/paths.ts"
+import { parseAddress, printAddress } from "../../transport/address.ts"
 import type { TabApp } from "./app/app.ts"
 import type { AppLog } from "./app/env.ts"
 import { AppBundler, appFile } from "./build/app-bundler.ts"
@@ -45,7 +55,7 @@ export const tabRunCommand: Command = {
       value: "NAME",
       summary: "The published application that it belongs to; without it the relay must be open",
     },
-    ...connectFlags,
+    ...relayFlags,
     ...domainFlag,
     ...drainFlag,
     ...logFlags,
@@ -54,7 +64,8 @@ export const tabRunCommand: Command = {
   notes: [
     "Its database is SQLite: what was answered is on disk. A database has one server; a second one is refused.",
     "Programs and browsers of this machine are its own user. Pages of other sites, and what comes through proxies, are not.",
-    "With --name it shows the relay a proof of its key, and the name is the key's. With a token the name is the token's.",
+    "With --name it shows the relay a proof of its key, and the name is the key's. With a token the name",
+    "is the token's, and the server calls no others.",
   ],
   examples: [
     ["rdv tab run app.ts", "on http://localhost:8080"],
@@ -131,12 +142,15 @@ function publicWish(call: CommandCall, fail: (error: Error) => void): PublicWish
   if (relay === undefined) {
     throw new RdvError("usage", "--name is a name at a relay", { mend: "add --relay ADDRESS" })
   }
-  const { firstMs: _, instance: __, ...wishes } = connectWishes(call, relay)
+  const address = printAddress(parseAddress(relayAddress(relay), "tcp"))
   const app = flags.text("app")
   const domain = domainOf(flags, relay)
-  const lines = new UplinkLines(output, wishes.relay)
+  const lines = new UplinkLines(output, address)
   return {
-    ...wishes,
+    relay: address,
+    token: tokenOf(call),
+    tokenInClear: flags.on("token-in-clear"),
+    dial: dialOf(call),
     name: checkName(name),
     app: app === undefined ? undefined : checkName(app),
     domain,

@@ -52,7 +52,7 @@ export const lead: Lead = async (options) => {
     clock: systemClock,
     log,
     appLog: consoleAppLog(),
-    insertIntoPages: `<script src="${options.runtime.page}"></script>`,
+    insertIntoPages: `<script src="${options.runtime.page}" data-version="${options.runtime.version}"></script>`,
   })
   const leader = new ServingLeader(options, running, presence, pair.key)
   options.say({ kind: "leading", epoch: running.epoch, isDurable: running.sql.isDurable })
