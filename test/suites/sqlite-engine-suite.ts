@@ -247,6 +247,30 @@ export const engineTests: readonly EngineTest[] = [
     sound(engine)
   }),
 
+  engineTest(
+    "a database of a newer release is refused, or one with tables of our names, and leaves what was there",
+    async (engine, place) => {
+      engine.exec("CREATE TABLE things (name); INSERT INTO things VALUES ('kept')")
+      const facts = "CREATE TABLE _rdv_facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
+      const others = [
+        ["version", `${facts}; INSERT INTO _rdv_facts VALUES ('tables', 99)`],
+        ["corrupt", `${facts}; INSERT INTO _rdv_facts VALUES ('tables', 1)`],
+        ["corrupt", "CREATE TABLE _rdv_facts (what)"],
+        ["corrupt", "CREATE VIEW _rdv_replies AS SELECT 1"],
+      ] as const
+      for (const [code, schema] of others) {
+        const other = await place.memory()
+        other.exec(schema)
+        const file = other.export()
+        other.close()
+        fails(code, () => engine.import(file))
+        equal(plain(engine.all("SELECT name FROM things", [])), [{ name: "kept" }])
+      }
+      engine.run("INSERT INTO things VALUES ('after')", [])
+      sound(engine)
+    },
+  ),
+
   {
     name: "what was committed is there when it is opened again; what was not is not",
     async run(place) {

@@ -7,6 +7,7 @@ import { plainDatabase } from "../../capabilities/tab/data/database-file.ts"
 import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "../../capabilities/tab/data/engine.ts"
 import { refusalOf } from "../../capabilities/tab/data/guard.ts"
 import { checkCount, checkSingle } from "../../capabilities/tab/data/placeholders.ts"
+import { checkOwnTables } from "../../capabilities/tab/data/own-tables.ts"
 import { integerTooLarge, storageFull } from "../../capabilities/tab/data/sql-error.ts"
 import { StatementCache } from "../../capabilities/tab/data/statement-cache.ts"
 import { ExactCount } from "../../capabilities/tab/data/statements.ts"
@@ -187,6 +188,7 @@ export class WasmEngine implements SqliteEngine {
   #check(source: Database): void {
     const result = source.selectValue("PRAGMA integrity_check(1)") as string
     if (result !== "ok") throw new RdvError("corrupt", `The database in the file is damaged: ${result}`)
+    checkOwnTables((text) => source.selectObjects(text) as SqlRow[])
   }
 
   #copy(source: Database): void {

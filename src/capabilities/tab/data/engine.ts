@@ -41,7 +41,7 @@ export interface SqliteEngine {
   readonly isInTransaction: boolean
   /** The database as a file. Throws `too_large` where it does not fit into memory. */
   export(): Uint8Array
-  /** Replaces everything by the database in the file. Throws `corrupt` or `limit` and leaves what was there. */
+  /** Replaces everything by the database in the file. Throws `corrupt`, `version` or `limit` and leaves what was there. */
   import(file: Uint8Array): void
   /** What it takes on disk, bytes. */
   readonly sizeBytes: number

@@ -41,7 +41,7 @@ export interface TabSql extends DriverSql {
   readonly isDurable: boolean
   /** The database as a file, as it is at one moment. */
   export(): Promise<Uint8Array>
-  /** Replaces everything by the database in the file; the epoch goes on. Rejects `corrupt` or `limit` and leaves what was there. */
+  /** Replaces everything by the database in the file; the epoch goes on. Rejects `corrupt`, `version` or `limit` and leaves what was there. */
   import(file: Uint8Array): Promise<void>
   /** After what was asked for before. Later calls reject `closed`. */
   close(): Promise<void>

@@ -13,6 +13,7 @@ import { plainDatabase } from "../data/database-file.ts"
 import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "../data/engine.ts"
 import { refusalOf } from "../data/guard.ts"
 import { checkCount, checkSingle, countPlaceholders } from "../data/placeholders.ts"
+import { checkOwnTables } from "../data/own-tables.ts"
 import { sqlError } from "../data/sql-error.ts"
 import { StatementCache } from "../data/statement-cache.ts"
 import { ExactCount } from "../data/statements.ts"
@@ -234,6 +235,7 @@ function check(database: DatabaseSync): void {
   if (row.integrity_check !== "ok") {
     throw new RdvError("corrupt", `The database in the file is damaged: ${row.integrity_check}`)
   }
+  checkOwnTables((text) => database.prepare(text).all() as SqlRow[])
 }
 
 function writeWhole(path: string, bytes: Uint8Array): void {
