@@ -78,3 +78,8 @@ test("nothing but a whole Binding request is answered, and no answer is much lon
     }),
   )
 })
+
+test("a packet from port 0 gets no answer: none can be sent there", () => {
+  const plain = bytes(`000100002112a442${transaction}`)
+  assert.equal(answerStun(plain, { address: "192.0.2.1", port: 0 }), undefined)
+})

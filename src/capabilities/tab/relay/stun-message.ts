@@ -12,6 +12,8 @@ export interface StunFrom {
 /** The answer to a packet; undefined where none is due. */
 export function answerStun(packet: Uint8Array, from: StunFrom): Uint8Array | undefined {
   if (packet.length < headerBytes || packet.length > mostBytes) return undefined
+  // A sender that wants no answer (RFC 768), or one that hopes that sending there fails.
+  if (from.port === 0) return undefined
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length)
   if (view.getUint16(0) !== bindingRequest || view.getUint32(4) !== magicCookie) return undefined
   if (view.getUint16(2) !== packet.length - headerBytes || packet.length % 4 !== 0) return undefined
