@@ -11,11 +11,13 @@ import type { Log } from "./base/log.ts"
 import type { Stream } from "./base/stream.ts"
 import type { TabApp } from "./capabilities/tab/app/app.ts"
 import type { AppLog } from "./capabilities/tab/app/env.ts"
+import type { PeerFacts, Peers } from "./capabilities/tab/app/peers.ts"
 import type { SqliteEngine } from "./capabilities/tab/data/engine.ts"
 import type { IdentityKey, PublicFacts } from "./capabilities/tab/identity/key-pair.ts"
 import { proofTokens } from "./capabilities/tab/identity/proof-token.ts"
 import { startLocalServer } from "./capabilities/tab/node/local-server.ts"
 import type { LocalServer } from "./capabilities/tab/node/local-server.ts"
+import type { KeptKeys } from "./capabilities/tab/peers/known-keys.ts"
 import { openPeers } from "./capabilities/tab/peers/tab-peers.ts"
 import type { TabPeers } from "./capabilities/tab/peers/tab-peers.ts"
 import { offerServer } from "./capabilities/tab/serve/public-side.ts"
@@ -47,6 +49,8 @@ export interface StartTabOptions {
   readonly pair: IdentityKey
   /** Undefined: the first free one from 8080 on. */
   readonly port: number | undefined
+  /** Keys of peers, from one start to the next. */
+  readonly keptKeys?: KeptKeys
   readonly public: PublicWish | undefined
   readonly log: Log
   readonly appLog: AppLog
@@ -66,13 +70,13 @@ export interface RunningTab {
 /** Rejects with what the application's `start` throws, `in_use` for the port, and what the database does. */
 export async function startTab(options: StartTabOptions): Promise<RunningTab> {
   const { engine, app, pair, port, log, appLog } = options
-  const presence = new Presence(pair, log)
+  const presence = new Presence(options)
   const running = await startServer({
     engine,
     app,
     pair,
     facts: presence,
-    peers: presence.peers,
+    peers: presence,
     clock: systemClock,
     log,
     appLog,
@@ -115,19 +119,16 @@ export async function startTab(options: StartTabOptions): Promise<RunningTab> {
   }
 }
 
-/** Its place at a relay. */
-class Presence implements PublicFacts {
-  readonly peers: TabPeers
-  readonly #pair: IdentityKey
-  readonly #log: Log
+/** Its place at a relay, and the way to others while it has one. */
+class Presence implements PublicFacts, Peers {
+  readonly #options: StartTabOptions
   #name: string | undefined
   #url: string | undefined
   #agent: RunningAgent | undefined
+  #peers: TabPeers | undefined
 
-  constructor(pair: IdentityKey, log: Log) {
-    this.#pair = pair
-    this.#log = log
-    this.peers = openPeers({ call: (name, header) => this.#call(name, header), clock: systemClock, log })
+  constructor(options: StartTabOptions) {
+    this.#options = options
   }
 
   get name(): string | undefined {
@@ -142,26 +143,39 @@ class Presence implements PublicFacts {
     return this.#agent
   }
 
+  list(): readonly PeerFacts[] {
+    return this.#peers?.list() ?? []
+  }
+
+  async fetch(name: string, request: Request | string, init?: RequestInit): Promise<Response> {
+    if (this.#peers === undefined) throw notPublic()
+    return this.#peers.fetch(name, request, init)
+  }
+
   /** Throws `usage` for an address that is none, or a token that would travel in clear. */
   start(running: RunningServer, wish: PublicWish): void {
+    const { pair, log, keptKeys } = this.#options
     const { relay, dial, tokenInClear, connect, name, token, app = "any", domain, onEvent } = wish
-    this.#name = name
-    this.#agent = startAgent({
+    const agent = startAgent({
       relay,
-      token: token ?? proofTokens({ pair: this.#pair, app, domain, clock: systemClock }),
-      instance: this.#pair.key,
-      log: this.#log,
+      token: token ?? proofTokens({ pair, app, domain, clock: systemClock }),
+      instance: pair.key,
+      log,
       ...(dial !== undefined && { dial }),
       ...(tokenInClear !== undefined && { tokenInClear }),
       ...(connect !== undefined && { connect }),
       ...(onEvent !== undefined && { onEvent }),
     })
-    this.#agent.agent.report("http/tab", () => ({ target: "this process" }))
-    offerServer(this.#agent.agent, {
+    this.#name = name
+    this.#agent = agent
+    const peers = openPeers({ call: (to, header) => this.#call(to, header), clock: systemClock, log, keptKeys })
+    this.#peers = peers
+    agent.agent.report("http/tab", () => ({ target: "this process" }))
+    offerServer(agent.agent, {
       server: running.server,
       name,
       epoch: running.epoch,
-      peers: this.peers,
+      peers,
       onExposed: (exposed) => {
         this.#url = exposed.url
         wish.onExposed?.(exposed)
@@ -176,12 +190,15 @@ class Presence implements PublicFacts {
 
   async stop(graceMs: number): Promise<void> {
     await this.#agent?.stop(graceMs)
+    this.#peers?.leave()
   }
 
   #call(name: string, header: JsonObject): Stream {
-    if (this.#url === undefined || this.#agent === undefined) {
-      throw new RdvError("closed", "This server is not public, and only public ones call others")
-    }
+    if (this.#url === undefined || this.#agent === undefined) throw notPublic()
     return this.#agent.agent.dial("tab/call", { header: { name, header } })
   }
+}
+
+function notPublic(): RdvError {
+  return new RdvError("closed", "This server is not public, and only public ones call others")
 }

@@ -226,6 +226,38 @@ test("with a name it is public at the relay by the proof of its key, over a rest
   assert.doesNotMatch(thief.stderr, /^\s+at /m)
 })
 
+test("servers with names call each other, know who calls, and remember the key", async () => {
+  using folder = temporaryFolder()
+  using at = temporaryFolder()
+  const { path } = folder
+  const caller = `import { visitorOf } from "rdv/tab"
+    export default { fetch(request, env) {
+      const { pathname } = new URL(request.url)
+      if (pathname === "/who") return Response.json(visitorOf(request))
+      return env.peers.fetch(pathname.slice(1), "/who")
+    } }`
+  writeFileSync(join(path, "app.ts"), caller)
+  const { relay, address } = await startRelayCommand(["--open"], { data: at.path })
+  await using _ = relay
+  const alice = await start(path, "--data", "alice", "--name", "alice", "--relay", address)
+  await using __ = alice.run
+  const bob = await start(path, "--data", "bob", "--name", "bob", "--relay", address)
+  await using ___ = bob.run
+  const alone = await start(path, "--data", "alone")
+  await using ____ = alone.run
+  const [event] = await Promise.all([alice.run.event("public"), bob.run.event("public")])
+  assert.match(event["url"] as string, /^http:\/\/alice\./)
+  const { kind, peer } = JSON.parse(await text(`${alice.url}bob`)) as {
+    kind: string
+    peer: { name: string; key: string }
+  }
+  assert.deepEqual([kind, peer.name, peer.key.length], ["peer", "alice", 43])
+  const known = JSON.parse(readFileSync(join(path, "bob", "peers.json"), "utf8")) as Record<string, string>
+  assert.deepEqual(known, { alice: peer.key })
+  assert.match(await text(`${alone.url}bob`), /^The application failed: This server is not public/)
+  assert.match(await text(`${alice.url}nobody`), /^The application failed: .*nobody/)
+})
+
 test("a proof for another domain is refused with its mend; with a token the name is the token's", async () => {
   using folder = temporaryFolder()
   using at = temporaryFolder()

@@ -29,6 +29,7 @@ import { AppBundler, appFile } from "./build/app-bundler.ts"
 import type { SqliteEngine } from "./data/engine.ts"
 import { identityFromFile } from "./node/identity-file.ts"
 import { loadApp } from "./node/load-app.ts"
+import { keptKeysIn } from "./node/peer-keys-file.ts"
 import { openNodeEngine } from "./node/sqlite-engine.ts"
 import { tabFolder } from "./node/tab-folder.ts"
 import type { TabFolder } from "./node/tab-folder.ts"
@@ -88,7 +89,7 @@ async function run(call: CommandCall): Promise<number> {
   // First of all: it is also the lock on the folder.
   const engine = openNodeEngine(folder.database)
   const { app, pair } = await prepare(engine, file, folder)
-  const tab = await startTab({ engine, app, pair, port, public: wish, log, appLog })
+  const tab = await startTab({ engine, app, pair, port, keptKeys: keptKeysIn(folder.peers), public: wish, log, appLog })
   const quiet = await tellStatus(
     call.env,
     { command: `rdv tab run ${words[0]}`, agent: tab.agent, tab: { status: () => ({ app: file, ...tab.status() }) } },

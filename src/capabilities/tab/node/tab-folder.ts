@@ -9,6 +9,8 @@ export interface TabFolder {
   readonly path: string
   readonly database: string
   readonly key: string
+  /** Keys of peers. */
+  readonly peers: string
   /** Written anew at each start. */
   readonly program: string
 }
@@ -31,6 +33,7 @@ export function tabFolder(wanted: string | undefined, data: string, app: string)
     path,
     database: join(path, "data.sqlite"),
     key: join(path, "identity.pem"),
+    peers: join(path, "peers.json"),
     program: join(path, "program"),
   }
 }
