@@ -127,6 +127,18 @@ describe("a tab's server and its pages", { skip, timeout: 120_000 }, () => {
       )
     })
 
+    test(`${how}: a request that was made before keeps its body`, async (t) => {
+      const { page } = await opened(t)
+      const told = await run<unknown[]>(
+        page,
+        `const made = () => new Request("/echo", { method: "POST", body: "made before" })
+        const whole = await ${how}(made())
+        const changed = await ${how}(made(), { method: "PUT", body: "put" })
+        return [whole.status, await whole.text(), changed.status, await changed.text()]`,
+      )
+      assert.deepEqual(told, [200, "made before", 200, "put"])
+    })
+
     test(`${how}: an answer that breaks off inside is an error, not an end`, async (t) => {
       const { page } = await opened(t)
       assert.match(

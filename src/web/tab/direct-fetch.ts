@@ -10,10 +10,14 @@ import type { RequestHead } from "./messages.ts"
 
 export function directFetch(link: DirectLink): typeof fetch {
   return async (input, init) => {
+    const to = input instanceof Request ? input.url : String(input)
+    if (!URL.canParse(to, location.href) || new URL(to, location.href).origin !== location.origin) {
+      return fetch(input, init)
+    }
+    // Takes the body of a request that was made before: from here on it is this one's.
     const given = new Request(input, withoutBody(init))
-    if (new URL(given.url).origin !== location.origin) return fetch(input, init)
     const bodyless = given.method === "GET" || given.method === "HEAD"
-    const body = bodyless ? undefined : await bodyOf(input, init, given.headers)
+    const body = bodyless ? undefined : await bodyOf(given, init)
     let { method } = given
     let url = given.url.replace(/#.*/s, "")
     for (let hop = 0; hop < maxHops; hop++) {
@@ -36,9 +40,9 @@ export function directFetch(link: DirectLink): typeof fetch {
       const response = answerResponse(answered)
       Object.defineProperty(response, "url", { value: url })
       if (hop > 0) Object.defineProperty(response, "redirected", { value: true })
-      const to = redirects.includes(response.status) ? response.headers.get("location") : null
-      if (to === null || given.redirect === "manual") return response
-      const next = new URL(to, url)
+      const leadsTo = redirects.includes(response.status) ? response.headers.get("location") : null
+      if (leadsTo === null || given.redirect === "manual") return response
+      const next = new URL(leadsTo, url)
       const keepsMethod = response.status >= 307
       void response.body?.cancel()
       if (given.redirect === "error" || (keepsMethod && body instanceof ReadableStream)) {
@@ -61,21 +65,18 @@ function withoutBody(init: RequestInit | undefined): RequestInit | undefined {
 
 /** The body, and its type among the headers if they name none. */
 async function bodyOf(
-  input: RequestInfo | URL,
+  given: Request,
   init: RequestInit | undefined,
-  headers: Headers,
 ): Promise<Uint8Array | ReadableStream<Uint8Array> | undefined> {
+  const { headers } = given
   if (init?.body !== undefined && init.body !== null) {
     const content = new Response(init.body)
     const type = content.headers.get("content-type")
     if (type !== null && !headers.has("content-type")) headers.set("content-type", type)
     return content.body ?? undefined
   }
-  if (!(input instanceof Request)) return undefined
-  const type = input.headers.get("content-type")
-  if (type !== null && !headers.has("content-type")) headers.set("content-type", type)
-  if (input.body !== undefined) return input.body ?? undefined
-  return new Uint8Array(await input.arrayBuffer())
+  // Firefox has no streams here.
+  return given.body === undefined ? new Uint8Array(await given.arrayBuffer()) : (given.body ?? undefined)
 }
 
 const redirects: readonly number[] = [301, 302, 303, 307, 308]

@@ -5,23 +5,30 @@
 
 export function fetchAgain(native: typeof fetch): typeof fetch {
   return async (input, init) => {
-    // A stream, and the body of a request that was made before, are there once.
-    const isRepeatable = !(init?.body instanceof ReadableStream) && !(input instanceof Request && input.body !== null)
-    const asked = new Request(input, init === undefined ? init : { ...init, body: null })
-    for (let left = isRepeatable && mayRepeat(asked) ? times : 0; ; left--) {
+    for (let left = mayRepeat(input, init) ? times : 0; ; left--) {
       try {
         return await native.call(globalThis, input, init)
       } catch (error) {
-        if (left <= 0 || asked.signal.aborted || !navigator.serviceWorker.controller) throw error
+        const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+        if (left <= 0 || signal?.aborted === true || !navigator.serviceWorker.controller) throw error
         await new Promise((resolve) => setTimeout(resolve, pauseMs))
       }
     }
   }
 }
 
-function mayRepeat({ url, method, headers }: Request): boolean {
-  if (!url.startsWith(`${location.origin}/`)) return false
-  return method === "GET" || method === "HEAD" || method === "OPTIONS" || headers.has("idempotency-key")
+/** Nothing is made of a `Request` here: that would take its body away. */
+function mayRepeat(input: RequestInfo | URL, init: RequestInit | undefined): boolean {
+  const made = input instanceof Request ? input : undefined
+  // A stream, and the body of a request that was made before, are there once. Firefox does not say whether there is one.
+  if (init?.body instanceof ReadableStream || (made !== undefined && !isBodyless(made.method))) return false
+  const url = made?.url ?? String(input)
+  if (!URL.canParse(url, location.href) || new URL(url, location.href).origin !== location.origin) return false
+  return isBodyless(init?.method ?? made?.method ?? "GET") || new Headers(init?.headers).has("idempotency-key")
+}
+
+function isBodyless(method: string): boolean {
+  return /^(?:get|head|options)$/i.test(method)
 }
 
 const times = 3
