@@ -49,6 +49,7 @@ export const layers: { readonly [importer: string]: readonly string[] } = {
   "channels.ts": ["*"],
   "share.ts": ["*"],
   "tab.ts": ["base", "capabilities/tab"],
+  "tab-go.ts": ["base", "capabilities/tab"],
   "start-share.ts": ["*"],
   "start-get.ts": ["*"],
   "share-access.ts": ["base", "mux", "agent", "transport", "node.ts", "capabilities/share"],
@@ -105,11 +106,13 @@ export const portable: readonly string[] = [
 export const webPortable: readonly string[] = [
   "capabilities/tab/app",
   "capabilities/tab/data",
+  "capabilities/tab/go",
   "capabilities/tab/identity",
   "capabilities/tab/peers",
   "capabilities/tab/serve",
   "transport/data-channel.ts",
   "tab.ts",
+  "tab-go.ts",
 ]
 
 /** Names that say nothing about what is inside. */

@@ -29,5 +29,12 @@ export function checkSingle(text: string, length: number): void {
   if (text.length <= length) return
   const rest = text.slice(length).replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\/|[\s;]/g, "")
   if (rest === "") return
-  throw new RdvError("usage", "There is more than one statement", { mend: "use sql.script, or a transaction" })
+  throw new RdvError("usage", several, { mend: "use sql.script, or a transaction" })
 }
+
+/** Whether `checkSingle` threw it: nothing of the text was run. */
+export function isSeveral(thrown: unknown): boolean {
+  return thrown instanceof RdvError && thrown.message === several
+}
+
+const several = "There is more than one statement"

@@ -1,0 +1,3 @@
+module rdv/tab
+
+go 1.19
