@@ -31,7 +31,7 @@ import { basename, delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { failPlainly, root, setUp } from "./setup.mjs"
 
-const documentedPorts = [2222, 3000, 5432, 5640, 5641, 8080, 8081, 8082, 8443, 9000, 9001, 9002, 9003, 9090]
+const documentedPorts = [2222, 3000, 5432, 5640, 5641, 8080, 8081, 8082, 8083, 8443, 9000, 9001, 9002, 9003, 9090]
 /** Programs that a reader has or can install; a document that needs a missing one is skipped, and says so. */
 const programs = ["bash", "cc", "curl", "perl", "python3", "sha256sum", "nginx", "openssl"]
 /** Who sends or receives waits for the other side, and nobody has to wait until it does. */
@@ -132,8 +132,10 @@ async function openSession() {
       const speaks = /\b(rdv|npm start)\b/.test(code)
       const ready = async () => {
         if (waitsByItself.test(code)) return true
+        // A server of an application is first there, then public.
+        if (/\brdv tab run\b.* --name /.test(code)) return /^public /m.test(launched.output())
         if (speaks)
-          return /^\W*(public |private |listens |look +rdv top|\S+ waits |rdv get \d|rdv: done)/m.test(
+          return /^\W*(public |private |server |built |listens |look +rdv top|\S+ waits |rdv get \d|rdv: done)/m.test(
             launched.output(),
           )
         for (const port of closed) if (await isOpen(port)) return true

@@ -139,7 +139,7 @@ function rdvProblem(words, flagsOf) {
   const [first, second] = words
   if (first === undefined || first.startsWith("-")) return undefined
   const isPair =
-    /^(token|chan|name)$/.test(first) ||
+    /^(token|chan|name|tab)$/.test(first) ||
     /^(balance (check|convert|reload|target)|load (compare|serve)|share (status|swarm))$/.test(
       words.slice(0, 2).join(" "),
     )
