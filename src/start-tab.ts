@@ -17,6 +17,7 @@ import type { IdentityKey, PublicFacts } from "./capabilities/tab/identity/key-p
 import { proofTokens } from "./capabilities/tab/identity/proof-token.ts"
 import { startLocalServer } from "./capabilities/tab/node/local-server.ts"
 import type { LocalServer } from "./capabilities/tab/node/local-server.ts"
+import { nodeRtc } from "./capabilities/tab/node/rtc.ts"
 import type { KeptKeys } from "./capabilities/tab/peers/known-keys.ts"
 import { openPeers } from "./capabilities/tab/peers/tab-peers.ts"
 import type { TabPeers } from "./capabilities/tab/peers/tab-peers.ts"
@@ -24,6 +25,7 @@ import { offerServer } from "./capabilities/tab/serve/public-side.ts"
 import type { PublicSideOptions } from "./capabilities/tab/serve/public-side.ts"
 import { startServer } from "./capabilities/tab/serve/running-server.ts"
 import type { RunningServer } from "./capabilities/tab/serve/running-server.ts"
+import { nodeRuntime } from "./runtime.ts"
 import { startAgent } from "./start-agent.ts"
 import type { RunningAgent, StartAgentOptions } from "./start-agent.ts"
 
@@ -39,6 +41,8 @@ export interface PublicWish
   readonly app: string | undefined
   /** The relay's: names are below it. */
   readonly domain: string
+  /** `stun:host:port`, where the server learns how peers beyond its own network reach it. */
+  readonly stun?: string
   readonly onEvent?: (event: UplinkEvent) => void
 }
 
@@ -108,6 +112,7 @@ export async function startTab(options: StartTabOptions): Promise<RunningTab> {
       epoch: running.epoch,
       server: running.server.status(),
       sql: running.sql.stats(),
+      peers: presence.list().map((peer) => ({ ...peer })),
     }),
     async stop(graceMs = 0) {
       local.drain()
@@ -155,7 +160,7 @@ class Presence implements PublicFacts, Peers {
   /** Throws `usage` for an address that is none, or a token that would travel in clear. */
   start(running: RunningServer, wish: PublicWish): void {
     const { pair, log, keptKeys } = this.#options
-    const { relay, dial, tokenInClear, connect, name, token, app = "any", domain, onEvent } = wish
+    const { relay, dial, tokenInClear, connect, name, token, app = "any", domain, stun, onEvent } = wish
     const agent = startAgent({
       relay,
       token: token ?? proofTokens({ pair, app, domain, clock: systemClock }),
@@ -168,7 +173,19 @@ class Presence implements PublicFacts, Peers {
     })
     this.#name = name
     this.#agent = agent
-    const peers = openPeers({ call: (to, header) => this.#call(to, header), clock: systemClock, log, keptKeys })
+    const peers = openPeers({
+      call: (to, header) => this.#call(to, header),
+      clock: systemClock,
+      log,
+      direct: {
+        rtc: nodeRtc({ stun, log }),
+        pair,
+        ownName: () => this.name,
+        server: running.server,
+        runtime: nodeRuntime(log),
+      },
+      keptKeys,
+    })
     this.#peers = peers
     agent.agent.report("http/tab", () => ({ target: "this process" }))
     offerServer(agent.agent, {

@@ -76,12 +76,13 @@ for (const [one, other] of pairs) {
     async function isDirect(page: TabPage, name: string): Promise<PeerStatus> {
       let way: PeerStatus | undefined
       const until = Date.now() + 15_000
-      while ((way = await wayTo(page, name))?.path !== "direct") {
+      for (;;) {
+        way = await wayTo(page, name)
+        if (way?.path === "direct") return way
         if (Date.now() > until)
           throw new Error(`It did not become direct: ${JSON.stringify(way)} ${page.complaints.join()}`)
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
-      return way
     }
 
     test("100 MB go directly, whole, and the relay carries none of it", async (t) => {
