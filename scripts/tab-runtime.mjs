@@ -73,7 +73,8 @@ export function bundleTabRuntime({
   )
   keep("index.html", boot)
   const bootPath = keep(named("boot.html", boot), boot)
-  const files = [pagePath, bootScriptPath, devPath, stylePath, bootPath, ...parts]
+  const control = controlPage({ pagePath, keep, inputs })
+  const files = [...control, pagePath, bootScriptPath, devPath, stylePath, bootPath, ...parts]
   const runtime = { page: pagePath, worker: workerPath, workerMain: mainPath, boot: bootPath, files }
   keep("runtime.json", Buffer.from(`${JSON.stringify(runtime, undefined, 2)}\n`))
 
@@ -87,6 +88,22 @@ export function bundleTabRuntime({
   if (target === usual)
     put(stampFile, JSON.stringify({ inputs: [...inputs].map((file) => [file, changeOf(file)]), outputs }))
   return true
+}
+
+/** A page of its own, that every application has. */
+function controlPage({ pagePath, keep, inputs }) {
+  const folder = join(source, "control")
+  const { contents } = build({ entry: join(folder, "control.ts"), format: "iife", inputs }).entries.control
+  const script = keep(named("control.js", contents), contents)
+  const [styleFile, pageFile] = [join(folder, "control.css"), join(folder, "control.html")]
+  inputs.add(styleFile).add(pageFile)
+  const style = readFileSync(styleFile)
+  const stylePath = keep(named("control.css", style), style)
+  const html = readFileSync(pageFile, "utf8")
+    .replaceAll("%page.js%", pagePath)
+    .replaceAll("%control.js%", script)
+    .replaceAll("%control.css%", stylePath)
+  return [keep(".rdv/control.html", Buffer.from(html)), script, stylePath]
 }
 
 function build({ entry, format, inputs }) {

@@ -8,6 +8,7 @@ import { Outbox } from "./outbox.ts"
 import type { OutboxEntry } from "./outbox.ts"
 import { findMessage, findOwn, findRoom, listRooms } from "./rooms.ts"
 import { schema } from "./schema.ts"
+import { randomText } from "./text-bytes.ts"
 import { messageView, roomList } from "./views/room-view.ts"
 
 export async function openChat(env: TabEnv): Promise<Chat> {
@@ -24,6 +25,8 @@ export class Chat {
   readonly outbox: Outbox
   /** Rooms whose home is being asked. */
   readonly catchingUp: Set<number> = new Set()
+  readonly #born: string = randomText()
+  readonly #changes: Map<number, number> = new Map()
   /** The name under which rooms of others were looked at last. */
   #lookedAs: string | undefined
   #isListing = false
@@ -59,11 +62,17 @@ export class Chat {
     )
   }
 
+  /** Another one whenever something in the room has changed, also by the start of another server. */
+  stamp(room: number): string {
+    return `${this.#born}-${this.#changes.get(room) ?? 0}`
+  }
+
   /** Shows it on pages that are open, once it is on disk. */
   messageChanged(room: number, id: string): void {
     this.behind(async () => {
       const message = await findMessage(this.env.sql, room, id)
       if (message === undefined) return
+      this.#changes.set(room, (this.#changes.get(room) ?? 0) + 1)
       const isHere = message.file === null || (await this.env.blobs.stat(message.file.id)) !== undefined
       for (const isPublic of [false, true]) {
         if (!this.live.has({ room, isPublic })) continue

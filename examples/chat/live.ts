@@ -26,8 +26,8 @@ export class Live {
     for (const listener of this.#listeners) if (fits(listener.filter, audience)) listener.send(text)
   }
 
-  /** The answer to a page that listens. */
-  subscribe(filter: LiveFilter): Response | undefined {
+  /** The answer to a page that listens. `stamp`: what it may have missed before can be told by that. */
+  subscribe(filter: LiveFilter, stamp: string): Response | undefined {
     if (this.#listeners.size >= mostListeners) return undefined
     const encoder = new TextEncoder()
     let listener: Listener | undefined
@@ -54,7 +54,7 @@ export class Live {
           this.#listeners.add(listener)
           beat = setInterval(() => send(": still here\n\n"), beatMs)
           ;(beat as { unref?: () => void }).unref?.()
-          send("retry: 1000\n\n")
+          send(`retry: 1000\nevent: hello\ndata: ${JSON.stringify({ stamp })}\n\n`)
         },
         cancel: leave,
       },

@@ -80,8 +80,9 @@ export function ownerPages(): Hono<ChatRoute> {
   })
   app.get("/events", (c) => {
     const room = c.req.query("room")
+    const { chat } = c.var
     const filter = { room: room === undefined ? undefined : Number(room), isPublic: false }
-    return c.var.chat.live.subscribe(filter) ?? c.text("Too many pages look on", 503)
+    return chat.live.subscribe(filter, chat.stamp(Number(room))) ?? c.text("Too many pages look on", 503)
   })
 
   app.post("/rooms", async (c) => {
@@ -111,6 +112,7 @@ export function ownerPages(): Hono<ChatRoute> {
     const { sql, blobs, identity } = c.env
     const room = await findRoom(sql, Number(c.req.param("id")))
     const before = c.req.query("before")
+    const stamp = c.var.chat.stamp(room.id)
     const messages = await messagesOf(sql, room.id, pageLength, before === undefined ? undefined : Number(before))
     const missing = new Set<string>()
     for (const { file } of messages)
@@ -125,7 +127,7 @@ export function ownerPages(): Hono<ChatRoute> {
     const members = await membersOf(sql, room.id)
     const isWhole = messages.length < pageLength
     const frame = await frameOf(c, room.id)
-    return c.html(roomPage(frame, { room, members, messages, missing, isWhole, ownKey: identity.key }))
+    return c.html(roomPage(frame, { room, members, messages, missing, isWhole, stamp, ownKey: identity.key }))
   })
   app.post("/rooms/:id{[0-9]+}/seen", async (c) => {
     const id = Number(c.req.param("id"))

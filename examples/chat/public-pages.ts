@@ -20,6 +20,7 @@ export function publicPages(): Hono<ChatRoute> {
   app.get("/r/:slug", async (c) => {
     const { sql, blobs } = c.env
     const room = await findOpen(sql, c.req.param("slug"))
+    const stamp = c.var.chat.stamp(room.id)
     const messages = await messagesOf(sql, room.id, pageLength, Number(c.req.query("before")) || undefined)
     const missing = new Set<string>()
     for (const { file } of messages)
@@ -27,11 +28,15 @@ export function publicPages(): Hono<ChatRoute> {
     const members = await membersOf(sql, room.id)
     const { key, name } = c.env.identity
     const isWhole = messages.length < pageLength
-    return c.html(openRoomPage({ room, members, messages, missing, isWhole, ownKey: key }, name))
+    return c.html(openRoomPage({ room, members, messages, missing, isWhole, stamp, ownKey: key }, name))
   })
   app.get("/r/:slug/events", async (c) => {
     const room = await findOpen(c.env.sql, c.req.param("slug"))
-    return c.var.chat.live.subscribe({ room: room.id, isPublic: true }) ?? c.text("Too many pages look on", 503)
+    const { chat } = c.var
+    return (
+      chat.live.subscribe({ room: room.id, isPublic: true }, chat.stamp(room.id)) ??
+      c.text("Too many pages look on", 503)
+    )
   })
   app.get("/r/:slug/files/:file", async (c) => {
     const room = await findOpen(c.env.sql, c.req.param("slug"))

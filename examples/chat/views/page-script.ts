@@ -58,7 +58,8 @@ function startPage(): void {
   addEventListener("resize", stay)
 
   function put(html: string): void {
-    if (list === null) return
+    // A page of the past stays as it is.
+    if (list === null || location.search !== "") return
     const fresh = fragment(html).firstElementChild as HTMLElement | null
     if (fresh === null) return
     document.getElementById(fresh.id)?.remove()
@@ -99,7 +100,6 @@ function startPage(): void {
     stay()
   }
 
-  let hasFailed = false
   function listen(path: string): void {
     const events = new EventSource(path)
     const on = (name: string, act: (data: { html: string } | null) => void) =>
@@ -115,13 +115,14 @@ function startPage(): void {
       find(`[data-room="${rooms.dataset["current"] || "none"}"]`, rooms)?.setAttribute("aria-current", "page")
     })
     on("status", () => void showStatus())
-    events.onopen = () => {
-      if (hasFailed) void refresh("messages", "rooms", "members", "member-count")
-      hasFailed = false
+    // Between the page and its events something may have been said, and more while they were away.
+    events.addEventListener("hello", (event) => {
+      const { stamp } = JSON.parse((event as MessageEvent<string>).data) as { stamp: string }
+      if (log !== null && log.dataset["stamp"] !== stamp) void refresh("messages", "rooms", "members", "member-count")
+      if (log !== null) log.dataset["stamp"] = stamp
       void showStatus()
-    }
+    })
     events.onerror = () => {
-      hasFailed = true
       asleep("Your server does not answer: it starts again as soon as it can.")
       // Browsers give up after an answer that is no stream.
       if (events.readyState !== EventSource.CLOSED) return

@@ -15,6 +15,8 @@ export interface RoomContent {
   readonly missing: ReadonlySet<string>
   /** There is nothing before the first message. */
   readonly isWhole: boolean
+  /** Of the moment before it was read. */
+  readonly stamp: string
   readonly ownKey: string
 }
 
@@ -100,13 +102,14 @@ export function roomPage(frame: Frame, content: RoomContent): Html {
 }
 
 export function logView(content: RoomContent, path: string, files: string, isPublic: boolean): Html {
-  const { room, messages, missing, isWhole, ownKey } = content
+  const { room, messages, missing, isWhole, stamp, ownKey } = content
   const first = messages[0]?.number
   return html`<div
     id="log"
     tabindex="0"
     aria-label="Messages"
     data-room="${room.id}"
+    data-stamp="${stamp}"
     data-events="${isPublic ? `${path}/events` : `/events?room=${room.id}`}"
   >
     ${isWhole || typeof first !== "number" ? "" : html`<p class="older"><a href="${path}?before=${first}">Older messages</a></p>`}

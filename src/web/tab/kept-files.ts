@@ -30,7 +30,8 @@ export async function fillCache(): Promise<string> {
 
 /** The file as it is kept, or from the network. Who says `no-store` wants the network's, if there is one. */
 export async function keptFile(request: Request): Promise<Response> {
-  const kept = () => caches.match(request.url)
+  // The control page has a short address.
+  const kept = () => caches.match(request.url.replace(/\/\.rdv\/control$/, "$&.html"))
   if (request.cache !== "no-store") return (await kept()) ?? fetch(request)
   return fetch(request).catch(async (error: unknown) => (await kept()) ?? Promise.reject(error as Error))
 }
@@ -39,6 +40,31 @@ export async function keptFile(request: Request): Promise<Response> {
 export async function keptBootPage(): Promise<BodyInit> {
   return (await caches.match(bootKey))?.blob() ?? "Reload the page"
 }
+
+/**
+ * What the host says of its pages (what they load, whom they call, who frames them) holds for the application's answers as
+ * well, beside what the application says: a browser keeps both policies.
+ */
+export async function underPolicy(response: Response): Promise<Response> {
+  const boot = await caches.match(bootKey)
+  for (const name of policyFields) {
+    const value = boot?.headers.get(name)
+    if (typeof value !== "string") continue
+    if (name === "content-security-policy") response.headers.append(name, value)
+    else if (!response.headers.has(name)) response.headers.set(name, value)
+  }
+  return response
+}
+
+const policyFields = [
+  "content-security-policy",
+  "cross-origin-opener-policy",
+  "cross-origin-resource-policy",
+  "permissions-policy",
+  "referrer-policy",
+  "x-content-type-options",
+  "x-frame-options",
+]
 
 /** A response of its own: one that came by a redirect cannot be a page's. */
 async function load(path: string): Promise<Response> {

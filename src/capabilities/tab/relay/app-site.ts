@@ -55,7 +55,8 @@ function respond(app: PublishedApp, place: TabPlace, head: RequestHead): LocalRe
 /** A page that is asked for by its address is the application's first page: its server answers once it runs. */
 function find({ files }: PublishedApp, path: string, head: RequestHead): AppFile | undefined {
   if (path === "" || path.endsWith("/")) return files.get(`${path}index.html`) ?? boot(files, path, head)
-  return files.get(path) ?? boot(files, path, head)
+  // A page without its ending, as the control page is known.
+  return files.get(path) ?? files.get(`${path}.html`) ?? boot(files, path, head)
 }
 
 function boot(files: PublishedApp["files"], path: string, { headers }: RequestHead): AppFile | undefined {
