@@ -12,9 +12,10 @@ import (
 // OpenDB is the application's database: SQLite, durable. sql.Open("tab", "") is the same.
 //
 // A statement by itself shares its commit with whatever else is written at the moment, and returns when it is on disk.
-// A transaction has the database for itself: others wait, so that one which idles for 5 s is taken back (ErrTimeout). What
-// a handler does with its request's context belongs to that request: where the visitor gave an Idempotency-Key, all of it
-// happens once, together with the answer.
+// A transaction has the database for itself: others wait, also those of the same handler, so that one which idles for 5 s is
+// taken back (ErrTimeout). What a handler does with its request's context belongs to that request: where the visitor gave an
+// Idempotency-Key, all of it happens once, together with the answer. So give r.Context() to all of a handler's statements,
+// or to none: with a key, one without would wait for those with it.
 //
 // int64, float64, string, []byte and nil are kept as they are; a bool is 0 or 1; a time.Time is text in UTC
 // ("2026-11-21T10:00:00.000000000Z"). Columns that are declared DATE…, TIMESTAMP… or BOOL… give times and truths back.

@@ -61,6 +61,10 @@ func main() {
 		select {}
 	})
 	http.HandleFunc("/go/insert", insert)
+	http.HandleFunc("/go/insert-panic", func(w http.ResponseWriter, r *http.Request) {
+		insert(w, r)
+		panic("after the insert")
+	})
 	http.HandleFunc("/go/count", count)
 	http.HandleFunc("/go/rollback", rollback)
 	http.HandleFunc("/go/pair", pair)
@@ -192,7 +196,7 @@ func rollback(w http.ResponseWriter, r *http.Request) {
 	check(tx.QueryRow("SELECT count(*) FROM notes WHERE text = ?", r.FormValue("text")).Scan(&within))
 	check(tx.Rollback())
 	var after int
-	check(db.QueryRow("SELECT count(*) FROM notes WHERE text = ?", r.FormValue("text")).Scan(&after))
+	check(db.QueryRowContext(r.Context(), "SELECT count(*) FROM notes WHERE text = ?", r.FormValue("text")).Scan(&after))
 	fmt.Fprint(w, within, after)
 }
 
