@@ -17,6 +17,13 @@ import { WasmEngine } from "./wasm-engine.ts"
 export interface BrowserEngineOptions {
   /** Where `sqlite3.wasm` is. Default: beside the script. */
   readonly wasmUrl?: string
+  /** What `compileSqlite` gave before. */
+  readonly compiled?: WebAssembly.Module | undefined
+}
+
+/** Half of the time of a start, which needs neither the lock nor the database: nothing is opened. */
+export function compileSqlite(wasmUrl: string): Promise<WebAssembly.Module> {
+  return WebAssembly.compileStreaming(fetch(wasmUrl))
 }
 
 /**
@@ -58,7 +65,7 @@ export async function openMemoryEngine(options: BrowserEngineOptions = {}): Prom
 }
 
 /** Loads the build, which takes its settings from a global. */
-async function load({ wasmUrl }: BrowserEngineOptions, faults: StorageFaults): Promise<Sqlite3Static> {
+async function load({ wasmUrl, compiled }: BrowserEngineOptions, faults: StorageFaults): Promise<Sqlite3Static> {
   const settings: SqliteSettings = {
     error: faults.hear,
     warn: faults.hear,
@@ -67,8 +74,24 @@ async function load({ wasmUrl }: BrowserEngineOptions, faults: StorageFaults): P
     disable: { vfs: { opfs: true, "opfs-wl": true, kvvfs: true } },
   }
   Object.assign(globalThis, { sqlite3ApiConfig: settings })
-  const start = init as (options: { locateFile?: () => string }) => Promise<Sqlite3Static>
-  return await start(wasmUrl === undefined ? {} : { locateFile: () => wasmUrl })
+  const start = init as (options: SqliteStart) => Promise<Sqlite3Static>
+  if (compiled === undefined) return await start(wasmUrl === undefined ? {} : { locateFile: () => wasmUrl })
+  // It never hears that there is no instance, and would wait for it.
+  const failed = Promise.withResolvers<never>()
+  const instantiateWasm: SqliteStart["instantiateWasm"] = (imports, done) => {
+    WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled), failed.reject)
+    return {}
+  }
+  return await Promise.race([start({ instantiateWasm }), failed.promise])
+}
+
+/** Of Emscripten. */
+interface SqliteStart {
+  readonly locateFile?: () => string
+  readonly instantiateWasm?: (
+    imports: WebAssembly.Imports,
+    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+  ) => object
 }
 
 interface SqliteSettings {

@@ -1,6 +1,7 @@
 /**
  * Where the worker of each page begins: a candidate of a few lines, which waits for the lock that the one server of this
- * origin holds, and loads everything else when it has it.
+ * origin holds. Of the rest it loads, when its page has come to rest, what a start spends most of its time with; everything
+ * else when it has the lock.
  */
 
 import type { FromWorker } from "./messages.ts"
@@ -8,9 +9,14 @@ import { lockName } from "./messages.ts"
 import type { RuntimeFiles } from "./runtime-files.ts"
 import { runtimePath } from "./runtime-files.ts"
 import { troubleOf } from "./trouble.ts"
-import type { Lead, Leader } from "./worker-main.ts"
+import type { Lead, Leader, Prepare, Prepared } from "./worker-main.ts"
 
 let leader: Leader | undefined
+/** By the program of this path. */
+let ahead: { readonly path: string; readonly prepared: Prepared } | undefined
+let hasLock = false
+/** What a page loads by itself comes first, ms. */
+const restMs = 1000
 
 function say(message: FromWorker): void {
   self.postMessage(message)
@@ -18,18 +24,32 @@ function say(message: FromWorker): void {
 
 /** Settles when it serves no more, and never before: that frees the lock. */
 async function lead(): Promise<void> {
+  hasLock = true
   say({ kind: "starting" })
   const ended = Promise.withResolvers<void>()
   try {
     // Now, not when the candidate began to wait: the application may have a newer version since then.
-    const runtime = (await (await fetch(runtimePath)).json()) as RuntimeFiles
+    const runtime = await readRuntime()
     const main = (await import(runtime.workerMain)) as { readonly lead: Lead }
-    leader = await main.lead({ runtime, say, ended: () => ended.resolve() })
+    const prepared = ahead?.path === runtime.workerMain ? ahead.prepared : undefined
+    leader = await main.lead({ runtime, say, ended: () => ended.resolve(), prepared })
   } catch (error) {
     // The lock stays here: another tab of this browser would fail in the same way.
     say({ kind: "failed", trouble: troubleOf(error), isFinal: true })
   }
   await ended.promise
+}
+
+/** Nothing depends on it: without a network, or without room, the start takes longer. */
+async function prepare(): Promise<void> {
+  if (hasLock) return
+  const { workerMain: path } = await readRuntime()
+  const main = (await import(path)) as { readonly prepare: Prepare }
+  if (!hasLock) ahead = { path, prepared: await main.prepare() }
+}
+
+async function readRuntime(): Promise<RuntimeFiles> {
+  return (await (await fetch(runtimePath)).json()) as RuntimeFiles
 }
 
 self.addEventListener("message", ({ data, ports }) => {
@@ -38,3 +58,4 @@ self.addEventListener("message", ({ data, ports }) => {
 })
 say({ kind: "waiting" })
 void navigator.locks.request(lockName, lead)
+setTimeout(() => void prepare().catch(() => undefined), restMs)
