@@ -83,7 +83,8 @@ export async function tabSite(t: TestContext): Promise<TabSite> {
       response.setHeader("content-type", types[extname(path)] ?? "application/octet-stream")
       response.setHeader(
         "content-security-policy",
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; frame-ancestors 'none'",
+        // The pages of `script` have theirs inside.
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; frame-ancestors 'none'",
       )
       response.end(content)
     } catch {

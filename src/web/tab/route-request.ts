@@ -3,11 +3,18 @@
 import { answerResponse, notKept, plainResponse } from "./answer-response.ts"
 import { askLeader, safe } from "./ask-leader.ts"
 import type { Answered, Leaders } from "./ask-leader.ts"
-import { keptBootPage } from "./kept-files.ts"
+import { keptBootPage, underPolicy } from "./kept-files.ts"
 import type { RequestHead } from "./messages.ts"
 import type { Outcome } from "./port-client.ts"
 
 export async function routeRequest(request: Request, leaders: Leaders): Promise<Response> {
+  const response = await route(request, leaders)
+  // What runs scripts of its own has a policy of its own.
+  const { mode, destination } = request
+  return mode === "navigate" || destination.endsWith("worker") ? underPolicy(response) : response
+}
+
+async function route(request: Request, leaders: Leaders): Promise<Response> {
   const isNavigation = request.mode === "navigate"
   const isSafe = safe.includes(request.method)
   const origin = new URL(request.url).origin
