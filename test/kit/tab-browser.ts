@@ -68,7 +68,7 @@ export const browserKinds: readonly BrowserKind[] = [
       const browser = await Firefox.start(firefox as string, {
         ...(profile !== undefined && { profile }),
         // One site has a fifth of what all have together, and no less than 10 MiB.
-        prefs: quotaBytes === undefined ? {} : { "dom.quotaManager.temporaryStorage.fixedLimit": kilobytes },
+        prefs: { "dom.quotaManager.temporaryStorage.fixedLimit": quotaBytes === undefined ? -1 : kilobytes },
       })
       return { open: (url) => browser.open(url, { width: 800 }), close: () => browser.close() }
     },
@@ -123,13 +123,15 @@ export async function opened(browser: TabBrowser, url: string): Promise<TabPage>
     "the application's page",
     "document.querySelector('#born') !== null && window.rdv !== undefined",
   )
-  await page.evaluate("rdv.ready")
+  await untilTrue(page, "it has a server", "(rdv.ready.then(() => (window.isReady = true)), window.isReady)")
   return page
 }
 
 /** The user clicks. Resolves with the public address. */
 export async function goPublic(page: TabPage, name: string): Promise<string> {
   await page.evaluate(`(() => {
+    document.querySelector("#public")?.remove()
+    window.wentPublic = undefined
     const button = document.createElement("button")
     button.id = "public"
     button.onclick = () => rdv.goPublic({ name: ${JSON.stringify(name)} }).then(({ url }) => window.wentPublic = { url }, (error) => window.wentPublic = { error: error.code + ": " + error.message })

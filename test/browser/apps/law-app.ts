@@ -30,6 +30,17 @@ const app: TabApp = {
             headers: { "content-type": "text/html; charset=utf-8" },
           },
         )
+      case "GET /frames":
+        return new Response("<!doctype html><title>frames</title><iframe src='about:blank'></iframe>", {
+          headers: { "content-type": "text/html; charset=utf-8" },
+        })
+      case "GET /fetch":
+        return Response.json(
+          await fetch(url.searchParams.get("url") ?? "").then(
+            ({ status }) => status,
+            (error: Error) => error.name,
+          ),
+        )
       case "GET /small":
         return new Response("small\n")
       case "GET /facts":
@@ -46,6 +57,8 @@ const app: TabApp = {
         const { lastId } = await env.sql.run("INSERT INTO ballast (bytes) VALUES (randomblob(?))", number("bytes"))
         return Response.json({ lastId })
       }
+      case "GET /ballast":
+        return Response.json(await env.sql.get("SELECT count(*) AS rows FROM ballast"))
       case "GET /noise":
         return new Response(noise(number("bytes"), request.signal))
       case "POST /count":
