@@ -175,8 +175,10 @@ export class DirectWay {
   /** From a talk that has begun to a session on a new channel. */
   async #agree(attempt: Attempt, talk: SignalTalk, me: SignalParty, peer: SignalParty): Promise<void> {
     const { rtc, keys } = this.#options
+    // Said when both are described: an answerer that finds its way earlier speaks to one who cannot hear it yet.
+    const described = Promise.withResolvers<void>()
     const connection = rtc.connect({
-      candidate: (candidate) => talk.sayCandidate(candidate),
+      candidate: (candidate) => void described.promise.then(() => talk.sayCandidate(candidate)),
       failed: (error) => attempt.ended.reject(error),
     })
     // Whoever waits for it hears of it.
@@ -184,6 +186,7 @@ export class DirectWay {
     attempt.ended.promise.catch(() => connection.close())
     try {
       const description = await this.#describe(connection, talk, me, peer)
+      described.resolve()
       talk.takeCandidates((candidate) => connection.add(candidate))
       const channel = await connection.channel
       // Before it is open: the other side may speak at once.
