@@ -125,6 +125,8 @@ export interface SimulationOptions {
   readonly windowBytes?: number
   readonly seed?: number
   readonly manifestChunks?: number
+  /** A report takes `reportMs`, and up to so many times that longer. */
+  readonly jitter?: number
   /** Of what is carried, so many come to nothing. */
   readonly failing?: number
 }
@@ -154,6 +156,7 @@ export class SwarmSimulation implements SwarmPort {
       windowBytes: 4 << 20,
       seed: 1,
       manifestChunks: 1,
+      jitter: 0,
       failing: 0,
       ...options,
     }
@@ -269,9 +272,12 @@ export class SwarmSimulation implements SwarmPort {
     const bytes = this.#options.chunkBytes
     this.takes++
     this.directBytes += bytes
-    const asked = this.clock.now() + 2 * this.#options.reportMs
-    this.#through(giver.up, member.down, asked, () => {
-      if (giver.isHere) this.#give(member, chunk, from)
+    // To the one that takes it, and on to the one that gives it.
+    this.clock.after(this.#reportMs + this.#reportMs, () => {
+      if (this.silent.has(from)) return
+      this.#through(giver.up, member.down, this.clock.now(), () => {
+        if (giver.isHere) this.#give(member, chunk, from)
+      })
     })
   }
 
@@ -289,7 +295,7 @@ export class SwarmSimulation implements SwarmPort {
     }
     member.have.add(chunk)
     if (member.have.isFull) member.doneAt ??= this.clock.now()
-    this.clock.after(this.#options.reportMs, () => {
+    this.clock.after(this.#reportMs, () => {
       if (member.isHere) this.scheduler.have(member.name, chunk)
     })
   }
@@ -307,6 +313,11 @@ export class SwarmSimulation implements SwarmPort {
 
   #use(chunk: number): void {
     if (this.#cache.delete(chunk)) this.#cache.add(chunk)
+  }
+
+  get #reportMs(): number {
+    const { reportMs, jitter } = this.#options
+    return jitter === 0 ? reportMs : reportMs * (1 + jitter * this.random.fraction())
   }
 
   #fails(): boolean {

@@ -1,6 +1,7 @@
 /** What the relay is getting from holders: each chunk once, however many wait for it, from the one that is through first. */
 
 import type { Clock } from "../../../base/clock.ts"
+import type { Order } from "./giver-window.ts"
 import type { Member } from "./member.ts"
 import type { SwarmPort } from "./swarm-port.ts"
 
@@ -20,6 +21,7 @@ interface Fetch {
   /** Undefined while nobody can be asked. */
   holder: Member | undefined
   since: number
+  order?: Order
   readonly waiting: Set<Member>
   readonly refusedBy: Set<string>
 }
@@ -112,7 +114,7 @@ export class Fetches {
     const fetch = this.#all.get(chunk)
     if (fetch === undefined) return []
     if (fetch.holder !== undefined) {
-      fetch.holder.load.end(this.#options.lengthOf(chunk), fetch.holder.name === from)
+      fetch.holder.load.end(this.#options.lengthOf(chunk), fetch.holder.name === from, fetch.order)
       if (fetch.holder.name === from) fetch.holder.silences = 0
     }
     this.#end(fetch)
@@ -172,7 +174,7 @@ export class Fetches {
     fetch.holder = holder
     fetch.since = this.#options.clock.now()
     const length = this.#options.lengthOf(fetch.chunk)
-    holder.load.begin(length)
+    fetch.order = holder.load.begin(length)
     // What only this one has cannot be begun any more.
     if (!holder.load.hasRoom(length)) this.#look++
     this.#options.port.fetch(holder.name, fetch.chunk)

@@ -70,11 +70,12 @@ export class Ledger {
   begin(member: Member, attempt: Attempt, into: Map<number, Attempt> = member.attempts): void {
     if (member.attempts.size === 0) member.movedAt = attempt.since
     into.set(attempt.chunk, attempt)
+    member.noted(attempt.chunk)
     member.underWay += this.#options.lengthOf(attempt.chunk)
     if (attempt.way === "push") this.#beginPush(attempt.chunk)
     else if (attempt.way === "take") {
       this.rarity.change(attempt.chunk, 1)
-      this.members.get(attempt.from)?.load.begin(this.#options.lengthOf(attempt.chunk))
+      attempt.order = this.members.get(attempt.from)?.load.begin(this.#options.lengthOf(attempt.chunk))
     }
   }
 
@@ -92,13 +93,14 @@ export class Ledger {
     if (member.attempts.get(chunk) === attempt) member.attempts.delete(chunk)
     else if (member.seconds.get(chunk) === attempt) member.seconds.delete(chunk)
     else return
+    member.noted(chunk)
     member.underWay -= length
     if (way === "wait") this.fetches.unwait(chunk, member)
     else this.rarity.change(chunk, -1)
     if (way === "push") this.relay.end(length, isDone)
     const giver = way === "take" ? this.members.get(from) : undefined
     if (giver === undefined) return
-    giver.load.end(length, isDone)
+    giver.load.end(length, isDone, attempt.order)
     this.#options.freed(giver)
   }
 
@@ -109,6 +111,7 @@ export class Ledger {
     if (second === undefined || member.attempts.has(attempt.chunk)) return
     member.seconds.delete(attempt.chunk)
     member.attempts.set(attempt.chunk, second)
+    member.noted(attempt.chunk)
   }
 
   giveUpAll(member: Member, which: (attempt: Attempt) => boolean = () => true): void {

@@ -1,16 +1,18 @@
 /**
- * What may be asked of a carrier at once, a holder's uplink or the relay's: as much as it gets done in a sixth of a second,
- * so that it never runs dry and what waits there is young. A delay-based window: where answers come sooner it grows, where
- * they take longer it shrinks.
+ * What may be asked of a carrier at once, a holder's uplink or the relay's, so that it never runs dry and what waits there is
+ * young. The relay sends at once: as much as it gets done in a sixth of a second. Of a holder as much as `giver-window.ts` says.
  */
 
 import type { Clock } from "../../../base/clock.ts"
+import type { GiverWindow, Order } from "./giver-window.ts"
 
 export interface LoadOptions {
   readonly clock: Clock
   /** Before anything is known, and the least ever, bytes. */
   readonly leastBytes: number
   readonly mostBytes: number
+  /** Says it instead. */
+  readonly window?: GiverWindow
 }
 
 export class Load {
@@ -40,6 +42,8 @@ export class Load {
   get capacity(): number {
     const { leastBytes, mostBytes } = this.#options
     if (this.#limit === 0) return 0
+    const { window } = this.#options
+    if (window !== undefined) return window.bytes(this.#bytes)
     const rate = Math.min(this.#rate ?? 0, this.#limit)
     return Math.min(mostBytes, Math.max(leastBytes, rate * aheadMs))
   }
@@ -53,6 +57,7 @@ export class Load {
   /** bytes/s; undefined: what the network gives. */
   set limit(bytesPerSecond: number | undefined) {
     this.#limit = bytesPerSecond === undefined ? Infinity : bytesPerSecond / 1000
+    if (this.#options.window !== undefined) this.#options.window.limit = this.#limit
   }
 
   get isShut(): boolean {
@@ -61,22 +66,29 @@ export class Load {
 
   hasRoom(bytes: number): boolean {
     if (this.#limit === 0) return false
-    return this.#bytes === 0 || this.#bytes + bytes <= this.capacity
+    if (this.#bytes === 0 || this.#bytes + bytes <= this.capacity) return true
+    this.#options.window?.refused()
+    return false
   }
 
-  begin(bytes: number): void {
+  begin(bytes: number): Order {
+    const since = this.#options.clock.now()
+    const order = { since, ahead: this.#bytes, served: this.#served }
     if (this.#bytes === 0) {
-      this.#busySince = this.#options.clock.now()
+      this.#busySince = since
       this.#doneBytes = 0
+      this.#options.window?.began()
     }
     this.#bytes += bytes
+    return order
   }
 
-  /** `isDone` false: it came to nothing. */
-  end(bytes: number, isDone: boolean): void {
+  /** `isDone` false: it came to nothing. `order`: what `begin` gave. */
+  end(bytes: number, isDone: boolean, order?: Order): void {
     this.#bytes -= bytes
     if (!isDone) return
     this.#served += bytes
+    if (order !== undefined) this.#options.window?.done(bytes, order, this.#served - order.served)
     this.#doneBytes += bytes
     const tookMs = this.#options.clock.now() - this.#busySince
     if (tookMs < measureMs && (this.#bytes > 0 || tookMs <= 0)) return

@@ -1,6 +1,7 @@
 /** A member as the scheduler sees it: what it has, what is under way to it, and what it gives to others. */
 
-import type { Bitmap } from "../content/bitmap.ts"
+import { Bitmap } from "../content/bitmap.ts"
+import type { Order } from "./giver-window.ts"
 import type { Load } from "./load.ts"
 
 /** A chunk on its way to a member. */
@@ -12,6 +13,8 @@ export interface Attempt {
   way: "wait" | "push" | "take"
   /** ms. */
   since: number
+  /** What the giver had to do when it began. */
+  order?: Order | undefined
 }
 
 export class Member {
@@ -25,6 +28,8 @@ export class Member {
   readonly seconds: Map<number, Attempt> = new Map()
   /** From whom a chunk did not come, or came wrong. */
   readonly avoid: Map<number, Set<string>> = new Map()
+  /** What it has, and what is on its way to it. */
+  readonly #spokenFor: Bitmap
   /** It had everything when it came. */
   readonly isOrigin: boolean
   hasRelayPath = false
@@ -54,6 +59,7 @@ export class Member {
   constructor(name: string, have: Bitmap, load: Load, now: number) {
     this.name = name
     this.have = have
+    this.#spokenFor = Bitmap.from(have.bytes(), have.length)
     this.isOrigin = have.isFull
     this.load = load
     this.movedAt = now
@@ -65,7 +71,18 @@ export class Member {
   }
 
   wants(chunk: number): boolean {
-    return !this.have.has(chunk) && !this.attempts.has(chunk)
+    return !this.#spokenFor.has(chunk)
+  }
+
+  /** Of 32 chunks those that it wants, one bit each as in `Bitmap.word`; those behind the last one are set as well. */
+  wantedWord(at: number): number {
+    return ~this.#spokenFor.word(at)
+  }
+
+  /** `have` or `attempts` has changed for this chunk. */
+  noted(chunk: number): void {
+    if (this.have.has(chunk) || this.attempts.has(chunk)) this.#spokenFor.add(chunk)
+    else this.#spokenFor.remove(chunk)
   }
 
   hasRoom(bytes: number): boolean {

@@ -11,9 +11,11 @@ import type { Clock, Timer } from "../../../base/clock.ts"
 import type { Bitmap } from "../content/bitmap.ts"
 import { Carriage } from "./carriage.ts"
 import { Ledger } from "./ledger.ts"
+import { GiverWindow } from "./giver-window.ts"
 import { Load } from "./load.ts"
 import { Member } from "./member.ts"
 import type { Attempt } from "./member.ts"
+import { Wanted } from "./wanted.ts"
 import type { SwarmPort } from "./swarm-port.ts"
 
 /** Who carries when both can. The relay is the faster one where it is near; a relay far away costs its owner traffic. */
@@ -60,6 +62,7 @@ export class Scheduler {
   readonly #starved: Set<Member> = new Set()
   /** Givers with something new, or with new room. */
   readonly #givers: Set<Member> = new Set()
+  readonly #wanted: Wanted
   /** Room is there when a large chunk fits. */
   readonly #chunkBytes: number
   #duplicates = 0
@@ -72,6 +75,7 @@ export class Scheduler {
     this.#clock = options.clock
     this.#port = options.port
     this.#ledger = new Ledger({ ...options, freed: (giver) => this.#givers.add(giver) })
+    this.#wanted = new Wanted(options.count)
     let largest = 0
     for (let chunk = 0; chunk < options.count; chunk++) largest = Math.max(largest, options.lengthOf(chunk))
     this.#chunkBytes = largest
@@ -82,7 +86,9 @@ export class Scheduler {
   /** Somebody comes, or comes back: what was known of it before is forgotten. */
   join(name: string, { have }: JoinFacts): void {
     if (this.#ledger.members.has(name)) this.leave(name)
-    const load = new Load({ clock: this.#clock, leastBytes: leastAheadBytes, mostBytes: 32 << 20 })
+    const sizes = { clock: this.#clock, leastBytes: leastAheadBytes, mostBytes: 32 << 20 }
+    const window = new GiverWindow(sizes)
+    const load = new Load({ ...sizes, window })
     const member = new Member(name, have, load, this.#clock.now())
     member.place = this.#carriage.start
     this.#ledger.members.set(name, member)
@@ -170,6 +176,7 @@ export class Scheduler {
       this.#duplicates++
       return
     }
+    member.noted(chunk)
     const now = this.#clock.now()
     const gap = now - member.movedAt
     member.gapMs = member.gapMs === undefined ? gap : member.gapMs + (gap - member.gapMs) * gapWeight
@@ -189,6 +196,7 @@ export class Scheduler {
   lost(name: string, chunk: number): void {
     const member = this.#ledger.members.get(name)
     if (member === undefined || !member.have.remove(chunk)) return
+    member.noted(chunk)
     this.#ledger.lose(chunk)
     this.#wake(member)
   }
@@ -345,8 +353,10 @@ export class Scheduler {
     }
     if (takers.length === 0) return false
     const mayHave = (taker: Member, chunk: number) => taker.wants(chunk) && !taker.avoids(chunk, giver.name)
+    const wanted = this.#wanted
+    wanted.begin(giver, takers)
     const chunk = this.#ledger.choice.forGiver(giver, takers, (each) => {
-      if (!giver.have.has(each)) return false
+      if (!wanted.has(each)) return false
       for (const taker of takers) if (mayHave(taker, each)) return true
       return false
     })
