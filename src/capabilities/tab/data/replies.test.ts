@@ -53,6 +53,17 @@ describe("answers that are kept", () => {
     assert.equal(count(engine), 2)
   })
 
+  test("what has happened is answered, also when older answers cannot be thrown away", async (t) => {
+    const { replies, engine } = await place(t, { most: 1 })
+    engine.exec("CREATE TRIGGER keeps BEFORE DELETE ON _rdv_replies BEGIN SELECT raise(ABORT, 'full'); END")
+    const run = async ({ sql }: ReplyData) => {
+      await sql.run("INSERT INTO things VALUES (NULL, 'x')")
+      return reply(200, "done")
+    }
+    for (const key of ["one", "two", "three"]) assert.equal((await replies.once(key, run)).again, false)
+    assert.equal(count(engine), 3)
+  })
+
   test("a second request with the key waits for the first, others do not", async (t) => {
     const { replies, engine } = await place(t)
     const gate = Promise.withResolvers<void>()

@@ -76,7 +76,8 @@ class StoredReplies implements Replies {
         "INSERT OR REPLACE INTO _rdv_replies (key, made, status, headers, body) VALUES (?, ?, ?, ?, ?)",
         [key, now, status, JSON.stringify(headers), body],
       )
-      await this.#expire(now, body.length)
+      // What is on disk has happened, whatever becomes of older ones: they are looked at again the next time.
+      void this.#expire(now, body.length).catch(() => undefined)
       return { reply, again: false }
     } catch (error) {
       await scoped.rollback()

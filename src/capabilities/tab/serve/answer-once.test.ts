@@ -1,10 +1,11 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { FakeClock } from "../../../../test/kit/fake-clock.ts"
 import { servedApp } from "../../../../test/kit/served-app.ts"
 import type { TabApp } from "../app/app.ts"
 import type { Blobs } from "../app/blobs.ts"
 import type { Sql } from "../app/sql.ts"
-import { keyedBodyBytes } from "./answer-once.ts"
+import { keyedAnswerMs, keyedBodyBytes } from "./answer-once.ts"
 import { storedBodyBytes } from "./replies.ts"
 import type { Replies, StoredReply } from "./replies.ts"
 
@@ -126,6 +127,31 @@ test("keys, bodies and answers that are too long are refused, and nothing is kep
   assert.equal(answer.status, 500)
   assert.match(await answer.text(), /nothing was done\n$/)
   assert.equal(replies.kept.size, 0)
+})
+
+test("an answer without an end is ended, and keeps nobody else with its key waiting", async () => {
+  const clock = new FakeClock()
+  const begun = Promise.withResolvers<void>()
+  let cancelled = 0
+  const { app, count } = counting((at) => {
+    if (at > 1) return new Response("short")
+    return new Response(
+      new ReadableStream(
+        { pull: () => (begun.resolve(), new Promise(() => undefined)), cancel: () => void cancelled++ },
+        // Asked when it is read.
+        { highWaterMark: 0 },
+      ),
+    )
+  })
+  const replies = memoryReplies()
+  using served = servedApp(app, { replies, clock })
+  const endless = served.fetch("/", post("k"))
+  await begun.promise
+  clock.advance(keyedAnswerMs)
+  const answer = await endless
+  assert.deepEqual([answer.status, cancelled, replies.kept.size], [500, 1, 0])
+  assert.match(await answer.text(), /not whole within 5000 ms: nothing was done/)
+  assert.deepEqual([(await served.fetch("/", post("k"))).status, count()], [200, 2])
 })
 
 test("the application works with the data of the transaction", async () => {

@@ -6,6 +6,7 @@
 
 import { base64url, concat } from "../../../base/bytes.ts"
 import { utf8Encode } from "../../../base/text.ts"
+import type { Clock } from "../../../base/clock.ts"
 import type { Visitor } from "../app/visitor.ts"
 import { oneLine, plainAnswer } from "./plain-answer.ts"
 import { storedBodyBytes } from "./replies.ts"
@@ -14,6 +15,9 @@ import { servedRequest } from "./served-request.ts"
 
 /** Bodies of requests are read before the transaction begins, because nothing else is written meanwhile; up to this. */
 export const keyedBodyBytes: number = 1024 * 1024
+
+/** An answer has to be whole so long after its head, ms: nothing else is written meanwhile, and a feed has no end. */
+export const keyedAnswerMs = 5000
 
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"])
 
@@ -30,6 +34,7 @@ export interface OnceOptions {
   readonly request: Request
   readonly visitor: Visitor
   readonly replies: Replies
+  readonly clock: Clock
   /** Asks the application; the request is one with the whole body. */
   readonly answer: (request: Request, data: ReplyData) => Promise<Response>
 }
@@ -47,7 +52,7 @@ export async function answerOnce(options: OnceOptions): Promise<{ response: Resp
       const response = await options.answer(withBody(request, body), data)
       // Thrown, so that the transaction is taken back.
       if (response.status >= 500) throw new Unkept(response)
-      return await stored(response)
+      return await stored(response, options.clock)
     })
     return { response: restored(reply, again), again }
   } catch (thrown) {
@@ -81,11 +86,12 @@ function withBody(request: Request, body: Uint8Array | undefined): Request {
   return servedRequest({ url, method, headers, body: content, signal })
 }
 
-async function stored(response: Response): Promise<StoredReply> {
-  const body = response.body === null ? new Uint8Array(0) : await readUpTo(response.body, storedBodyBytes)
-  if (body === "more") {
-    const line = `The answer to a request with an Idempotency-Key has more than ${storedBodyBytes} bytes: nothing was done`
-    throw new Unkept(plainAnswer(500, line))
+async function stored(response: Response, clock: Clock): Promise<StoredReply> {
+  const body = response.body === null ? new Uint8Array(0) : await readUpTo(response.body, storedBodyBytes, clock)
+  if (body === "more" || body === "late") {
+    const bound =
+      body === "more" ? `has more than ${storedBodyBytes} bytes` : `was not whole within ${keyedAnswerMs} ms`
+    throw new Unkept(plainAnswer(500, `The answer to a request with an Idempotency-Key ${bound}: nothing was done`))
   }
   const headers: string[] = []
   for (const [name, value] of response.headers) headers.push(name, value)
@@ -100,19 +106,34 @@ function restored({ status, headers, body }: StoredReply, again: boolean): Respo
   return new Response(isBare ? null : (body as Uint8Array<ArrayBuffer>), { status, headers: fields })
 }
 
-/** The whole body, or that there is more; then the rest is cancelled. */
-async function readUpTo(body: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array | "more"> {
+/** The whole body, or that there is more, or that it takes longer than an answer may; then the rest is cancelled. */
+async function readUpTo(
+  body: ReadableStream<Uint8Array>,
+  most: number,
+  clock?: Clock,
+): Promise<Uint8Array | "more" | "late"> {
   const reader = body.getReader()
+  const stop = () => void reader.cancel().catch((thrown: unknown) => oneLine(thrown))
+  let isLate = false
+  const timer = clock?.after(keyedAnswerMs, () => {
+    isLate = true
+    stop()
+  })
   const parts: Uint8Array[] = []
   let length = 0
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return concat(parts, length)
-    length += value.length
-    if (length > most) {
-      reader.cancel().catch((thrown: unknown) => oneLine(thrown))
-      return "more"
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (isLate) return "late"
+      if (done) return concat(parts, length)
+      length += value.length
+      if (length > most) {
+        stop()
+        return "more"
+      }
+      parts.push(value)
     }
-    parts.push(value)
+  } finally {
+    timer?.cancel()
   }
 }

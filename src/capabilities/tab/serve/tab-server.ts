@@ -148,6 +148,7 @@ export class TabServer {
       request,
       visitor,
       replies,
+      clock: this.clock,
       answer: async (own, data) => {
         setVisitor(own, visitor)
         return checked(await app.fetch(own, { ...this.#env, ...data }))
