@@ -6,12 +6,17 @@
 import type { SqliteEngine } from "./engine.ts"
 import type { TabSql } from "./tab-sql.ts"
 
-/** One more than ever before; on disk when it resolves. */
-export async function raiseEpoch(sql: TabSql): Promise<number> {
+/**
+ * One more than ever before; on disk when it resolves. Not below the time of day (ms since 1970): a database that was put
+ * back from a copy, or killed within an import, has forgotten starts that the relay remembers.
+ */
+export async function raiseEpoch(sql: TabSql, wallMs = 0): Promise<number> {
+  const least = Math.max(1, Math.floor(wallMs))
   const row = await sql.get<{ value: number }>(
-    "INSERT INTO _rdv_facts VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
+    "INSERT INTO _rdv_facts VALUES ('epoch', ?) ON CONFLICT DO UPDATE SET value = max(value + 1, excluded.value) RETURNING value",
+    least,
   )
-  return row?.value ?? 1
+  return row?.value ?? least
 }
 
 /** Around what puts another database in the place of this one: the epoch does not go back. */

@@ -51,7 +51,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     throw error
   }
   try {
-    const epoch = await raiseEpoch(sql)
+    const epoch = await raiseEpoch(sql, clock.wall())
     const server = new TabServer({
       app,
       env: {
