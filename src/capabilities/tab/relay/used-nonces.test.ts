@@ -37,3 +37,20 @@ test("each address has a rate of its own, and only the latest ones are remembere
   buckets.take("c")
   assert.equal(buckets.take("a"), true)
 })
+
+test("addresses of one IPv6 network have one share, those of IPv4 one each", () => {
+  const buckets = new AddressBuckets({ clock: new FakeClock(), perSecond: 1, burst: 1, addresses: 10 })
+  const taken = [
+    "2001:db8::1",
+    "[2001:db8::2]",
+    "2001:DB8:0:0:1::3",
+    "2001:db8:0:1::1",
+    "192.0.2.1",
+    "192.0.2.2",
+    "::1",
+  ]
+  assert.deepEqual(
+    taken.map((address) => buckets.take(address)),
+    [true, false, false, true, true, true, true],
+  )
+})
