@@ -1,8 +1,9 @@
 /** The one place where a Go program and its host meet: see `operations.ts` for what crosses, and how. */
 
 import { concat } from "../../../base/bytes.ts"
-import { asRdvError, RdvError } from "../../../base/error.ts"
+import { RdvError } from "../../../base/error.ts"
 import { utf8Encode } from "../../../base/text.ts"
+import { hostError } from "./host-error.ts"
 import { operation } from "./operations.ts"
 import type { Answer, Operation } from "./operations.ts"
 
@@ -133,7 +134,7 @@ export class Bridge {
   }
 
   #refuse(thrown: unknown): number {
-    const { code, message, mend } = asRdvError(thrown)
+    const { code, message, mend } = hostError(thrown)
     const text = utf8Encode(`${code}\0${message}${mend === undefined ? "" : `: ${mend}`}`).subarray(0, windowBytes)
     this.#window.set(text)
     return -2 - text.length
@@ -145,6 +146,6 @@ export class Bridge {
       if (result !== undefined) this.#results.set(token, result)
       this.#resume(({ settle }) => settle(token, result !== undefined))
     }
-    answer.then(settled, (thrown: unknown) => settled(asRdvError(thrown)))
+    answer.then(settled, (thrown: unknown) => settled(hostError(thrown)))
   }
 }

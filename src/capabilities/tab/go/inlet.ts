@@ -1,7 +1,8 @@
 /** A web stream that Go reads: as much as it asks for, when it asks. */
 
-import { asRdvError, RdvError } from "../../../base/error.ts"
+import { RdvError } from "../../../base/error.ts"
 import { windowBytes } from "./bridge.ts"
+import { hostError } from "./host-error.ts"
 
 export class Inlet {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
@@ -47,7 +48,7 @@ export class Inlet {
         this.#piece = value
       }
     } catch (thrown) {
-      this.#failure ??= asRdvError(thrown, "connection_reset")
+      this.#failure ??= hostError(thrown, "connection_reset")
     }
   }
 }
