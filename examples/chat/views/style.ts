@@ -172,8 +172,10 @@ main { min-height: 0; min-width: 0; display: flex; flex-direction: column; }
 .attached small { color: var(--quiet); }
 .attached.waits { color: var(--quiet); border-style: dashed; }
 .picture img { max-width: min(22rem, 100%); max-height: 20rem; border-radius: 12px; display: inline-block; margin-top: 0.25rem; vertical-align: bottom; background: var(--card); min-height: 2rem; }
-.state { color: var(--quiet); font-size: 0.8rem; }
-.failed .state { color: var(--warn); }
+/* Most wait so shortly that nobody has to know. */
+.state { color: var(--quiet); font-size: 0.8rem; animation: appear 0.2s 1.2s both; }
+@keyframes appear { from { opacity: 0; } }
+.failed .state { color: var(--warn); animation: none; }
 .left-out { color: var(--quiet); font-size: 0.85rem; text-align: center; padding: 0.5rem; }
 
 #composer { display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 0.4rem; align-items: end; max-width: 48.4rem; width: 100%; margin: 0 auto; padding: 0.5rem 1.2rem calc(0.9rem + env(safe-area-inset-bottom)); }
