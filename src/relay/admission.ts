@@ -52,6 +52,9 @@ export interface GuestGrant {
  */
 export type GuestCheck = (what: string, proof: string, address: string) => GuestGrant | undefined | void
 
+/** Above this part of the relay's sessions guests are refused. */
+const guestShare = 0.9
+
 /** What a guest shows in place of a token: `guest:` with what it is a guest of and a proof behind it. */
 const guestShape = /^guest:([a-z0-9-]+)(\/[a-z0-9-]+):([A-Za-z0-9_-]{1,192})$/
 
@@ -149,7 +152,9 @@ export class AdmissionDesk implements Acceptor {
     const id = base64url(randomBytes(12))
     const isLocal = behind === undefined && isLocalLink(link)
     const owner = this.#identify(hello, id, behind ?? addressOf(link.peer), isLocal)
-    if (this.#living.size >= limits.sessions) throw new RdvError("limit", `The relay has ${limits.sessions} sessions`)
+    // Anybody may be a guest, as often as they like: those who have a token find room all the same.
+    const most = owner.guest === undefined ? limits.sessions : Math.floor(limits.sessions * guestShare)
+    if (this.#living.size >= most) throw new RdvError("limit", `The relay has ${this.#living.size} sessions`)
     const quota = this.#quotas.get(owner.id) ?? new Quota(clock, limits, owner.scopes.limits)
     if (quota.sessions.size >= quota.limits.sessions && !this.#makeRoom(owner)) {
       const who = owner.guest === undefined ? "token" : "guest"

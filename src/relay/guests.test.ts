@@ -6,9 +6,10 @@ import type { UplinkEvent } from "../agent/uplink.ts"
 import { RdvError } from "../base/error.ts"
 import { silentLog } from "../base/log.ts"
 import { startAgent, startRelay } from "../node.ts"
+import type { RelayLimits } from "./limits.ts"
 
-async function relayWithGuests(t: TestContext) {
-  const running = await startRelay({ listen: ["127.0.0.1:0"], store: ":memory:", log: silentLog })
+async function relayWithGuests(t: TestContext, limits: Partial<RelayLimits> = {}) {
+  const running = await startRelay({ listen: ["127.0.0.1:0"], store: ":memory:", log: silentLog, limits })
   t.after(() => running.stop())
   const { relay } = running
   relay.letGuestsIn("share", (what, proof) => {
@@ -23,7 +24,7 @@ async function relayWithGuests(t: TestContext) {
   relay.accept("channel", ({ stream }) => stream.end())
   const [address] = running.addresses
   assert.ok(address !== undefined && "port" in address)
-  return { at: `127.0.0.1:${address.port}`, guests }
+  return { at: `127.0.0.1:${address.port}`, guests, store: running.store }
 }
 
 function guest(t: TestContext, relay: string, token: string) {
@@ -62,4 +63,18 @@ test("who guesses is refused, and soon has to wait", async (t) => {
     codes.add((failure() as { error: RdvError }).error.code)
   }
   assert.deepEqual([...codes], ["unauthorized", "rate_limited"])
+})
+
+test("guests leave room for those who have a token", async (t) => {
+  const { at, store } = await relayWithGuests(t, { sessions: 4 })
+  const { token } = store.createToken({ name: "a" })
+  const isUp = ({ kind }: UplinkEvent) => kind === "up"
+  for (let count = 0; count < 3; count++) {
+    const { events } = guest(t, at, "guest:share/482713:right")
+    await eventually("a guest is in", () => events.some(isUp))
+  }
+  const { events } = guest(t, at, "guest:share/482713:right")
+  await eventually("one too many", () => events.some((event) => "error" in event && event.error.code === "limit"))
+  const owner = guest(t, at, token)
+  await eventually("the owner is in", () => owner.events.some(isUp))
 })
