@@ -43,7 +43,7 @@ export interface OnceOptions {
 export async function answerOnce(options: OnceOptions): Promise<{ response: Response; again: boolean }> {
   const { request, visitor } = options
   const body = request.body === null ? undefined : await readUpTo(request.body, keyedBodyBytes)
-  if (body === "more") {
+  if (typeof body === "string") {
     const line = `With an Idempotency-Key, a body has at most ${keyedBodyBytes} bytes`
     return { response: plainAnswer(413, line), again: false }
   }
