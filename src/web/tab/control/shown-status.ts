@@ -45,7 +45,7 @@ export function shownStatus(status: TabStatus): ShownStatus {
       ["Waiting", numberIn(database, "waiting")?.toLocaleString()],
     ]),
     server: facts([
-      ["Epoch", epoch.toLocaleString()],
+      ["Epoch", String(epoch)],
       ["Kept on disk", isDurable ? "yes" : "no: all is gone with the last tab"],
       ["Requests", numberIn(server, "requests")?.toLocaleString()],
       ["Failed", numberIn(server, "failed")?.toLocaleString()],
