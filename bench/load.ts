@@ -32,20 +32,26 @@ export async function runRequests(
   path: string,
   connections: number,
   seconds: number,
+  method = "GET",
 ): Promise<Requests> {
   const before = readCpu(running)
-  const wrk = children.start("wrk", "wrk", [
-    "-t1",
-    `-c${connections}`,
-    `-d${seconds}s`,
-    "--timeout",
-    "10s",
-    "-s",
-    join(import.meta.dirname, "wrk.lua"),
-    "-H",
-    `Host: ${running.hostHeader}`,
-    `http://${running.host}:${running.port}${path}`,
-  ])
+  const wrk = children.start(
+    "wrk",
+    "wrk",
+    [
+      "-t1",
+      `-c${connections}`,
+      `-d${seconds}s`,
+      "--timeout",
+      "10s",
+      "-s",
+      join(import.meta.dirname, "wrk.lua"),
+      "-H",
+      `Host: ${running.hostHeader}`,
+      `http://${running.host}:${running.port}${path}`,
+    ],
+    { env: { ...process.env, WRK_METHOD: method } },
+  )
   const output = await wrk.done((seconds + 20) * 1000)
   const after = readCpu(running)
   const line = /^\{.*\}$/m.exec(output)?.[0]

@@ -10,6 +10,7 @@ import { benchIdle } from "./idle.ts"
 import { benchLink } from "./link.ts"
 import { benchProfile } from "./profile.ts"
 import { benchShare } from "./share/share.ts"
+import { benchTab } from "./tab/tab.ts"
 import { benchTunnel } from "./tunnel.ts"
 import { Children } from "./children.ts"
 
@@ -43,6 +44,10 @@ const benches: { readonly [name: string]: Bench } = {
     summary: "one file to many: rdv beside nginx with curl, a pipe in Node, aria2 and libtorrent; uplinks; multicast",
     run: benchShare,
   },
+  tab: {
+    summary: "a server in a tab, by Chromium and Firefox, beside the same in Node and a plain server",
+    run: benchTab,
+  },
   profile: { summary: "where relay and agent spend their time at 64 connections", run: benchProfile },
 }
 
@@ -58,14 +63,15 @@ ${Object.entries(benches)
   --only a,b            tunnel: of requests, bulk, fair, idle · link: of the transports ·
                         balance: of bulk, ping, churn, idle, load, warm, fair, wake, semantics ·
                         channels: of single, core, window, many, stream, stuck, waiting ·
-                        share: of 1, 10, 50, 100, uplinks, hosts, multicast
+                        share: of 1, 10, 50, 100, uplinks, hosts, multicast ·
+                        tab: of requests, bulk, inserts, page, size
   --systems a,b         of the systems that would run
   --link tcp|tls|unix   between relay and agent (default tcp)
   --peers               fetches the peers that come from npm into a folder for temporary files
   --peer 'NAME=COMMAND' one more system: the command serves {url} (also {host}, {port}) and forwards to {target};
                         balance: {routes} is FROM:TO, ports of loopback, for each of its targets
   --json FILE           all figures, every round
-  --write               balance, channels, share: the tables enter docs/benchmarks.md
+  --write               balance, channels, share, tab: the tables enter docs/benchmarks.md
   --source              runs relay and agent without the command line
 
 Read docs/benchmarks.md before you quote a figure.

@@ -1,4 +1,5 @@
 -- One line of JSON in place of wrk's table, which ends at the 99th percentile. Times in microseconds.
+wrk.method = os.getenv("WRK_METHOD") or wrk.method
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(

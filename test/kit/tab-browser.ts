@@ -3,7 +3,7 @@
  * tab serves it, publicly too after a click. The same for Chromium and Firefox.
  */
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -34,6 +34,8 @@ export interface TabPage {
 export interface TabBrowser {
   /** Resolves when the page is there; who serves it is another question, see `opened`. */
   open(url: string): Promise<TabPage>
+  /** A page that nobody looks into: what a debugger hears of makes pages and workers slower. */
+  openAlone(url: string): Promise<void>
   /** Kills all of it at once; a profile that was given stays. */
   close(): Promise<void>
 }
@@ -57,7 +59,11 @@ export const browserKinds: readonly BrowserKind[] = [
     skip: chromium === undefined && "no Chromium here",
     async start({ profile } = {}) {
       const browser = new Browser(chromium as string, { ...(profile !== undefined && { profile }) })
-      return { open: (url) => browser.open(url, { width: 800 }), close: () => browser.close() }
+      return {
+        open: (url) => browser.open(url, { width: 800 }),
+        openAlone: async (url) => void (await browser.send("Target.createTarget", { url })),
+        close: () => browser.close(),
+      }
     },
   },
   {
@@ -70,7 +76,17 @@ export const browserKinds: readonly BrowserKind[] = [
         // One site has a fifth of what all have together, and no less than 10 MiB.
         prefs: { "dom.quotaManager.temporaryStorage.fixedLimit": quotaBytes === undefined ? -1 : kilobytes },
       })
-      return { open: (url) => browser.open(url, { width: 800 }), close: () => browser.close() }
+      return {
+        open: (url) => browser.open(url, { width: 800 }),
+        async openAlone(url) {
+          for (const event of ["log.entryAdded", "network.beforeRequestSent"]) {
+            await browser.send("session.unsubscribe", { events: [event] }).catch(() => undefined)
+          }
+          const { context } = await browser.send("browsingContext.create", { type: "tab" })
+          await browser.send("browsingContext.navigate", { context, url, wait: "none" })
+        },
+        close: () => browser.close(),
+      }
     },
   },
 ]
@@ -154,9 +170,13 @@ export interface BuildSite {
   stop(): Promise<void>
 }
 
-/** A host of the built test application on loopback, at any address of this machine. */
-export async function buildSite(t: TestContext, place: Partial<BuildPlace> = {}): Promise<BuildSite> {
-  const { runtime, bundle } = await built()
+/** A host of a built application on loopback; without `file` the one of tests. */
+export async function buildSite(
+  t: Pick<TestContext, "after">,
+  place: Partial<BuildPlace> = {},
+  file?: string,
+): Promise<BuildSite> {
+  const { runtime, bundle } = await (file === undefined ? built() : make(file))
   const made = (code: Uint8Array) =>
     buildFiles({
       runtime,
@@ -204,13 +224,11 @@ function built(): Promise<{ readonly runtime: TabRuntime; readonly bundle: AppBu
   return (making ??= make())
 }
 
-async function make(): Promise<{ readonly runtime: TabRuntime; readonly bundle: AppBundle }> {
+async function make(file: string = testApp): Promise<{ readonly runtime: TabRuntime; readonly bundle: AppBundle }> {
   const folder = mkdtempSync(join(tmpdir(), "rdv-tab-runtime-"))
   try {
     ;(bundleTabRuntime as (options: object) => void)({ target: folder })
     const runtime = readTabRuntime(folder)
-    const file = fileURLToPath(new URL("../browser/apps/law-app.ts", import.meta.url))
-    if (!existsSync(file)) throw new Error(`${file} is missing`)
     const bundler = await AppBundler.open({ file, platform: "browser", minify: true })
     const bundle = await bundler.bundle()
     await bundler.close()
@@ -220,6 +238,7 @@ async function make(): Promise<{ readonly runtime: TabRuntime; readonly bundle: 
   }
 }
 
+const testApp = fileURLToPath(new URL("../browser/apps/law-app.ts", import.meta.url))
 const types: { readonly [end: string]: string } = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
