@@ -151,7 +151,7 @@ const secretBytes = 32
 const handshakeMs = 5_000
 
 /** A data channel carries some 30 MB/s: less memory than for a relay's session does. */
-export const limits: SessionLimits = {
+const limits: SessionLimits = {
   ...defaultLimits,
   maxWindowBytes: 4 * 1024 * 1024,
   sessionWindowBytes: 32 * 1024 * 1024,

@@ -113,5 +113,5 @@ export class DirectWays {
   }
 }
 
-export const mostWays = 16
-export const idleMs: number = 5 * 60_000
+const mostWays = 16
+const idleMs: number = 5 * 60_000

@@ -20,7 +20,7 @@ import { isIdentityKeyText, signAs, verifyAs } from "../identity/key-pair.ts"
 import type { IdentityKey } from "../identity/key-pair.ts"
 import type { RtcCandidate } from "./rtc.ts"
 
-export const signalVersion = 1
+const signalVersion = 1
 
 /** One of the two. */
 export interface SignalParty {
