@@ -11,11 +11,13 @@ export class Outbox<Message> {
 
   /** `transfer` is no longer the caller's. */
   post(message: Message, ...transfer: Transferable[]): void {
-    if (this.#messages.push(message) === 1) queueMicrotask(() => this.#flush())
+    if (this.#messages.push(message) === 1) queueMicrotask(() => this.flush())
     this.#transfer.push(...transfer)
   }
 
-  #flush(): void {
+  /** At once: before the port is closed. */
+  flush(): void {
+    if (this.#messages.length === 0) return
     const messages = this.#messages
     const transfer = this.#transfer
     this.#messages = []

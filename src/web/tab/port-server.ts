@@ -52,6 +52,8 @@ export class PortServer {
     const idle = [...this.#ports].find((each) => each.active === 0 && each !== served)
     if (idle === undefined) return
     this.#ports.delete(idle)
+    // Its page may be there all the same, and takes another port then.
+    idle.drain()
     idle.close()
   }
 

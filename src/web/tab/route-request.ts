@@ -54,7 +54,7 @@ async function route(request: Request, leaders: Leaders): Promise<Response> {
 
 /**
  * The page that asks gives way to the answer, and with it the server worker, if it is that page's: so the answer has to be
- * here before, up to a bound.
+ * here before, up to a bound. One that takes its time, or has no end, is a stream, and may break off in that case.
  */
 async function wholePage(outcome: Outcome & { readonly kind: "response" }): Promise<Answered | undefined> {
   const { head, body } = outcome
@@ -65,14 +65,18 @@ async function wholePage(outcome: Outcome & { readonly kind: "response" }): Prom
   // What is read ahead here waits in the other half.
   const [kept, ahead] = body.tee()
   const reader = ahead.getReader()
+  const late = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => late.resolve(undefined), pageMs)
   try {
     for (let bytes = 0; bytes < pageBytes;) {
-      const { done, value } = await reader.read()
-      if (done) break
-      bytes += value.length
+      const read = await Promise.race([reader.read(), late.promise])
+      if (read === undefined || read.done) break
+      bytes += read.value.length
     }
   } catch {
     return undefined
+  } finally {
+    clearTimeout(timer)
   }
   void reader.cancel()
   return { ...outcome, body: kept }
@@ -82,3 +86,4 @@ const requestPatienceMs = 5000
 /** Shorter: the boot page helps, by starting a server. */
 const pagePatienceMs = 1500
 const pageBytes = 4_194_304
+const pageMs = 5000

@@ -63,6 +63,7 @@ export class ServedPort {
     for (const socket of this.#sockets.values()) socket.over(1001, "")
     this.#exchanges.clear()
     this.#sockets.clear()
+    this.#out.flush()
     this.#options.port.close()
   }
 
