@@ -78,21 +78,28 @@ async function load({ wasmUrl, compiled }: BrowserEngineOptions, faults: Storage
   if (compiled === undefined) return await start(wasmUrl === undefined ? {} : { locateFile: () => wasmUrl })
   // It never hears that there is no instance, and would wait for it.
   const failed = Promise.withResolvers<never>()
-  const instantiateWasm: SqliteStart["instantiateWasm"] = (imports, done) => {
-    WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled), failed.reject)
+  const instantiateWasm = (imports: WebAssembly.Imports, done: Instantiated): object => {
+    instantiate(compiled, imports, done).catch(failed.reject)
     return {}
   }
   return await Promise.race([start({ instantiateWasm }), failed.promise])
 }
 
+async function instantiate(
+  compiled: WebAssembly.Module,
+  imports: WebAssembly.Imports,
+  done: Instantiated,
+): Promise<void> {
+  done(await WebAssembly.instantiate(compiled, imports), compiled)
+}
+
 /** Of Emscripten. */
 interface SqliteStart {
   readonly locateFile?: () => string
-  readonly instantiateWasm?: (
-    imports: WebAssembly.Imports,
-    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
-  ) => object
+  readonly instantiateWasm?: (imports: WebAssembly.Imports, done: Instantiated) => object
 }
+
+type Instantiated = (instance: WebAssembly.Instance, module: WebAssembly.Module) => void
 
 interface SqliteSettings {
   readonly error: (...words: readonly unknown[]) => void
