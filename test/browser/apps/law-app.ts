@@ -60,7 +60,9 @@ const app: TabApp = {
       case "GET /ballast":
         return Response.json(await env.sql.get("SELECT count(*) AS rows FROM ballast"))
       case "GET /noise":
-        return new Response(noise(number("bytes"), request.signal))
+        return new Response(noise(number("bytes"), request.signal), {
+          headers: { "content-length": String(number("bytes")) },
+        })
       case "POST /count":
         return Response.json({ bytes: await count(request) })
       case "POST /blobs":
