@@ -38,6 +38,8 @@ export class AppShelf {
   readonly #folder: string
   readonly #wall: () => number
   readonly #apps: Map<string, PublishedApp> = new Map()
+  /** Of two who publish the same at once, the second one comes behind the first. */
+  #changes: Promise<unknown> = Promise.resolve()
 
   private constructor(folder: string, wall: () => number) {
     this.#folder = folder
@@ -77,7 +79,11 @@ export class AppShelf {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     return {
       file: (file) => FileWriter.open(folder, file),
-      publish: (files) => this.#publish(app, folder, files),
+      publish: async (files) => {
+        // Takes seconds, and concerns nobody else.
+        const done = await finishRevision(folder, files)
+        return await this.#inTurn(() => this.#publish(app, folder, done))
+      },
       abandon: () => removeRevision(folder),
     }
   }
@@ -85,13 +91,18 @@ export class AppShelf {
   /** False when there is none of this name. */
   async remove(app: string): Promise<boolean> {
     if (!this.#apps.delete(app)) return false
-    await removeRevision(join(this.#folder, app))
+    await this.#inTurn(() => removeRevision(join(this.#folder, app)))
     return true
   }
 
-  async #publish(app: string, draft: string, files: readonly PublishedFile[]): Promise<PublishedApp> {
-    const done = await finishRevision(draft, files)
-    const revision = revisionOf(files)
+  #inTurn<Value>(change: () => Promise<Value>): Promise<Value> {
+    const changed = this.#changes.then(change)
+    this.#changes = changed.catch(() => undefined)
+    return changed
+  }
+
+  async #publish(app: string, draft: string, done: readonly AppFile[]): Promise<PublishedApp> {
+    const revision = revisionOf(done)
     const own = join(this.#folder, app)
     const folder = join(own, revision)
     const before = this.#apps.get(app)
