@@ -86,5 +86,4 @@ const safety = new Headers({
 })
 
 const chat: TabApp = createChat()
-// oxlint-disable-next-line import/no-default-export -- this is what makes the file an application
 export default chat

@@ -46,7 +46,7 @@ export class Outbox {
   readonly #options: OutboxOptions
   /** Lanes that are being emptied. */
   readonly #running = new Set<string>()
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #timer: Parameters<typeof clearTimeout>[0]
   #isOver = false
 
   constructor(options: OutboxOptions) {

@@ -21,5 +21,4 @@ const app: TabApp = {
   },
 }
 
-// oxlint-disable-next-line import/no-default-export -- this is what makes the file an application
 export default app

@@ -22,7 +22,7 @@ function mayRepeat(input: RequestInfo | URL, init: RequestInit | undefined): boo
   const made = input instanceof Request ? input : undefined
   // A stream, and the body of a request that was made before, are there once. Firefox does not say whether there is one.
   if (init?.body instanceof ReadableStream || (made !== undefined && !isBodyless(made.method))) return false
-  const url = made?.url ?? String(input)
+  const url = input instanceof Request ? input.url : input instanceof URL ? input.href : input
   if (!URL.canParse(url, location.href) || new URL(url, location.href).origin !== location.origin) return false
   return isBodyless(init?.method ?? made?.method ?? "GET") || new Headers(init?.headers).has("idempotency-key")
 }

@@ -79,7 +79,7 @@ async function load({ wasmUrl, compiled }: BrowserEngineOptions, faults: Storage
   // It never hears that there is no instance, and would wait for it.
   const failed = Promise.withResolvers<never>()
   const instantiateWasm = (imports: WebAssembly.Imports, done: Instantiated): object => {
-    instantiate(compiled, imports, done).catch(failed.reject)
+    void instantiate(compiled, imports, done).catch(failed.reject)
     return {}
   }
   return await Promise.race([start({ instantiateWasm }), failed.promise])

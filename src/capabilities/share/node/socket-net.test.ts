@@ -215,7 +215,7 @@ test("what waits at a connection that is not read is not touched by what comes o
   const [a, b] = [await netOf(t), await netOf(t, { listen: false })]
   const come: Pipe[] = []
   const arrivals = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  a.onPipe = (pipe) => void arrivals[come.push(pipe) - 1]?.resolve()
+  a.onPipe = (pipe) => arrivals[come.push(pipe) - 1]?.resolve()
   const near: Pipe[] = []
   for (const arrival of arrivals) {
     near.push(await b.dial(a.addresses, never))
