@@ -84,7 +84,7 @@ export async function tabSite(t: TestContext): Promise<TabSite> {
       response.setHeader(
         "content-security-policy",
         // The pages of `script` have theirs inside.
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; frame-ancestors 'none'",
+        "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; frame-ancestors 'none'",
       )
       response.end(content)
     } catch {
