@@ -126,7 +126,6 @@ class RunningTrial {
     await this.#check(hash, basename(file))
     const bytes = sender.bytes
     const out = numberOf(status["outBytes"])
-    const cache = isJsonObject(status["cache"]) ? status["cache"] : {}
     const relayCost = minus(after.relay, before.relay)
     const { uplink, network, relayRate, carrier } = this.#options
     const summary: TrialSummary = {
@@ -149,8 +148,6 @@ class RunningTrial {
         inCopies: numberOf(status["inBytes"]) / bytes,
         outCopies: out / bytes,
         cpuSecondsPerGb: out < 1e6 ? undefined : relayCost.cpuSeconds / (out / 1e9),
-        cacheHits: numberOf(cache["hits"]),
-        cacheMisses: numberOf(cache["misses"]),
       },
       sender: minus(after.sender, before.sender),
       ...(senderHost !== undefined && { senderLinkCopies: linkBytes / bytes }),

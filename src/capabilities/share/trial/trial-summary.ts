@@ -26,8 +26,6 @@ export interface TrialSummary {
     readonly outCopies: number
     /** Per GB (10⁹ bytes) that the relay has sent. */
     readonly cpuSecondsPerGb: number | undefined
-    readonly cacheHits: number
-    readonly cacheMisses: number
   }
   readonly sender: Cost
   /** With hosts of a network: what the sender's card sent, all protocols, as multiples of the content. */
