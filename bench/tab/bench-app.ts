@@ -35,6 +35,7 @@ export default app
 
 /** Runs in the page. */
 async function measure(seconds: number): Promise<void> {
+  const { rdv } = globalThis as unknown as { rdv: { readonly ready: Promise<void>; readonly fetch: typeof fetch } }
   const post = (path: string, body?: string) => fetch(path, { method: "POST", ...(body !== undefined && { body }) })
   const parallel = async (clients: number, ask: () => Promise<Response>) => {
     const started = performance.now()
@@ -59,7 +60,13 @@ async function measure(seconds: number): Promise<void> {
     times.sort((a, b) => a - b)
     const requests = await parallel(32, () => fetch("/small"))
     const inserts = await parallel(64, () => post("/rows?mark=p"))
-    await post("/figures", JSON.stringify({ p50: times[250], p99: times[495], requests, inserts }))
+    await rdv.ready
+    const direct = await parallel(32, () => rdv.fetch("/small"))
+    const directInserts = await parallel(64, () => rdv.fetch("/rows?mark=d", { method: "POST" }))
+    await post(
+      "/figures",
+      JSON.stringify({ p50: times[250], p99: times[495], requests, inserts, direct, directInserts }),
+    )
   } catch (error) {
     await post("/figures", JSON.stringify({ error: String(error) }))
   }

@@ -96,7 +96,7 @@ async function pageFigures(running: RunningTab, seconds: number): Promise<{ read
         figures = JSON.parse((await client.ask("/figures")).body.toString()) as typeof figures
         return figures !== null
       },
-      (seconds * 4 + 20) * 1000,
+      (seconds * 6 + 20) * 1000,
     )
     const got = figures as unknown as { readonly [figure: string]: number } & { readonly error?: string }
     if (got.error !== undefined) throw new Error(got.error)
