@@ -17,6 +17,7 @@ const programs = {
     { command: "openssl", apt: "openssl", for: "the tests that make certificates" },
     { command: "chromium", apt: "chromium", for: "the tests in a browser" },
     { command: "firefox-esr", apt: "firefox-esr", for: "the tests in Firefox" },
+    { command: "go", apt: "golang-go", for: "the tests of programs in Go" },
     { command: "ip", apt: "iproute2", for: "the tests that change the machine's address" },
     { command: "qemu-system-x86_64", apt: "qemu-system-x86", for: "the tests with a real Linux kernel" },
     { command: "busybox", apt: "busybox-static", for: "the tests with a real Linux kernel" },

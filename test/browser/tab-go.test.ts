@@ -137,7 +137,7 @@ for (const { name, command, open } of kinds) {
         const ask = (env, path, init) => go.fetch(new Request("http://localhost/go/" + path, init), env)
         async function figures(env) {
           const hello = await each(32, 500, async () => (await ask(env, "hello")).text())
-          const inserts = await each(64, 500, async (count) => (await ask(env, "insert?text=" + count)).text())
+          const inserts = await each(64, 500, async (count) => (await ask(env, "insert?text=" + Math.random())).text())
           const from = performance.now()
           await (await ask(env, "bytes?n=100000000")).body.pipeTo(new WritableStream())
           const downMB = Math.round(100_000 / (performance.now() - from))
@@ -191,7 +191,10 @@ for (const { name, command, open } of kinds) {
       assert.equal(await text("/go/count"), "0")
       const kinds = JSON.parse(await text("/go/kinds")) as Record<string, unknown>
       assert.deepEqual([kinds["whole"], kinds["made"], kinds["form"]], [true, true, "realtextblob"])
-      const figures = await run<Record<string, number>>(`return (await fetch("/figures")).json()`)
+      // The first time compiles.
+      const figures = await run<Record<string, number>>(
+        `await fetch("/figures"); return (await fetch("/figures")).json()`,
+      )
       t.diagnostic(`in the worker: ${JSON.stringify(figures)}, ${(memoryBytes / 1e6).toFixed(1)} MB`)
     })
   })
