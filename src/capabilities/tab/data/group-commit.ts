@@ -1,6 +1,6 @@
 /**
  * Who has the connection, and when its work is on disk. Units are done in the order in which they were asked for; those
- * of one turn of the event loop, with what arrived while the disk wrote, make a batch: one transaction, one flush. Whoever
+ * of one turn of the event loop, with what comes right behind them and while the disk wrote, make a batch: one transaction, one flush. Whoever
  * is in it hears of it after the commit. A unit that fails takes back itself alone; where SQLite takes back more than that
  * (it may when the storage is full), the others are done again, each by itself.
  *
@@ -111,7 +111,17 @@ export class GroupCommit {
   #schedule(): void {
     if (this.#isScheduled || this.#isHeld || this.#waiting.length === 0) return
     this.#isScheduled = true
+    this.#gather(0, this.#clock.now())
+  }
+
+  /** Firefox hands over one message in a turn: the batch begins with the first turn that brings nothing more. */
+  #gather(seen: number, since: number): void {
     this.#defer(() => {
+      const { length } = this.#waiting
+      if (length > seen && length < largestBatch && this.#clock.now() - since < gatherMs) {
+        this.#gather(length, since)
+        return
+      }
       this.#isScheduled = false
       this.#turn()
     })
@@ -310,3 +320,5 @@ const mostWaiting = 10_000
 const mostWaitingBytes = 64 * 1024 * 1024
 const largestBatch = 1000
 const longestTurnMs = 20
+/** Less than a flush takes. */
+const gatherMs = 2
