@@ -4,7 +4,7 @@ import assert from "node:assert/strict"
 import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
-import { writeFileSync } from "node:fs"
+import { cpSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { before, describe, test } from "node:test"
 import type { TestContext } from "node:test"
@@ -17,11 +17,13 @@ import { openNodeEngine } from "../../src/capabilities/tab/node/sqlite-engine.ts
 import { startTab } from "../../src/start-tab.ts"
 import { goApp } from "../../src/tab-go.ts"
 import type { GoApp, GoAppOptions } from "../../src/tab-go.ts"
-import { temporaryFolder } from "../kit/command.ts"
-import { exerciseProgram, goServer, loadGoScript, noGo } from "../kit/go-program.ts"
+import { RunningCommand, temporaryFolder } from "../kit/command.ts"
+import { buildGo, copyGoScript, exerciseProgram, goServer, loadGoScript, noGo } from "../kit/go-program.ts"
 import type { GoServer, GoServerOptions } from "../kit/go-program.ts"
 import { eventually } from "../kit/raw-http.ts"
 import { newKey, tabRelay } from "../kit/tab-relay.ts"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
 
 /** The first build on a machine compiles Go's library. */
 describe("a program in Go", { skip: noGo, timeout: 300_000 }, () => {
@@ -342,6 +344,29 @@ describe("a program in Go", { skip: noGo, timeout: 300_000 }, () => {
     )
     assert.deepEqual(names, [["one"], ["two"]])
     assert.match(await text("/go/info"), /"Kind":"own"/)
+  })
+
+  test("rdv tab run serves the example as it is built by its document", async () => {
+    using folder = temporaryFolder()
+    for (const file of ["app.ts", "main.go", "go.mod"]) {
+      cpSync(join(root, "examples/go-notes", file), join(folder.path, file))
+    }
+    copyGoScript(join(folder.path, "wasm_exec.js"))
+    buildGo("examples/go-notes", ".", join(folder.path, "notes.wasm"))
+    const args = ["tab", "run", join(folder.path, "app.ts"), "--json"]
+    const run = new RunningCommand(args, { data: folder.path })
+    await using _ = run
+    const { url } = (await run.event("listening")) as { url: string }
+    assert.match(await (await fetch(url)).text(), /Go in a tab/)
+    const add = async () =>
+      (await fetch(`${url}notes/add`, { method: "POST", body: new URLSearchParams({ text: "a note" }) })).status
+    // The second is a constraint's error: its kind comes through, though server and application are bundled apart.
+    assert.deepEqual([await add(), await add()], [200, 409])
+    const notes = await fetch(`${url}notes`, { headers: { accept: "application/json" } })
+    assert.deepEqual(
+      ((await notes.json()) as { text: string }[]).map(({ text }) => text),
+      ["a note"],
+    )
   })
 
   test("killed three times at random, it loses nothing that it has answered", async (t) => {
