@@ -11,6 +11,8 @@ export interface OwnWorkerOptions {
   readonly onMessage: (message: FromWorker) => void
   /** It was ended, by whatever: what it led has no leader. Before the next one is started. */
   readonly onGone: (epoch: number | undefined) => void
+  /** Its file did not come; it is tried again. */
+  readonly onUnloaded: (error: unknown) => void
 }
 
 export class OwnWorker {
@@ -21,6 +23,8 @@ export class OwnWorker {
   #isWanted = false
   #ping: { readonly n: number; readonly at: number; looks: number } | undefined
   #pings = 0
+  /** Ends what an earlier start still waits for. */
+  #attempts = 0
 
   constructor(options: OwnWorkerOptions) {
     this.#options = options
@@ -31,25 +35,40 @@ export class OwnWorker {
     return this.#epoch
   }
 
-  /** Starts one, of the newest version that is here, if there is none. Rejects when its file cannot be loaded. */
-  async start(): Promise<void> {
+  /**
+   * Starts one, of the newest version that is here, if there is none. What does not load is tried again: Firefox loads
+   * nothing more for a page that has begun to go elsewhere, and that page may have the only server.
+   */
+  start(): void {
     if (this.#isWanted) return
     this.#isWanted = true
+    void this.#load(++this.#attempts)
+  }
+
+  async #load(attempt: number): Promise<void> {
     try {
       const answer = await fetch(runtimePath)
       if (!answer.ok) throw new Error(`${runtimePath} was answered with ${answer.status}`)
       const runtime = (await answer.json()) as RuntimeFiles
       // It may have been ended meanwhile, or ended and started again.
-      if (this.#isWanted && this.#worker === undefined) this.#spawn(runtime.worker)
+      if (attempt === this.#attempts) this.#spawn(runtime.worker, attempt)
     } catch (error) {
-      this.#isWanted = false
-      throw error
+      this.#loadAgain(attempt, error)
     }
+  }
+
+  #loadAgain(attempt: number, error: unknown): void {
+    if (attempt !== this.#attempts) return
+    this.#options.onUnloaded(error)
+    setTimeout(() => {
+      if (attempt === this.#attempts) void this.#load(attempt)
+    }, againMs)
   }
 
   /** At once: when this returns nothing of it runs any more, and the lock is free. */
   end(): void {
     this.#isWanted = false
+    this.#attempts++
     const epoch = this.#epoch
     const worker = this.#worker
     this.#worker = undefined
@@ -80,20 +99,21 @@ export class OwnWorker {
     this.#ping.looks++
     if (now - this.#ping.at < hungMs || this.#ping.looks < hungLooks) return
     this.end()
-    void this.start().catch(() => undefined)
+    this.start()
   }
 
-  #spawn(path: string): void {
+  #spawn(path: string, attempt: number): void {
     const worker = new Worker(path, { type: "module", name: "rdv" })
     this.#worker = worker
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data)
-    worker.onerror = (event) => {
-      // Errors of a running application are its own; a module that does not load never says a word.
-      const text = event.message === undefined ? `${path} cannot be loaded` : event.message
-      if (!this.#hasSpoken)
-        this.#options.onMessage({ kind: "failed", trouble: { code: "internal", text }, isFinal: false })
-    }
     this.#hasSpoken = false
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data)
+    worker.onerror = ({ message }: { readonly message?: string }) => {
+      // Errors of a running application are its own; a module that does not load never says a word.
+      if (this.#hasSpoken) return
+      worker.terminate()
+      this.#worker = undefined
+      this.#loadAgain(attempt, new Error(message ?? `${path} cannot be loaded`))
+    }
   }
 
   #hasSpoken = false
@@ -123,3 +143,5 @@ export class OwnWorker {
 /** A handler that calculates for so long without a pause has taken the server away from everybody. */
 const hungMs = 10_000
 const hungLooks = 5
+/** Between attempts to load it, ms. */
+const againMs = 250

@@ -42,6 +42,7 @@ export class PageAgent {
         options.onWorkerGone()
         if (epoch !== undefined) this.#announce({ kind: "gone", epoch })
       },
+      onUnloaded: (error) => this.#fail("program", error),
     })
     this.#versions = new NewVersions({
       announce: (announcement) => this.#announce(announcement),
@@ -71,7 +72,7 @@ export class PageAgent {
     navigator.serviceWorker.startMessages()
     this.#followLife()
     setInterval(() => this.#worker.watch(), watchMs)
-    this.#startWorker()
+    this.#worker.start()
     try {
       this.#registration = await register()
     } catch (error) {
@@ -95,11 +96,7 @@ export class PageAgent {
   #restart(): void {
     this.#hasFailed = false
     this.#worker.end()
-    this.#startWorker()
-  }
-
-  #startWorker(): void {
-    this.#worker.start().catch((error: unknown) => this.#fail("program", error))
+    this.#worker.start()
   }
 
   #fail(why: TroubleKind, error?: unknown): void {
@@ -112,7 +109,7 @@ export class PageAgent {
     const sleep = () => this.#worker.end()
     const wake = () => {
       this.link.reset()
-      this.#startWorker()
+      this.#worker.start()
     }
     document.addEventListener("freeze", sleep)
     document.addEventListener("resume", wake)
@@ -132,7 +129,7 @@ export class PageAgent {
         onState({ kind: "starting", isOurs: true })
         return
       case "leading":
-        this.#introduce(this.#registration?.active ?? null)
+        this.#introduce(this.#router)
         this.#announce(message)
         return
       case "failed":
@@ -182,8 +179,13 @@ export class PageAgent {
     this.#hear(announcement)
   }
 
+  /** The registration comes late, or not at all when the page is about to go. */
+  get #router(): ServiceWorker | null {
+    return this.#registration?.active ?? navigator.serviceWorker.controller
+  }
+
   #tell(message: ToServiceWorker, ...transfer: Transferable[]): void {
-    this.#registration?.active?.postMessage(message, transfer)
+    this.#router?.postMessage(message, transfer)
   }
 
   /** A port of the server to the service worker, if it is this page's worker. */

@@ -17,6 +17,8 @@ let ahead: { readonly path: string; readonly prepared: Prepared } | undefined
 let hasLock = false
 /** What a page loads by itself comes first, ms. */
 const restMs = 1000
+/** Between attempts to load the program, ms. */
+const againMs = 100
 
 function say(message: FromWorker): void {
   self.postMessage(message)
@@ -34,8 +36,11 @@ async function lead(): Promise<void> {
     const prepared = ahead?.path === runtime.workerMain ? ahead.prepared : undefined
     leader = await main.lead({ runtime, say, ended: () => ended.resolve(), prepared })
   } catch (error) {
-    // The lock stays here: another tab of this browser would fail in the same way.
-    say({ kind: "failed", trouble: troubleOf(error), isFinal: true })
+    const isFinal = !isUnloaded(error)
+    say({ kind: "failed", trouble: troubleOf(error), isFinal })
+    // A worker remembers modules that did not load: the next one tries anew. Whatever else it is, the lock stays here, since
+    // another tab of this browser would fail in the same way.
+    if (!isFinal) setTimeout(() => say({ kind: "stopped" }), againMs)
   }
   await ended.promise
 }
@@ -46,6 +51,18 @@ async function prepare(): Promise<void> {
   const { workerMain: path } = await readRuntime()
   const main = (await import(path)) as { readonly prepare: Prepare }
   if (!hasLock) ahead = { path, prepared: await main.prepare() }
+}
+
+/**
+ * A part did not come: the network, a service worker that the browser has just stopped, or (in Firefox) a page that has
+ * begun to go elsewhere and therefore loads nothing more, although its server is needed for the answer. Browsers have no
+ * code for it.
+ */
+function isUnloaded(error: unknown): boolean {
+  if (error instanceof DOMException) return error.name === "AbortError" || error.name === "NetworkError"
+  return (
+    error instanceof TypeError && /imported module|module script|NetworkError|fetch|Load failed/.test(error.message)
+  )
 }
 
 async function readRuntime(): Promise<RuntimeFiles> {
