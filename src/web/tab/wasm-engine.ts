@@ -8,7 +8,7 @@ import type { ExactResult, ExactRows, ExactValue, SqliteEngine } from "../../cap
 import { refusalOf } from "../../capabilities/tab/data/guard.ts"
 import { checkCount, checkSingle } from "../../capabilities/tab/data/placeholders.ts"
 import { checkOwnTables } from "../../capabilities/tab/data/own-tables.ts"
-import { integerTooLarge, storageFull } from "../../capabilities/tab/data/sql-error.ts"
+import { integerTooLarge, isStorageFull, storageFull } from "../../capabilities/tab/data/sql-error.ts"
 import { StatementCache } from "../../capabilities/tab/data/statement-cache.ts"
 import { ExactCount } from "../../capabilities/tab/data/statements.ts"
 import type { StorageFaults } from "./storage-faults.ts"
@@ -124,9 +124,17 @@ export class WasmEngine implements SqliteEngine {
   }
 
   export(): Uint8Array {
-    if (this.#pool === undefined) return plainDatabase(this.#sqlite.capi.sqlite3_js_db_export(this.#database))
-    this.exec("PRAGMA wal_checkpoint(TRUNCATE)")
-    return plainDatabase(this.#pool.exportFile(this.#path))
+    const pool = this.#pool
+    if (pool !== undefined) {
+      try {
+        this.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+        return plainDatabase(pool.exportFile(this.#path))
+      } catch (error) {
+        if (!isStorageFull(error)) throw error
+        // The log cannot go into the file: page by page both are read.
+      }
+    }
+    return plainDatabase(this.#sqlite.capi.sqlite3_js_db_export(this.#database))
   }
 
   import(file: Uint8Array): void {

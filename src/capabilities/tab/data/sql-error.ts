@@ -46,11 +46,18 @@ export function integerTooLarge(cause?: unknown, at = ""): RdvError {
 
 /** Storage that is full, by whatever showed it. */
 export function storageFull(cause: unknown): RdvError {
-  return new RdvError("limit", "The storage is full", { cause, mend: "delete something, or give it more room" })
+  return new RdvError("limit", fullText, { cause, mend: "delete something, or give it more room" })
 }
 
+/** Whether it is what `storageFull` or SQLite's own code for it became. */
+export function isStorageFull(error: unknown): boolean {
+  return error instanceof RdvError && error.code === "limit" && error.message === fullText
+}
+
+const fullText = "The storage is full"
+
 const usage = ["usage", (words: string, at: string) => `SQLite: ${words}${at}`] as const
-const full = ["limit", () => "The storage is full"] as const
+const full = ["limit", () => fullText] as const
 const claimed = ["claimed", () => "The database is in use by another process"] as const
 const corrupt = ["corrupt", (words: string) => `The database is damaged: ${words}`] as const
 

@@ -13,6 +13,7 @@ import type { TabEnv } from "../app/env.ts"
 import type { TabSocket } from "../app/socket.ts"
 import { setVisitor } from "../app/visitor.ts"
 import type { Visitor } from "../app/visitor.ts"
+import { isStorageFull } from "../data/sql-error.ts"
 import { acceptOnUse } from "./accept-on-use.ts"
 import { answerOnce, keyOf } from "./answer-once.ts"
 import { oneLine, plainAnswer } from "./plain-answer.ts"
@@ -164,6 +165,8 @@ export class TabServer {
     this.#counts.failed++
     const reason = oneLine(thrown)
     this.log.error("tab.request_failed", { method: request.method, path: pathOf(request), reason, ...where(thrown) })
+    // RFC 4918 section 11.5: whoever it is can come back when there is room.
+    if (isStorageFull(thrown)) return plainAnswer(507, "The storage is full")
     // Strangers learn nothing about the inside.
     return plainAnswer(500, visitor.kind === "own" ? `The application failed: ${reason}` : "The application failed")
   }
