@@ -65,6 +65,25 @@ const events: readonly Event[] = [
 
 for (const { name: kind, skip, start } of browserKinds) {
   describe(`a tab's server with its database is taken over in ${kind}`, { skip, timeout: 120_000 }, () => {
+    // Browsers drop what loads for a page that has begun to go elsewhere; its server is the only one.
+    test("a form that is sent while the server still starts is answered", { timeout: 60_000 }, async (t) => {
+      const site = await buildSite(t)
+      const browser = await start()
+      t.after(() => browser.close())
+      const page = await opened(browser, `${site.origin}/`)
+      for (const mark of ["first", "second", "third", "fourth"]) {
+        if (mark !== "first") await page.evaluate("setTimeout(() => location.assign('/'), 0), 0")
+        await untilTrue(page, "the page", "location.pathname === '/' && document.querySelector('#born') !== null")
+        await run(
+          page,
+          `const form = document.body.appendChild(document.createElement("form"))
+          Object.assign(form, { method: "post", action: "/rows?mark=${mark}" })
+          setTimeout(() => form.submit())`,
+        )
+        await untilTrue(page, `the answer to the ${mark} one`, "document.body.innerText.includes('changes')")
+      }
+    })
+
     for (const event of events) {
       if (event.only !== undefined && event.only !== kind) continue
       test(`${event.name}: no write is lost or doubled, and nobody waits long`, { timeout: 60_000 }, async (t) => {

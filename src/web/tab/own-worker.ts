@@ -25,6 +25,9 @@ export class OwnWorker {
   #pings = 0
   /** Ends what an earlier start still waits for. */
   #attempts = 0
+  #failures = 0
+  /** How long a file may take, ms. */
+  #patienceMs = leastPatienceMs
 
   constructor(options: OwnWorkerOptions) {
     this.#options = options
@@ -36,18 +39,20 @@ export class OwnWorker {
   }
 
   /**
-   * Starts one, of the newest version that is here, if there is none. What does not load is tried again: Firefox loads
-   * nothing more for a page that has begun to go elsewhere, and that page may have the only server.
+   * Starts one, of the newest version that is here, if there is none. What does not load is tried again: Firefox drops what
+   * loads for a page that has begun to go elsewhere, sometimes without a word, and that page may have the only server.
    */
   start(): void {
     if (this.#isWanted) return
     this.#isWanted = true
+    this.#patienceMs = leastPatienceMs
+    this.#failures = 0
     void this.#load(++this.#attempts)
   }
 
   async #load(attempt: number): Promise<void> {
     try {
-      const answer = await fetch(runtimePath)
+      const answer = await fetch(runtimePath, { signal: AbortSignal.timeout(this.#patienceMs) })
       if (!answer.ok) throw new Error(`${runtimePath} was answered with ${answer.status}`)
       const runtime = (await answer.json()) as RuntimeFiles
       // It may have been ended meanwhile, or ended and started again.
@@ -59,7 +64,9 @@ export class OwnWorker {
 
   #loadAgain(attempt: number, error: unknown): void {
     if (attempt !== this.#attempts) return
-    this.#options.onUnloaded(error)
+    // A slow network needs more time; what was dropped once is not dropped again.
+    this.#patienceMs = Math.min(this.#patienceMs * 2, mostPatienceMs)
+    if (++this.#failures >= toldFailures) this.#options.onUnloaded(error)
     setTimeout(() => {
       if (attempt === this.#attempts) void this.#load(attempt)
     }, againMs)
@@ -107,13 +114,15 @@ export class OwnWorker {
     this.#worker = worker
     this.#hasSpoken = false
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data)
-    worker.onerror = ({ message }: { readonly message?: string }) => {
+    const unloaded = (text: string) => {
       // Errors of a running application are its own; a module that does not load never says a word.
-      if (this.#hasSpoken) return
+      if (this.#hasSpoken || this.#worker !== worker) return
       worker.terminate()
       this.#worker = undefined
-      this.#loadAgain(attempt, new Error(message ?? `${path} cannot be loaded`))
+      this.#loadAgain(attempt, new Error(text))
     }
+    worker.onerror = ({ message }: { readonly message?: string }) => unloaded(message ?? `${path} cannot be loaded`)
+    setTimeout(() => unloaded(`${path} does not load`), this.#patienceMs)
   }
 
   #hasSpoken = false
@@ -144,4 +153,8 @@ export class OwnWorker {
 const hungMs = 10_000
 const hungLooks = 5
 /** Between attempts to load it, ms. */
-const againMs = 250
+const againMs = 100
+const leastPatienceMs = 1000
+const mostPatienceMs = 8000
+/** In a row, before a user hears of them. */
+const toldFailures = 3

@@ -6,7 +6,7 @@ import type { PageState } from "./page-state.ts"
 import { stateEvent } from "./page-state.ts"
 import type { RdvApi } from "./rdv-api.ts"
 import { rdvApi } from "./rdv-api.ts"
-import { reloadOnce } from "./reload-once.ts"
+import { reloadHelped, reloadOnce } from "./reload-once.ts"
 import { RtcPage } from "./rtc-page.ts"
 import type { RtcOrder } from "./rtc-page.ts"
 import { shimmedWebSocket } from "./socket-shim.ts"
@@ -41,7 +41,10 @@ function start(): void {
   window.rdv = rdvApi(agent, socket, () => state)
   void agent.ready.then(async () => {
     // A hard reload goes around the service worker, and so does the first visit: the application's page comes next.
-    if (!isBoot && navigator.serviceWorker.controller !== null) return
+    if (!isBoot && navigator.serviceWorker.controller !== null) {
+      reloadHelped()
+      return
+    }
     if (isBoot) await controlled()
     if (reloadOnce()) return
     show({

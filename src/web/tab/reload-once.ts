@@ -19,6 +19,15 @@ export function reloadOnce(): boolean {
   return true
 }
 
+/** What comes after this is another matter. */
+export function reloadHelped(): void {
+  try {
+    sessionStorage.removeItem(item)
+  } catch {
+    // Nothing is kept.
+  }
+}
+
 function times(): readonly number[] {
   try {
     const kept: unknown = JSON.parse(sessionStorage.getItem(item) ?? "[]")
