@@ -49,9 +49,9 @@ export const tokenNew: Command = {
   notes: [
     "Limits hold for all sessions of the token together: sessions and visitors (requests under way and",
     "TCP connections) at a time, requests a second, bytes a second of visitors' traffic up and down.",
-    "Shares of files: so many at a time (shares), bytes of each (share-size), and what the relay sends for all of them",
-    "together (share-rate).",
-    "Without --limit it is 1000 sessions, 10000 visitors and 1000 shares at a time, and any size and rate.",
+    "Shares of files: so many at a time (shares), bytes of each (share-size), and what the relay sends",
+    "for all of them together (share-rate).",
+    "Without --limit it is 1000 sessions, 10000 visitors and 1000 shares at a time, any size and rate.",
   ],
   run: (call) => withRelayStore(call, (store) => make(call, store)),
 }
