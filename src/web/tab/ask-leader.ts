@@ -9,8 +9,8 @@ import { RepeatableBody } from "./repeatable-body.ts"
 
 /** Where server workers are found. */
 export interface Leaders {
-  /** The present one. Undefined: none came within the time, or none will. */
-  get(waitMs: number): Promise<PortClient | undefined>
+  /** The present one. Undefined: none came within the time, or, for what opens a page, there is none that could start one. */
+  get(waitMs: number, opensPage?: boolean): Promise<PortClient | undefined>
   /** This one does not answer: finds out whether it is still there. */
   suspect(client: PortClient): void
 }
@@ -26,6 +26,8 @@ export interface AskOptions {
   readonly leaders: Leaders
   readonly head: RequestHead
   readonly body: Uint8Array | ReadableStream<Uint8Array> | undefined
+  /** A page is there after it; else one is there already, whether the browser counts it yet or not. */
+  readonly opensPage?: boolean
   /** How long a server may take until it accepts. */
   readonly patienceMs: number
   /** Of this request alone. */
@@ -35,14 +37,14 @@ export interface AskOptions {
 }
 
 export async function askLeader(options: AskOptions): Promise<Answered> {
-  const { leaders, head, patienceMs, signal, complete } = options
+  const { leaders, head, opensPage, patienceMs, signal, complete } = options
   const isKeyed = head.headers.some(([name]) => name === "idempotency-key")
   const isSafe = safe.includes(head.method) || isKeyed
   const body = new RepeatableBody(options.body, isKeyed)
   let since = performance.now()
   for (;;) {
     const leftMs = since + patienceMs - performance.now()
-    const client = leftMs > 0 && !signal.aborted ? await leaders.get(leftMs) : undefined
+    const client = leftMs > 0 && !signal.aborted ? await leaders.get(leftMs, opensPage) : undefined
     if (client === undefined) return { kind: "none" }
     const sent = client.send(head, body.open())
     let isOverdue = false

@@ -44,14 +44,15 @@ export class HeldLeader implements Leaders {
     if (this.#held?.epoch === epoch) this.#drop(this.#held)
   }
 
-  async get(waitMs: number): Promise<PortClient | undefined> {
+  async get(waitMs: number, opensPage = false): Promise<PortClient | undefined> {
     const end = performance.now() + waitMs
     for (;;) {
       const client = this.#present()
       if (client !== undefined) return client
       const leftMs = end - performance.now()
-      // Nobody is there who could ever start one.
-      if (leftMs <= 0 || (await this.#ask()) === 0) return undefined
+      if (leftMs <= 0) return undefined
+      // A page that takes another one's place is not counted for a moment, and asks for its parts already.
+      if ((await this.#ask()) === 0 && opensPage) return undefined
       if (this.#present() === undefined) await this.#change(Math.min(leftMs, askMs))
     }
   }

@@ -24,6 +24,8 @@ export interface PresenceOptions {
 export class Presence implements PublicFacts, Peers {
   readonly #options: PresenceOptions
   #tab: PublicTab | undefined
+  /** The name that it shall have again. */
+  #coming: string | undefined
 
   constructor(options: PresenceOptions) {
     this.#options = options
@@ -38,7 +40,8 @@ export class Presence implements PublicFacts, Peers {
   }
 
   status(): JsonObject | null {
-    return this.#tab?.status() ?? null
+    const coming = this.#coming === undefined ? null : { name: this.#coming, url: null, trouble: null }
+    return this.#tab?.status() ?? coming
   }
 
   list(): readonly PeerFacts[] {
@@ -59,8 +62,14 @@ export class Presence implements PublicFacts, Peers {
 
   /** Who was public goes on so, in whichever tab: the user's act was the first time. Rejects as `goPublic`. */
   async goOn(running: RunningServer): Promise<void> {
-    const name = await publicWish()
-    if (name !== undefined && running.sql.isDurable) await (await this.#load(running)).start(name)
+    const name = running.sql.isDurable ? await publicWish() : undefined
+    if (name === undefined) return
+    this.#coming = name
+    try {
+      await (await this.#load(running)).start(name)
+    } finally {
+      this.#coming = undefined
+    }
   }
 
   /** Because the user wants it, from now on. Rejects as `PublicTab.start`; after `timeout` it goes on trying. */

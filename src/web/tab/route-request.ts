@@ -41,6 +41,7 @@ async function route(request: Request, leaders: Leaders): Promise<Response> {
     leaders,
     head,
     body,
+    opensPage: isNavigation && isSafe,
     patienceMs,
     signal,
     complete: isNavigation ? wholePage : undefined,
