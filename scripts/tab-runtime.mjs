@@ -6,26 +6,15 @@
 
 import { createHash } from "node:crypto"
 import { createRequire } from "node:module"
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs"
-import { basename, dirname, extname, join } from "node:path"
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { basename, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { BundleStamp, browsers, put } from "./bundle-stamp.mjs"
 
 const root = join(fileURLToPath(import.meta.url), "..", "..")
 const source = join(root, "src", "web", "tab")
 const usual = join(root, "dist", "web", "tab")
-const stampFile = join(root, "node_modules", ".rdv-tab-runtime.json")
-/** Browsers that have what the runtime uses beside syntax, as in web.mjs. */
-const browsers = ["chrome119", "edge119", "firefox121", "safari17.4"]
+const stamp = new BundleStamp(join(root, "node_modules", ".rdv-tab-runtime.json"))
 
 /**
  * Bundles what has changed. Returns true when it did something. Throws when a source is wrong. Another `target` is always
@@ -37,7 +26,7 @@ export function bundleTabRuntime({
   workerMain = join(source, "worker-main.ts"),
   force = false,
 } = {}) {
-  if (!force && target === usual && isCurrent()) return false
+  if (!force && target === usual && stamp.isCurrent) return false
   const inputs = new Set([fileURLToPath(import.meta.url)])
   const made = new Map()
   const keep = (path, bytes) => {
@@ -85,8 +74,7 @@ export function bundleTabRuntime({
     if (!made.has(`.rdv/${name}`)) rmSync(join(target, ".rdv", name), { force: true })
   }
   const outputs = [...made.keys()].map((path) => join(target, path))
-  if (target === usual)
-    put(stampFile, JSON.stringify({ inputs: [...inputs].map((file) => [file, changeOf(file)]), outputs }))
+  if (target === usual) stamp.write(inputs, outputs)
   return true
 }
 
@@ -144,29 +132,6 @@ function named(name, bytes) {
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 8).toUpperCase()
   const end = extname(name)
   return `.rdv/${basename(name, end)}-${hash}${end}`
-}
-
-/** Nothing that went into the bundles has changed since. */
-function isCurrent() {
-  try {
-    const { inputs, outputs } = JSON.parse(readFileSync(stampFile, "utf8"))
-    return outputs.every((file) => existsSync(file)) && inputs.every(([file, change]) => changeOf(file) === change)
-  } catch {
-    return false
-  }
-}
-
-function changeOf(file) {
-  const { mtimeMs, size } = statSync(file)
-  return `${mtimeMs} ${size}`
-}
-
-/** Whole or not at all, for whoever reads it at this moment. */
-function put(path, contents) {
-  mkdirSync(dirname(path), { recursive: true })
-  const beside = `${path}.${process.pid}`
-  writeFileSync(beside, contents)
-  renameSync(beside, path)
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

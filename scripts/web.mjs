@@ -4,25 +4,16 @@
  */
 
 import { createRequire } from "node:module"
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { BundleStamp, browsers, put } from "./bundle-stamp.mjs"
 
 const root = join(fileURLToPath(import.meta.url), "..", "..")
 const source = join(root, "src", "web")
 const target = join(root, "dist", "web")
 /** Not among the pages: they are published, and it names files of this machine. */
-const stampFile = join(root, "node_modules", ".rdv-web.json")
+const stamp = new BundleStamp(join(root, "node_modules", ".rdv-web.json"))
 /** Where the relay serves what stands in `dist/web/assets`. */
 const assetPath = "/.rdv/web/"
 
@@ -31,12 +22,9 @@ const pages = {
   share: { "share.js": "share/page.ts", "share-worker.js": "share/worker.ts", "share.css": "share/share.css" },
 }
 
-/** Browsers that have what the pages use beside syntax (`Promise.withResolvers`, files of their own in workers). */
-const browsers = ["chrome119", "edge119", "firefox121", "safari17.4"]
-
 /** Bundles what has changed. Returns true when it did something. Throws when a source is wrong or the bundler does not run. */
 export function bundlePages({ force = false } = {}) {
-  if (!force && isCurrent()) return false
+  if (!force && stamp.isCurrent) return false
   // Only here: the set-up reads this file before there are packages.
   const { buildSync } = createRequire(import.meta.url)("esbuild")
   mkdirSync(join(target, "assets"), { recursive: true })
@@ -86,30 +74,8 @@ export function bundlePages({ force = false } = {}) {
     ...Object.keys(pages).map((page) => join(target, `${page}.html`)),
     ...[...made].map((name) => join(target, "assets", name)),
   ]
-  put(stampFile, JSON.stringify({ inputs: [...inputs].map((file) => [file, changeOf(file)]), outputs }))
+  stamp.write(inputs, outputs)
   return true
-}
-
-/** Nothing that went into the bundles has changed since. */
-function isCurrent() {
-  try {
-    const { inputs, outputs } = JSON.parse(readFileSync(stampFile, "utf8"))
-    return outputs.every((file) => existsSync(file)) && inputs.every(([file, change]) => changeOf(file) === change)
-  } catch {
-    return false
-  }
-}
-
-function changeOf(file) {
-  const { mtimeMs, size } = statSync(file)
-  return `${mtimeMs} ${size}`
-}
-
-/** Whole or not at all, for whoever reads it at this moment. */
-function put(path, contents) {
-  const beside = `${path}.${process.pid}`
-  writeFileSync(beside, contents)
-  renameSync(beside, path)
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -4,7 +4,6 @@ import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
 import type { TestContext } from "node:test"
 import { fileURLToPath } from "node:url"
-// @ts-expect-error: a script without types
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import { chatServer } from "../kit/chat-server.ts"
 import { Browser, chromium } from "../kit/chromium.ts"
@@ -19,7 +18,7 @@ const chat = fileURLToPath(new URL("../../examples/chat/app.ts", import.meta.url
 describe("the chat in browsers", { skip, timeout: 180_000 }, () => {
   let build: ReturnType<typeof temporaryFolder>
   before(async () => {
-    ;(bundleTabRuntime as () => void)()
+    bundleTabRuntime()
     build = temporaryFolder()
     const built = await runCommand(["tab", "build", chat, "-o", "site"], { data: build.path })
     assert.equal(built.code, 0, built.stderr)

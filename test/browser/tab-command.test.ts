@@ -10,7 +10,6 @@ import type { AddressInfo } from "node:net"
 import { extname, join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import type { TestContext } from "node:test"
-// @ts-expect-error: a script without types
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import { Browser, chromium } from "../kit/chromium.ts"
 import { newToken, runCommand, RunningCommand, startRelayCommand, temporaryFolder } from "../kit/command.ts"
@@ -45,7 +44,7 @@ async function fileHost(t: TestContext, folder: string): Promise<{ url: string; 
 describe("rdv tab in a browser", { skip, timeout: 120_000 }, () => {
   let browser: Browser
   before(() => {
-    ;(bundleTabRuntime as () => void)()
+    bundleTabRuntime()
     browser = new Browser(chromium as string)
   })
   after(() => browser.close())

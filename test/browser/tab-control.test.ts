@@ -5,7 +5,6 @@ import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import type { TestContext } from "node:test"
-// @ts-expect-error: a script without types
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import { Browser, chromium } from "../kit/chromium.ts"
 import type { Page } from "../kit/chromium.ts"
@@ -19,7 +18,7 @@ const skip = chromium === undefined ? "no Chromium here" : false
 describe("the control page", { skip, timeout: 120_000 }, () => {
   let browser: Browser
   before(() => {
-    ;(bundleTabRuntime as () => void)()
+    bundleTabRuntime()
     browser = new Browser(chromium as string)
   })
   after(() => browser.close())

@@ -8,7 +8,6 @@ import { extname, join } from "node:path"
 import { before, describe, test } from "node:test"
 import type { TestContext } from "node:test"
 import { fileURLToPath } from "node:url"
-// @ts-expect-error: a script without types
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import { Browser, chromium } from "../kit/chromium.ts"
 import { runCommand, temporaryFolder } from "../kit/command.ts"
@@ -79,7 +78,7 @@ async function host(t: TestContext, folder: string): Promise<string> {
 for (const { name, command, open } of kinds) {
   const skip = noGo === false ? (command === undefined ? `no ${name} here` : false) : noGo
   describe(`a program in Go in ${name}`, { skip, timeout: 300_000 }, () => {
-    before(() => (bundleTabRuntime as () => void)())
+    before(() => void bundleTabRuntime())
 
     test("the example serves its pages, keeps notes, refuses doubles, and is there after a reload", async (t) => {
       using folder = temporaryFolder()

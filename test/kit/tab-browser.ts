@@ -10,7 +10,6 @@ import { tmpdir } from "node:os"
 import { extname, join } from "node:path"
 import type { TestContext } from "node:test"
 import { fileURLToPath } from "node:url"
-// @ts-expect-error: a script without types
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import { AppBundler } from "../../src/capabilities/tab/build/app-bundler.ts"
 import type { AppBundle } from "../../src/capabilities/tab/build/app-bundler.ts"
@@ -227,7 +226,7 @@ function built(): Promise<{ readonly runtime: TabRuntime; readonly bundle: AppBu
 async function make(file: string = testApp): Promise<{ readonly runtime: TabRuntime; readonly bundle: AppBundle }> {
   const folder = mkdtempSync(join(tmpdir(), "rdv-tab-runtime-"))
   try {
-    ;(bundleTabRuntime as (options: object) => void)({ target: folder })
+    bundleTabRuntime({ target: folder })
     const runtime = readTabRuntime(folder)
     const bundler = await AppBundler.open({ file, platform: "browser", minify: true })
     const bundle = await bundler.bundle()

@@ -9,7 +9,6 @@ import { tmpdir } from "node:os"
 import { extname, join } from "node:path"
 import type { TestContext } from "node:test"
 import { fileURLToPath } from "node:url"
-// @ts-expect-error: a script without types
 import { bundleTabRuntime } from "../../scripts/tab-runtime.mjs"
 import type { RuntimeFiles } from "../../src/web/tab/runtime-files.ts"
 import { runtimePath } from "../../src/web/tab/runtime-files.ts"
@@ -41,7 +40,7 @@ const types: { readonly [end: string]: string } = {
 export async function tabSite(t: TestContext): Promise<TabSite> {
   const folder = mkdtempSync(join(tmpdir(), "rdv-tab-site-"))
   const worker = fileURLToPath(new URL("../browser/workers/tab-test-worker.ts", import.meta.url))
-  ;(bundleTabRuntime as (options: object) => void)({ target: folder, worker, workerMain: worker })
+  bundleTabRuntime({ target: folder, worker, workerMain: worker })
   const parts = JSON.parse(readFileSync(join(folder, "runtime.json"), "utf8")) as Omit<RuntimeFiles, "version" | "app">
   const changed = new Map<string, string>([["/app.js", "export default {}"]])
   let more: Partial<RuntimeFiles> = {}
